@@ -2,6 +2,10 @@
 // JSON Lines in path order, first a header, then one line per entry, last a
 // line of totals. docs/format.md describes it for other readers.
 //
+// There is one spelling: fields in a fixed order, no blanks, fields without a
+// value left out. That makes lines quick to write and to check, and equal
+// entries equal bytes, which is what lets manifests deduplicate.
+//
 // A Reader trusts nothing: paths, order, folders, types and sizes are checked
 // line by line in constant memory, so that what it hands out can be restored
 // without further thought.
@@ -11,6 +15,29 @@ import (
 	"time"
 
 	"strongroom/internal/safe"
+)
+
+const (
+	// version of the format, in the header.
+	version = 1
+
+	// chunksPerLine bounds a line: an entry with more chunks goes on in lines
+	// of its own, so that a reader needs no more memory for a file of
+	// terabytes than for a small one.
+	chunksPerLine = 1024
+
+	// maxLine is more than the longest line that can be written: 1,024 chunks
+	// of at most 260 bytes, a path and a target of 4,096 bytes in base64 or
+	// escaped, and extended attributes (see maxXattrs).
+	maxLine = 1 << 20
+
+	// maxXattrs bounds the extended attributes of one entry, names and values
+	// together. Linux allows 64 KiB for each value, filesystems usually one
+	// block for all of them.
+	maxXattrs = 256 << 10
+
+	// MaxChunk is the greatest length of a chunk that a manifest may name.
+	MaxChunk = 4 << 20
 )
 
 // A Header is the first line.
@@ -23,7 +50,7 @@ type Header struct {
 	Started time.Time       `json:"started"`
 }
 
-// An Entry is a line between the first and the last.
+// An Entry is one name with the places of its content.
 type Entry struct {
 	safe.Entry
 	// Chunks make up the content of a file or stream, in order; their lengths
