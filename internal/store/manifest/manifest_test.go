@@ -79,7 +79,7 @@ func manyChunks(path string, n int) Entry {
 }
 
 func TestRoundTrip(t *testing.T) {
-	long := strings.Repeat("d", safe.MaxName)
+	long := strings.Repeat("d", safe.MaxName-len(".y"))
 	link := Entry{Entry: safe.Entry{Path: "etc/zlink", Type: safe.Symlink, Mode: 0o777, MTime: testTime, Target: "../../\xff\n"}}
 	hard := Entry{Entry: safe.Entry{Path: "etc/zz", Type: safe.Hardlink, Mode: 0o4755, MTime: testTime, Target: "etc/hosts"}}
 	rich := file("etc/rich", 5)
@@ -95,11 +95,6 @@ func TestRoundTrip(t *testing.T) {
 	got, err := readAll(b)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for i := range want { // an empty attribute comes back as an empty, not a nil, value
-		if v, ok := want[i].Xattrs["user.a"]; ok && v == nil {
-			want[i].Xattrs["user.a"] = []byte{}
-		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("entries changed on the way (-want +got):\n%s", diff)
