@@ -1,0 +1,47 @@
+# Everything that is done to this repository by name; `make` lists it.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build age test lint demo soak fuzz clean deps
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# The race detector needs cgo, and that a C compiler.
+RACE := $(if $(shell command -v gcc 2>/dev/null),-race)
+
+# Stock age, as pinned in go.mod: what tests and the restore by hand read our
+# objects with. Tests find it by this variable, and by nothing else.
+export STRONGROOM_AGE := $(CURDIR)/bin/age
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
+
+build: ## the program: bin/strongroom, static
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/strongroom ./cmd/strongroom
+
+age: ## stock age of the pinned version: bin/age
+	@CGO_ENABLED=0 go build -trimpath -o bin/age filippo.io/age/cmd/age
+
+test: deps age ## all tests, with the race detector if there is gcc
+	$(if $(RACE),,@echo 'no gcc: testing without the race detector')
+	go test $(RACE) -timeout 15m ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+demo: deps age build ## shows the whole: collect, open, restore
+	@go run ./hack/demo
+
+soak: deps age ## the long tests, named TestSoak...
+	STRONGROOM_SOAK=1 go test -count=1 -v -run '^TestSoak' -timeout 3h ./...
+
+fuzz: ## every fuzz target for FUZZTIME each (10s)
+	@hack/fuzz $(or $(FUZZTIME),10s)
+
+clean: ## remove what was built
+	rm -rf bin
+
+deps:
+	@hack/deps
