@@ -1,0 +1,108 @@
+package refresh
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"strongroom/internal/safe"
+	"strongroom/internal/store/manifest"
+)
+
+var start = time.Date(2026, 1, 1, 2, 0, 0, 0, time.UTC)
+
+func night(last, now int) *Night {
+	return NewNight(Rules{}, start.Add(time.Duration(last)*day), start.Add(time.Duration(now)*day), 1<<30)
+}
+
+func TestEveryFileHasOneTurnInThirtyNights(t *testing.T) {
+	const files = 3000
+	turns := make(map[string]int)
+	for d := 1; d <= 30; d++ {
+		tonight := 0
+		for i := range files {
+			path := fmt.Sprintf("srv/data/%d", i)
+			if night(d-1, d).FileTurn(path) {
+				turns[path]++
+				tonight++
+			}
+		}
+		if tonight < files/30/2 || tonight > files/30*2 {
+			t.Errorf("night %d reads %d of %d files again, want about a thirtieth", d, tonight, files)
+		}
+	}
+	for i := range files {
+		if n := turns[fmt.Sprintf("srv/data/%d", i)]; n != 1 {
+			t.Fatalf("file %d had %d turns in 30 nights", i, n)
+		}
+	}
+}
+
+func TestMissedNightsAreMadeUpFor(t *testing.T) {
+	for i := range 300 {
+		path := fmt.Sprint("f", i)
+		each := 0
+		for d := 11; d <= 17; d++ {
+			if night(d-1, d).FileTurn(path) {
+				each++
+			}
+		}
+		if got := night(10, 17).FileTurn(path); got != (each > 0) {
+			t.Errorf("%s: turn in the week at once is %v, night by night %d", path, got, each)
+		}
+		if !night(0, 30).FileTurn(path) {
+			t.Errorf("%s: no turn in 30 days", path)
+		}
+		if night(5, 5).FileTurn(path) {
+			t.Errorf("%s: a second turn on the same day", path)
+		}
+	}
+}
+
+func chunkOf(age int, i byte) manifest.Chunk {
+	return manifest.Chunk{Hash: safe.Digest{i}, Run: safe.NewRunID(start.Add(time.Duration(400-age) * day)), Length: 1 << 20}
+}
+
+func TestWhichChunks(t *testing.T) {
+	full := Pack{Frames: 100, Used: 50}
+	n := night(399, 400)
+	for _, c := range []struct {
+		age  int
+		pack Pack
+		want bool
+	}{
+		{1, full, false}, {365, full, false}, {366, full, true}, {1, Pack{Frames: 100, Used: 49}, true}, {1, Pack{}, false},
+	} {
+		if got := n.FileChunk(chunkOf(c.age, 0), c.pack); got != c.want {
+			t.Errorf("a chunk of %d days in a pack %+v: stored again is %v, want %v", c.age, c.pack, got, c.want)
+		}
+	}
+}
+
+func TestBudget(t *testing.T) {
+	n := NewNight(Rules{}, start, start.Add(400*day), 240<<20)
+	again := 0
+	for i := range 100 {
+		if n.FileChunk(chunkOf(400, byte(i)), Pack{}) {
+			again++
+		}
+	}
+	if again != 10 {
+		t.Errorf("%d MiB of 240 were stored again, want a 24th", again)
+	}
+	if n := NewNight(Rules{}, start, start.Add(400*day), 1<<20); !n.FileChunk(chunkOf(400, 1), Pack{}) || n.FileChunk(chunkOf(400, 2), Pack{}) {
+		t.Error("of a small source, one chunk a night is stored again, no more")
+	}
+}
+
+func TestStreamsByChunk(t *testing.T) {
+	again := 0
+	for i := range 240 {
+		if night(399, 400).StreamChunk(chunkOf(400, byte(i)), Pack{}) {
+			again++
+		}
+	}
+	if again < 2 || again > 20 {
+		t.Errorf("%d of 240 chunks of a stream had their turn, want about 8", again)
+	}
+}
