@@ -1,0 +1,310 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"strongroom/internal/safe"
+)
+
+// Kind says what sort of thing happened: "run.begun". The kinds are a closed
+// list with one type each.
+type Kind string
+
+// An Event is what an entry records: one of the types of this file.
+type Event interface {
+	Kind() Kind
+	// check reports why the event cannot stand in an entry, beyond what its
+	// fields' types see to.
+	check() error
+}
+
+// kinds is the closed list. A new kind is a type below, a line here and a
+// line in the test of golden bytes; the fields of an old one never change.
+var kinds = map[Kind]func([]byte) (Event, error){
+	SafeCreated{}.Kind():     read[SafeCreated],
+	RosterChanged{}.Kind():   read[RosterChanged],
+	RunBegun{}.Kind():        read[RunBegun],
+	SnapshotKept{}.Kind():    read[SnapshotKept],
+	RunFailed{}.Kind():       read[RunFailed],
+	MemoryForgotten{}.Kind(): read[MemoryForgotten],
+	ObjectRepaired{}.Kind():  read[ObjectRepaired],
+	ObjectLost{}.Kind():      read[ObjectLost],
+	ScrubDone{}.Kind():       read[ScrubDone],
+	FindingRaised{}.Kind():   read[FindingRaised],
+	KeepExtended{}.Kind():    read[KeepExtended],
+}
+
+func read[E Event](b []byte) (Event, error) {
+	var e E
+	if err := decode(b, &e); err != nil {
+		return nil, err
+	}
+	return e, e.check()
+}
+
+// SafeCreated is the first entry of a ledger.
+type SafeCreated struct {
+	Name   Text         `json:"name"`
+	Store  safe.StoreID `json:"store"`
+	Roster safe.Digest  `json:"roster"` // of the first version of the roster
+	Key    PublicKey    `json:"key"`    // the first that signs checkpoints
+}
+
+func (SafeCreated) Kind() Kind { return "safe.created" }
+func (e SafeCreated) check() error {
+	switch {
+	case e.Name == "":
+		return errors.New("the safe has no name")
+	case e.Store.IsZero():
+		return errors.New("the store has no id")
+	case e.Key.Store() != e.Store:
+		return fmt.Errorf("the ledger's key is for store %s, not for %s", e.Key.Store(), e.Store)
+	}
+	return checkDigest("roster", e.Roster)
+}
+
+// RosterChanged records a new version of the roster.
+type RosterChanged struct {
+	Version int64       `json:"version"`
+	Digest  safe.Digest `json:"digest"`
+}
+
+func (RosterChanged) Kind() Kind { return "roster.changed" }
+func (e RosterChanged) check() error {
+	if e.Version < 1 {
+		return fmt.Errorf("version %d of the roster", e.Version)
+	}
+	return checkDigest("digest", e.Digest)
+}
+
+// RunBegun records that a run has its key, before anything is collected.
+type RunBegun struct {
+	Run      safe.RunID      `json:"run"`
+	Source   safe.SourceName `json:"source"`
+	Envelope safe.Digest     `json:"envelope"` // of the envelope's bytes
+	Roster   int64           `json:"roster"`   // version whose keys seal the envelope
+}
+
+func (RunBegun) Kind() Kind { return "run.begun" }
+func (e RunBegun) check() error {
+	if e.Roster < 1 {
+		return fmt.Errorf("version %d of the roster", e.Roster)
+	}
+	return checkDigest("envelope", e.Envelope)
+}
+
+// SnapshotKept records that a run has become a snapshot. It is written in the
+// transaction that makes it one.
+type SnapshotKept struct {
+	Run         safe.RunID      `json:"run"`
+	Source      safe.SourceName `json:"source"`
+	Description safe.Digest     `json:"description"` // of the bytes of snapshots/<run>.json
+	Partial     bool            `json:"partial,omitempty"`
+	Tier        safe.Tier       `json:"tier"`
+	KeepUntil   time.Time       `json:"keep_until"`
+	Entries     int64           `json:"entries"`
+	Bytes       int64           `json:"bytes"`
+	NewBytes    int64           `json:"new_bytes"`
+	Warnings    int64           `json:"warnings"`
+	Root        safe.Digest     `json:"root"`
+}
+
+// KeptOf returns the event for a snapshot with the description s.
+func KeptOf(s safe.Snapshot) SnapshotKept {
+	return SnapshotKept{
+		Run:         s.Run,
+		Source:      s.Source,
+		Description: safe.DigestOf(s.Encode()),
+		Partial:     s.Partial,
+		Tier:        s.Tier,
+		KeepUntil:   s.KeepUntil.UTC(),
+		Entries:     s.Entries,
+		Bytes:       s.Bytes,
+		NewBytes:    s.NewBytes,
+		Warnings:    s.Warnings,
+		Root:        s.Root,
+	}
+}
+
+func (SnapshotKept) Kind() Kind { return "snapshot.kept" }
+func (e SnapshotKept) check() error {
+	switch e.Tier {
+	case safe.Daily, safe.Weekly, safe.Monthly, safe.Yearly, safe.Broken:
+	default:
+		return fmt.Errorf("unknown tier %.40q", e.Tier)
+	}
+	if e.Partial != (e.Tier == safe.Broken) {
+		return fmt.Errorf("tier %q does not go with partial: %t", e.Tier, e.Partial)
+	}
+	if min(e.Entries, e.Bytes, e.NewBytes, e.Warnings) < 0 {
+		return errors.New("a count is negative")
+	}
+	if err := checkTime("keep_until", e.KeepUntil); err != nil {
+		return err
+	}
+	if err := checkDigest("description", e.Description); err != nil {
+		return err
+	}
+	return checkDigest("root", e.Root)
+}
+
+// RunFailed records that nothing could be kept of a run.
+type RunFailed struct {
+	Run    safe.RunID      `json:"run"`
+	Source safe.SourceName `json:"source"`
+	Reason Text            `json:"reason"`
+}
+
+func (RunFailed) Kind() Kind   { return "run.failed" }
+func (RunFailed) check() error { return nil }
+
+// MemoryForgotten records that what the safe remembered of a source is gone,
+// so that its next collection reads and stores everything.
+type MemoryForgotten struct {
+	Source safe.SourceName `json:"source"`
+	Reason Text            `json:"reason"`
+}
+
+func (MemoryForgotten) Kind() Kind   { return "memory.forgotten" }
+func (MemoryForgotten) check() error { return nil }
+
+// A Repair says where the right bytes of a damaged object came from.
+type Repair string
+
+const (
+	FromParity    Repair = "parity"
+	FromCopy      Repair = "copy"    // the object of that name ending in .2, or the other way round
+	FromReplica   Repair = "replica" // another store
+	ParityRebuilt Repair = "parity-rebuilt"
+)
+
+// ObjectRepaired records that a damaged object of the store was replaced by
+// the right bytes.
+type ObjectRepaired struct {
+	Name string `json:"name"`
+	How  Repair `json:"how"`
+}
+
+func (ObjectRepaired) Kind() Kind { return "object.repaired" }
+func (e ObjectRepaired) check() error {
+	switch e.How {
+	case FromParity, FromCopy, FromReplica, ParityRebuilt:
+	default:
+		return fmt.Errorf("unknown way to repair: %.40q", e.How)
+	}
+	return checkObject(e.Name)
+}
+
+// maxLost bounds the snapshots that an ObjectLost names, so that the entry
+// stays well below MaxEntry.
+const maxLost = 1000
+
+// ObjectLost records that an object of the store is damaged or missing and
+// could not be rebuilt. Make it with LostOf.
+type ObjectLost struct {
+	Name      string       `json:"name"`
+	Snapshots []safe.RunID `json:"snapshots"`      // that need it, ascending, the newest of them
+	More      int          `json:"more,omitempty"` // older snapshots that need it
+}
+
+// LostOf returns the event for an object that the snapshots given need.
+func LostOf(name string, snapshots []safe.RunID) ObjectLost {
+	all := slices.SortedFunc(slices.Values(snapshots), safe.RunID.Compare)
+	all = slices.Compact(all)
+	more := max(0, len(all)-maxLost)
+	// The empty list is spelled [], not null.
+	return ObjectLost{Name: name, Snapshots: append([]safe.RunID{}, all[more:]...), More: more}
+}
+
+func (ObjectLost) Kind() Kind { return "object.lost" }
+func (e ObjectLost) check() error {
+	for i := 1; i < len(e.Snapshots); i++ {
+		if e.Snapshots[i-1].Compare(e.Snapshots[i]) >= 0 {
+			return errors.New("the snapshots are not in ascending order")
+		}
+	}
+	switch {
+	case e.Snapshots == nil:
+		return errors.New("no list of snapshots")
+	case len(e.Snapshots) > maxLost:
+		return fmt.Errorf("%d snapshots, at most %d are named", len(e.Snapshots), maxLost)
+	case e.More < 0, e.More > 0 && len(e.Snapshots) < maxLost:
+		return fmt.Errorf("%d snapshots and %d more", len(e.Snapshots), e.More)
+	}
+	return checkObject(e.Name)
+}
+
+// ScrubDone records that a scrub came to its end.
+type ScrubDone struct {
+	Objects int64 `json:"objects"` // that were read
+	Bytes   int64 `json:"bytes"`
+	Damaged int64 `json:"damaged"` // of Objects, repaired or not
+}
+
+func (ScrubDone) Kind() Kind { return "scrub.done" }
+func (e ScrubDone) check() error {
+	if min(e.Objects, e.Bytes, e.Damaged) < 0 {
+		return errors.New("a count is negative")
+	}
+	return nil
+}
+
+// FindingRaised records a suspicion that a person must look at. The number of
+// its entry is what an acknowledgement refers to.
+type FindingRaised struct {
+	Finding string `json:"kind"`    // such as "source.host_key_refused"
+	Subject Text   `json:"subject"` // what it is about: a source, an object, a run
+	Text    Text   `json:"text"`
+}
+
+var findingForm = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
+
+func (FindingRaised) Kind() Kind { return "finding.raised" }
+func (e FindingRaised) check() error {
+	if !findingForm.MatchString(e.Finding) {
+		return fmt.Errorf("%.80q cannot be the kind of a finding", e.Finding)
+	}
+	return nil
+}
+
+// KeepExtended records that a snapshot is kept longer.
+type KeepExtended struct {
+	Run   safe.RunID `json:"run"`
+	Until time.Time  `json:"until"`
+}
+
+func (KeepExtended) Kind() Kind     { return "keep.extended" }
+func (e KeepExtended) check() error { return checkTime("until", e.Until) }
+
+// checkTime refuses other zones than UTC, so that one moment has one
+// spelling, and the zero time, which is a field that was forgotten.
+func checkTime(field string, t time.Time) error {
+	if t.IsZero() {
+		return fmt.Errorf("%s is not set", field)
+	}
+	if _, offset := t.Zone(); offset != 0 {
+		return fmt.Errorf("%s is not in UTC", field)
+	}
+	return nil
+}
+
+// checkDigest refuses the zero digest, which is a field that was forgotten.
+func checkDigest(field string, d safe.Digest) error {
+	if d.IsZero() {
+		return fmt.Errorf("%s is not set", field)
+	}
+	return nil
+}
+
+var objectForm = regexp.MustCompile(`^[a-z0-9/._-]{1,255}$`)
+
+func checkObject(name string) error {
+	if !objectForm.MatchString(name) {
+		return fmt.Errorf("%.260q cannot be the name of an object", name)
+	}
+	return safe.CheckPath(name)
+}
