@@ -1,0 +1,187 @@
+// Package memory keeps what a safe remembers of one run of a source: the lines
+// of the manifest as a stream, and where each distinct chunk lies. A later
+// collection of the same source reads it to leave out what is stored already.
+//
+// A memory is a folder, <memory of the source>/<run>. Which runs count is for
+// the caller to decide; this package neither knows what a complete snapshot is
+// nor what a line says. A run that broke off is remembered as far as its last
+// checkpoint.
+//
+// # Files
+//
+// Every file is an ordinary age file for one recipient. Its plaintext begins
+// with a header of 32 bytes: what kind of file it is, version, run, number.
+// All numbers are big-endian.
+//
+//	lines-N.age       the manifest's bytes between checkpoints N-1 and N
+//	chunks-M.age      sorted records of chunks, see record
+//	checkpoint-N.age  size of lines-N.age, the chunks files since checkpoint N-1,
+//	                  and the packs that their records refer to by number
+//	tags.age          the chunks files merged: one record for each chunk
+//	index.age         the sizes of all lines files, the packs, and what makes a
+//	                  search in tags.age take one read: see index
+//
+// A lines or chunks file counts once a checkpoint names it, and all checkpoints
+// are replaced by the index, after which only lines-N.age, tags.age and
+// index.age remain. What nothing names is garbage of a crash.
+//
+// # Promises
+//
+// On disk there are no names, digests or lengths of the source in clear. What
+// can be seen is the id of the run, sizes of files, and when they were written.
+//
+// A chunk is found by a tag of 128 bits, keyed with a secret of the source. The
+// digest itself is not kept in the record and not compared: without the key
+// nobody can look for two contents with the same tag, and by chance it does not
+// happen (10^9 chunks: once in 10^20 safes).
+//
+// A file that is missing, cut short, changed, or belongs elsewhere is reported
+// as a *DamagedError, never returned as if it were whole. The exception is the
+// newest checkpoint of a run that broke off: nothing tells that it was there,
+// so without it the run is remembered as of the one before. Against somebody
+// who has the memory's recipient, which is as secret as its identity, nothing
+// is promised.
+//
+// RAM is bounded whatever the files hold: the buffer of Options, 64 bytes for
+// each pack, at most 32 MiB for the filter of a Memory.
+package memory
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"syscall"
+
+	"filippo.io/age"
+
+	"strongroom/internal/safe"
+)
+
+// Keys are what the memory of a source is sealed and searched with.
+type Keys struct {
+	Identity  age.Identity
+	Recipient age.Recipient // of Identity
+	Tag       [32]byte      // key of the tags; the source's own
+}
+
+// tag returns what a chunk is known by.
+func (k *Keys) tag(hash safe.Digest) tag {
+	mac := hmac.New(sha256.New, k.Tag[:])
+	mac.Write(hash[:])
+	return tag(mac.Sum(nil)[:16])
+}
+
+// Options tunes a Writer. The zero value is ready to use.
+type Options struct {
+	Buffer int // bytes of records that are sorted in RAM; 0 means 16 MiB
+}
+
+// records returns how many records fit into the buffer.
+func (o Options) records() int {
+	if o.Buffer <= 0 {
+		return 16 << 20 / recordSize
+	}
+	return max(o.Buffer/recordSize, 1)
+}
+
+// A Pack is a pack that remembered chunks lie in.
+type Pack struct {
+	Run    safe.RunID
+	Digest safe.Digest
+	Frames int64 // bytes of all its frames, which begin at offset 0
+	// Used counts the bytes of those frames that the run refers to, each frame
+	// once. It is filled in by this package.
+	Used int64
+}
+
+// ErrNone says that nothing is remembered of a run.
+var ErrNone = errors.New("nothing is remembered of this run")
+
+// A DamagedError says that a memory cannot be trusted or read, also because it
+// was sealed for another identity. There is no remedy but to go on without it:
+// the next collection then stores everything again.
+type DamagedError struct {
+	Run  safe.RunID
+	File string
+	Err  error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("memory of run %s is damaged: %s: %v", e.Run, e.File, e.Err)
+}
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// damaged returns err, met while reading the named file, as a DamagedError,
+// unless the operating system refused something that it may grant another time.
+func damaged(run safe.RunID, file string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EIO) {
+		return fmt.Errorf("reading the memory of run %s: %w", run, err)
+	}
+	return &DamagedError{Run: run, File: file, Err: err}
+}
+
+// Sweep removes everything in dir, the memory of a source, but the runs to
+// keep. It may be repeated, and a dir that does not exist is as good as empty.
+func Sweep(dir string, keep ...safe.RunID) error {
+	// The folder belongs to a process that is trusted less than the one that
+	// may be sweeping, so nothing in it may lead out of it.
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweeping a memory: %w", err)
+	}
+	defer root.Close()
+	var names []string
+	err = eachName(root, func(name string) {
+		isKept := func(run safe.RunID) bool { return run.String() == name }
+		if !slices.ContainsFunc(keep, isKept) {
+			names = append(names, name)
+		}
+	})
+	for _, name := range names {
+		err = errors.Join(err, root.RemoveAll(name))
+	}
+	if err := errors.Join(err, syncFolder(root)); err != nil {
+		return fmt.Errorf("sweeping a memory: %w", err)
+	}
+	return nil
+}
+
+// eachName calls f for every name in a folder, in no order, without holding
+// them all.
+func eachName(root *os.Root, f func(name string)) error {
+	d, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	for {
+		names, err := d.Readdirnames(1000)
+		for _, name := range names {
+			f(name)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(root *os.Root) error {
+	d, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
