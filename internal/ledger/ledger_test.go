@@ -101,7 +101,10 @@ func randomEvent(r *rand.Rand) ledger.Event {
 	digest := safe.DigestOf(fmt.Appendf(nil, "%d", r.Uint64()))
 	source := safe.SourceName(fmt.Sprintf("source-%d", r.IntN(1000)))
 	run := safe.NewRunID(at)
-	raw := make([]byte, r.IntN(200)+r.IntN(2)*r.IntN(3*ledger.MaxText))
+	raw := make([]byte, r.IntN(100))
+	if r.IntN(20) == 0 {
+		raw = make([]byte, 2*ledger.MaxText)
+	}
 	for i := range raw {
 		raw[i] = byte(r.Uint32())
 	}
@@ -116,7 +119,7 @@ func randomEvent(r *rand.Rand) ledger.Event {
 	case 3:
 		return ledger.RunFailed{Run: run, Source: source, Reason: text}
 	case 4:
-		runs := make([]safe.RunID, r.IntN(3)*r.IntN(800))
+		runs := make([]safe.RunID, r.IntN(3)*r.IntN(10))
 		for i := range runs {
 			runs[i] = safe.NewRunID(at.Add(time.Duration(r.Int64N(1e15))))
 		}

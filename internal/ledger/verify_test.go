@@ -135,7 +135,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 // checkpoint covers it.
 func TestVerifyFindsTamperingOfRandomLogs(t *testing.T) {
 	r := randomSource(t)
-	for range 30 {
+	for range 20 {
 		n := 2 + r.IntN(40)
 		h := newHistory(t, n, func(int) ledger.Event { return randomEvent(r) })
 		var sizes []int
