@@ -249,3 +249,24 @@ func ReadAll(ctx context.Context, r Reader, name string, limit int64) ([]byte, e
 	}
 	return data, nil
 }
+
+// ReadEither returns the bytes of the first of the named objects that can be
+// read and that good accepts. It serves small objects, of which there are two
+// copies. If none will do, the error tells of each.
+func ReadEither(ctx context.Context, r Reader, limit int64, good func([]byte) error, names ...string) ([]byte, error) {
+	var errs []error
+	for _, name := range names {
+		b, err := ReadAll(ctx, r, name, limit)
+		if err == nil {
+			if err = good(b); err == nil {
+				return b, nil
+			}
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}

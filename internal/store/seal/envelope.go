@@ -48,9 +48,9 @@ func (e *LabelError) Error() string {
 // operators' role key: an age file.
 type InnerFile []byte
 
-// maxEnvelope bounds envelopes and inner files, sealed and opened. Real
+// MaxEnvelope bounds envelopes and inner files, sealed and opened. Real
 // envelopes have about 5 kB.
-const maxEnvelope = 64 << 10
+const MaxEnvelope = 64 << 10
 
 // envelopeVersion is the version of both layers.
 const envelopeVersion = 1
@@ -247,8 +247,8 @@ func sealLayer(to recipient, layer any) ([]byte, error) {
 }
 
 func (i identity) openLayer(sealed []byte) ([]byte, error) {
-	if len(sealed) > maxEnvelope {
-		return nil, fmt.Errorf("it has %d bytes, at most %d are possible", len(sealed), maxEnvelope)
+	if len(sealed) > MaxEnvelope {
+		return nil, fmt.Errorf("it has %d bytes, at most %d are possible", len(sealed), MaxEnvelope)
 	}
 	r, err := i.open(bytes.NewReader(sealed))
 	if err != nil {

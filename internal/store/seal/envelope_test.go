@@ -244,7 +244,7 @@ func TestDamagedLayersAreRefused(t *testing.T) {
 			if layer.open(append(bytes.Clone(layer.file), 0)) == nil {
 				t.Error("opens with a byte after its end")
 			}
-			if err := layer.open(make([]byte, maxEnvelope+1)); err == nil || !strings.Contains(err.Error(), "at most") {
+			if err := layer.open(make([]byte, MaxEnvelope+1)); err == nil || !strings.Contains(err.Error(), "at most") {
 				t.Errorf("more than the bound: got %v", err)
 			}
 		})

@@ -1,0 +1,178 @@
+// Package store reads snapshots out of a sealed store: from the description
+// and the keys of its runs to the manifest and the content.
+//
+// It hands out nothing that it has not verified: every chunk is compared with
+// the digest that the manifest gives, the manifest's own chunks with the root,
+// the root with the description. That the description itself is genuine is
+// for package catalog to prove. How snapshots are written is told in packages
+// intake and collect.
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+
+	"strongroom/internal/safe"
+	"strongroom/internal/store/blob"
+	"strongroom/internal/store/layout"
+	"strongroom/internal/store/manifest"
+	"strongroom/internal/store/seal"
+)
+
+// Identities gives the identity that opens what was sealed to a run. It is
+// asked once for every run of a snapshot, never for another.
+type Identities func(ctx context.Context, run safe.RunID) (seal.RunIdentity, error)
+
+// WithRoleKeys opens the envelopes of a store with both role keys. The
+// envelopes are those that the description names, by their digests.
+func WithRoleKeys(r blob.Reader, d safe.Snapshot, outer seal.OuterIdentity, inner seal.InnerIdentity) Identities {
+	return func(ctx context.Context, run safe.RunID) (seal.RunIdentity, error) {
+		want := seal.Want{Store: d.Store, Run: run, Source: d.Source}
+		envelope, err := readCopied(ctx, r, layout.Envelope(run), d.Runs[run].Envelope, seal.MaxEnvelope)
+		if err != nil {
+			return seal.RunIdentity{}, err
+		}
+		sealed, err := seal.OpenOuter(outer, envelope, want)
+		if err != nil {
+			return seal.RunIdentity{}, fmt.Errorf("opening the outer seal of run %s: %w", run, err)
+		}
+		identity, err := seal.OpenInner(inner, sealed, want)
+		if err != nil {
+			return seal.RunIdentity{}, fmt.Errorf("opening the inner seal of run %s: %w", run, err)
+		}
+		return identity, nil
+	}
+}
+
+// A CorruptError says that an object is not what its name or the ledger says,
+// nor is any copy of it.
+type CorruptError struct {
+	Name string
+	Err  error
+}
+
+func (e *CorruptError) Error() string { return fmt.Sprintf("object %s: %v", e.Name, e.Err) }
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// readCopied returns the bytes of a small object that have the digest, from
+// the object or its copy.
+func readCopied(ctx context.Context, r blob.Reader, name string, want safe.Digest, limit int64) ([]byte, error) {
+	good := func(b []byte) error {
+		if safe.DigestOf(b) != want {
+			return errors.New("it does not have the digest that the snapshot's description gives")
+		}
+		return nil
+	}
+	b, err := blob.ReadEither(ctx, r, limit, good, name, layout.Parse(name).Other())
+	if err != nil && ctx.Err() == nil {
+		return nil, &CorruptError{Name: name, Err: err}
+	}
+	return b, err
+}
+
+// A Snapshot is a snapshot opened for reading. Its methods may be called
+// concurrently; Close comes last.
+type Snapshot struct {
+	Description safe.Snapshot
+	root        manifest.Root
+	packs       *packs
+}
+
+// maxRootObject bounds a sealed root: what cannot be compressed, and what age
+// adds to it.
+const maxRootObject = manifest.MaxRoot + 64<<10
+
+// Open opens the snapshot of a description that the caller believes.
+func Open(ctx context.Context, r blob.Reader, d safe.Snapshot, identities Identities) (*Snapshot, error) {
+	s := &Snapshot{Description: d, packs: newPacks(r, d, identities)}
+	identity, err := s.packs.identity(ctx, d.Run)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := readCopied(ctx, r, layout.Root(d.Run, d.Root), d.Root, maxRootObject)
+	if err != nil {
+		return nil, err
+	}
+	if s.root, err = openRoot(sealed, identity); err != nil {
+		return nil, fmt.Errorf("opening the root of run %s: %w", d.Run, err)
+	}
+	if s.root.Store != d.Store || s.root.Run != d.Run || s.root.Source != d.Source {
+		return nil, fmt.Errorf("the root of run %s says that it belongs to run %s of %s in store %s: it was swapped",
+			d.Run, s.root.Run, s.root.Source, s.root.Store)
+	}
+	return s, nil
+}
+
+func openRoot(sealed []byte, identity seal.RunIdentity) (manifest.Root, error) {
+	compressed, err := identity.Open(bytes.NewReader(sealed))
+	if err != nil {
+		return manifest.Root{}, err
+	}
+	plain, err := zstd.NewReader(compressed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(2*manifest.MaxRoot))
+	if err != nil {
+		return manifest.Root{}, err
+	}
+	defer plain.Close()
+	b, err := manifest.LimitRoot(plain)
+	if err != nil {
+		return manifest.Root{}, err
+	}
+	return manifest.ParseRoot(b)
+}
+
+// SealRoot returns the object that a root is stored as.
+func SealRoot(root manifest.Root, to seal.RunRecipient) ([]byte, error) {
+	var object bytes.Buffer
+	sealing, err := to.Seal(&object)
+	if err != nil {
+		return nil, err
+	}
+	compressing, err := zstd.NewWriter(sealing, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(manifest.MaxRoot))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := compressing.Write(root.Encode()); err != nil {
+		return nil, err
+	}
+	if err := compressing.Close(); err != nil {
+		return nil, err
+	}
+	return object.Bytes(), sealing.Close()
+}
+
+// Close releases what was opened.
+func (s *Snapshot) Close() error { return s.packs.close() }
+
+// Manifest returns a reader of the snapshot's entries from the first on. It
+// has checked that the manifest is that of this snapshot.
+func (s *Snapshot) Manifest(ctx context.Context) (*manifest.Reader, manifest.Header, error) {
+	content := s.content(ctx, noErrors(slices.Values(s.root.Chunks)))
+	if s.root.List {
+		content = s.content(ctx, manifest.ReadChunkList(content))
+	}
+	r, h, err := manifest.NewReader(content)
+	if err != nil {
+		return nil, manifest.Header{}, err
+	}
+	if h.Store != s.root.Store || h.Run != s.root.Run || h.Source != s.root.Source {
+		return nil, manifest.Header{}, fmt.Errorf("the manifest of run %s says that it belongs to run %s of %s", s.root.Run, h.Run, h.Source)
+	}
+	return r, h, nil
+}
+
+// Chunk appends the content of a chunk to dst, verified.
+func (s *Snapshot) Chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte, error) {
+	return s.packs.chunk(ctx, dst, c)
+}
+
+// Content reads the chunks of an entry one after the other, each verified
+// before a byte of it is returned.
+func (s *Snapshot) Content(ctx context.Context, r *manifest.Reader) io.Reader {
+	return s.content(ctx, r.Chunks())
+}
