@@ -1,0 +1,158 @@
+// Package config reads the safe's configuration: one strict YAML file.
+//
+// What it returns needs no further checking: every value has its type, every
+// default is filled in. A mistake is reported with file, line, column, what
+// was expected and the nearest known name, all mistakes of a file at once.
+//
+// It does not resolve secrets, look at the folders that are named or reach any
+// host, and it looks at include and exclude lines only superficially: the
+// source that matches them has the last word. One table per mapping drives
+// the reading, the suggestions and the JSON Schema.
+package config
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/keep"
+)
+
+// maxFile bounds a configuration: room for some thousand sources.
+const maxFile = 1 << 20
+
+// DefaultDir is where state, keys and memories are unless dir says otherwise.
+const DefaultDir = "/var/lib/strongroom"
+
+// A Config is the configuration of one safe.
+type Config struct {
+	Safe    string // the safe's name, as mails and pages show it
+	Store   string // absolute path of the store's folder
+	Dir     string // absolute path of the folder for state, keys and memories
+	State   State
+	Keep    keep.Rules // for sources without their own
+	Sources []Source   // in the order of the file
+}
+
+// State says which database holds the state.
+type State string
+
+// SQLite is a file in Dir.
+const SQLite State = "sqlite"
+
+// A Source is something to be pulled.
+type Source struct {
+	Name            safe.SourceName
+	Spec            Spec
+	Keep            keep.Rules // its own, or else those of the Config
+	Reread          time.Duration
+	Refresh         time.Duration
+	AllowUnreadable bool
+	Limits          Limits
+	Compression     Compression
+	Parity          bool
+}
+
+// A Spec says what a source pulls, and from where. It is an SFTP or a Local.
+type Spec interface {
+	// Kind returns the source's kind as it is written in the configuration.
+	Kind() string
+}
+
+// SFTP pulls files and folders of a host.
+type SFTP struct {
+	Paths
+	Host        Host
+	HostKeys    []ssh.PublicKey // at least one; the host must show one of them
+	Key         SecretRef       // the private key to log in with
+	Connections int             // how many may be open at once
+}
+
+func (SFTP) Kind() string { return "sftp" }
+
+// Local pulls files and folders of the safe's own host.
+type Local struct {
+	Paths
+}
+
+func (Local) Kind() string { return "local" }
+
+// Paths are patterns as they are written: each begins with / or **, and has
+// neither control characters nor ".." in it.
+type Paths struct {
+	Include []string // at least one
+	Exclude []string
+}
+
+// A Host is where a source connects to, and as whom.
+type Host struct {
+	User string
+	Name string // a name or an IP address, without brackets
+	Port int
+}
+
+// Addr returns name and port for a dialer.
+func (h Host) Addr() string { return net.JoinHostPort(h.Name, strconv.Itoa(h.Port)) }
+
+func (h Host) String() string { return h.User + "@" + h.Addr() }
+
+// Limits bound one collection; one that reaches a limit is not complete. Zero
+// means that there is no limit.
+type Limits struct {
+	Bytes    int64
+	Entries  int64
+	Duration time.Duration
+	Rate     int64 // bytes per second
+}
+
+// Compression is how hard the collector tries to make content small.
+type Compression string
+
+const (
+	Fastest Compression = "fastest"
+	Default Compression = "default"
+	Better  Compression = "better"
+)
+
+// Load reads the configuration file at path. A file with mistakes gives
+// Errors.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	defer f.Close() // nothing was written
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(path, b)
+}
+
+// Parse reads a configuration; errors call it name. They are of type Errors.
+func Parse(name string, b []byte) (*Config, error) {
+	d := newDecoder(name, b)
+	root := d.parse(b)
+	if len(d.errs) > 0 {
+		return nil, d.finish()
+	}
+	c := Config{Dir: DefaultDir, State: SQLite, Keep: keep.Default()}
+	d.config(root, &c)
+	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+//go:embed example.yaml
+var example string
+
+// Example returns a configuration with comments, to begin with.
+func Example() string { return example }

@@ -1,0 +1,476 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/ssh"
+
+	"strongroom/internal/safe/keep"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const aKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILVoLUx+Rg87QzJrU37o4mtJoa/AWO3T+c+SG4UaUIoW"
+
+func publicKey(t *testing.T) ssh.PublicKey {
+	t.Helper()
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(aKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+var compareSecrets = cmp.AllowUnexported(SecretRef{})
+
+func TestExample(t *testing.T) {
+	got, err := Parse("example.yaml", []byte(Example()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		Safe: "acme", Store: "/srv/strongroom", Dir: "/var/lib/strongroom", State: SQLite, Keep: keep.Default(),
+		Sources: []Source{
+			{
+				Name: "erp-files",
+				Spec: SFTP{
+					Paths:       Paths{Include: []string{"/etc/erp", "/srv/erp/uploads/**"}, Exclude: []string{"**/*.tmp"}},
+					Host:        Host{User: "strongroom", Name: "erp-app.acme.example", Port: 22},
+					HostKeys:    []ssh.PublicKey{publicKey(t)},
+					Key:         SecretRef{file: "/etc/strongroom/secrets/erp-app.key"},
+					Connections: 2,
+				},
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Compression: Default, Parity: true,
+				Limits: Limits{Bytes: 2e12, Entries: 10e6, Duration: 8 * time.Hour, Rate: 50e6},
+			},
+			{
+				Name: "handbooks", Spec: Local{Paths{Include: []string{"/srv/handbooks"}}},
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Compression: Default, Parity: true,
+			},
+		},
+	}
+	if diff := cmp.Diff(want, got, compareSecrets); diff != "" {
+		t.Errorf("the example (-want +got):\n%s", diff)
+	}
+}
+
+// TestExampleCommentsHold uncomments the defaults of the example: nothing may
+// change.
+func TestExampleCommentsHold(t *testing.T) {
+	text := regexp.MustCompile(`(?m)^( *)# ([a-z_]+: )`).ReplaceAllString(Example(), "$1$2")
+	text = strings.Replace(text, "    keep: { daily: 14d }", "    keep: { daily: 35d, weekly: 13w, monthly: 24mo, yearly: 7y }", 1)
+	if text == Example() {
+		t.Fatal("nothing was uncommented")
+	}
+	got, err := Parse("example.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Parse("example.yaml", []byte(Example()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, compareSecrets); diff != "" {
+		t.Errorf("what the example calls defaults are others (-defaults +example):\n%s", diff)
+	}
+}
+
+func TestAllValues(t *testing.T) {
+	got, err := Parse("x", []byte(`
+safe: "acme-2"
+store: /var/lib/strongroom/store/
+dir: /var//lib/strongroom
+state: sqlite
+keep:
+  daily: 10d
+sources:
+  a:
+    kind: sftp
+    host: 'backup@[2001:db8::1]:2222'
+    host_key:
+      - `+aKey+` root@erp
+    key: credential:erp.key
+    include:
+    - /
+    keep:
+      daily: 31d
+      monthly: 1mo
+      at_least: 7
+    reread: 4w
+    refresh: 90min
+    allow_unreadable: true
+    limits: { bytes: 3GiB, entries: 12, duration: 2d, rate: 1B/s }
+    connections: 16
+    compression: better
+    parity: false
+  "1":
+    { kind: local, include: [ "**" ] }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		Safe: "acme-2", Store: "/var/lib/strongroom/store", Dir: "/var/lib/strongroom", State: SQLite,
+		Keep: keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
+		Sources: []Source{
+			{
+				Name: "a",
+				Spec: SFTP{
+					Paths:       Paths{Include: []string{"/"}},
+					Host:        Host{User: "backup", Name: "2001:db8::1", Port: 2222},
+					HostKeys:    []ssh.PublicKey{publicKey(t)},
+					Key:         SecretRef{credential: "erp.key"},
+					Connections: 16,
+				},
+				Keep:   keep.Rules{Daily: keep.Span{N: 31, Unit: keep.Day}, Monthly: keep.Span{N: 1, Unit: keep.Month}, AtLeast: 7},
+				Reread: 672 * time.Hour, Refresh: 90 * time.Minute, AllowUnreadable: true, Compression: Better,
+				Limits: Limits{Bytes: 3 << 30, Entries: 12, Duration: 48 * time.Hour, Rate: 1},
+			},
+			{
+				Name: "1", Spec: Local{Paths{Include: []string{"**"}}},
+				Keep:   keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
+				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Compression: Default, Parity: true,
+			},
+		},
+	}
+	if diff := cmp.Diff(want, got, compareSecrets); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if s := got.Sources[0].Spec.(SFTP).Host.String(); s != "backup@[2001:db8::1]:2222" {
+		t.Errorf("the host shows itself as %s", s)
+	}
+}
+
+// TestMistakes reads every testdata/mistakes/*.yaml and compares what is said
+// about it with the .txt beside it.
+func TestMistakes(t *testing.T) {
+	files, err := filepath.Glob("testdata/mistakes/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Parse(filepath.Base(name), b)
+			var all Errors
+			if !errors.As(err, &all) {
+				t.Fatalf("Parse = %v, want Errors", err)
+			}
+			golden(t, strings.TrimSuffix(name, ".yaml")+".txt", []byte(err.Error()+"\n"))
+		})
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it anew):\n%s", name, diff)
+	}
+}
+
+// TestValues puts one value at a time into an else good file.
+func TestValues(t *testing.T) {
+	const ok = ""
+	tests := []struct{ key, value, problem string }{
+		{"store", "srv/strongroom", `expected the absolute path of a folder, found "srv/strongroom"`},
+		{"store", "s3://bucket/prefix", "a URL is not yet supported by this version"},
+		{"store", "/var/lib", "expected a folder that does not contain `dir`"},
+		{"store", "/var/lib/strongroom", "expected a folder that does not contain `dir`"},
+		{"store", "/var/lib/strong", ok},
+		{"store", `"/srv\n"`, `found "/srv\n"`},
+		{"state", "postgres://me:hunter2@db/state", "a URL is not yet supported by this version"},
+		{"state", "mysql", `expected sqlite, found "mysql"`},
+		{"safe", "Acme Inc.", `expected a name of lower-case letters, digits and hyphens, found "Acme Inc."`},
+		{"safe", "2024", `found "2024"`},
+		{"keep", "{ daily: 0d }", `expected a span such as 35d`},
+		{"keep", "{ daily: 35 }", `found "35"`},
+		{"keep", "{ daily: -1d }", `found "-1d"`},
+		{"keep", "{ daily: 101y }", `at most 100 years, found "101y"`},
+		{"keep", "{ weekly: 13w }", "keep lacks the key `daily`"},
+		{"keep", "{ daily: 35d, weekly: 4w }", "expected at least 35d, which is what `daily` says, found \"4w\""},
+		{"keep", "{ daily: 35d, weekly: 13w, yearly: 2mo }", "expected at least 13w, which is what `weekly` says, found \"2mo\""},
+		{"keep", "{ daily: 35d, at_least: 0 }", "expected a number from 1 to 1000"},
+		{"keep", "{ daily: 35d, at_least: 0x2 }", "expected a number from 1 to 1000"},
+		{"keep", "{ daily: 35d, at_least: two }", "expected a number from 1 to 1000"},
+		{"keep", "35d", "expected keys and values of keep"},
+
+		{"kind", "sfpt", "unknown kind `sfpt`, did you mean `sftp`?"},
+		{"kind", "postgres", "unknown kind `postgres`; known are sftp, local"},
+		{"kind", "[sftp]", "expected sftp or local, found a list"},
+		{"host", "erp-app.acme.example", `"erp-app.acme.example" lacks the user`},
+		{"host", "me@erp:0", "expected user@host or user@host:port"},
+		{"host", "me@erp:65536", "a port is at most 65535"},
+		{"host", "me@2001:db8::1", "an IPv6 address goes into brackets"},
+		{"host", `"me@[1.2.3]"`, "not an IP address in the brackets"},
+		{"host", "me@-oProxyCommand=x", "expected user@host"},
+		{"host", "me@sftp://erp", "expected user@host or user@host:port: found a URL"},
+		{"host", "-l@erp", "expected user@host"},
+		{"host_key", "AAAAC3NzaC1lZDI1NTE5AAAA", "is not a kind of key that is taken: ssh-ed25519, "},
+		{"host_key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", "the key is damaged"},
+		{"host_key", strings.Replace(aKey, "ssh-ed25519", "ssh-rsa", 1), "the key is damaged"},
+		{"host_key", "ssh-dss AAAA", "is not a kind of key that is taken"},
+		{"host_key", "[]", "expected a host key or a list of them"},
+		{"host_key", "[" + aKey + ", x]", `"x" is not a kind of key that is taken`},
+		{"key", "/etc/strongroom/key", "expected file: with an absolute path or credential: with a name"},
+		{"key", "file:secrets/key", "expected file: with an absolute path"},
+		{"key", "credential:../key", "expected file: with an absolute path"},
+		{"key", "[file:/x]", "expected file: with an absolute path"},
+		{"include", "/etc", `expected a list of at least one pattern, found "/etc"`},
+		{"include", "[]", "expected a list of at least one pattern, found a list"},
+		{"include", "", "expected a list of at least one pattern, found nothing"},
+		{"include", "[etc/erp]", `expected a pattern that begins with / or **, found "etc/erp"`},
+		{"include", `["*.tmp"]`, `found "*.tmp"`},
+		{"include", "[/etc/../root]", `it has the component ".."`},
+		{"include", `["/etc\e[2J"]`, "it has a control character"},
+		{"include", "[/etc, [/srv]]", "found a list"},
+		{"exclude", "[]", ok},
+		{"reread", "0d", "expected a duration such as"},
+		{"reread", "30", "expected a duration such as"},
+		{"reread", "1.5d", "expected a duration such as"},
+		{"reread", "3651d", `"3651d" is too large`},
+		{"reread", "999999999999999999w", "is too large"},
+		{"allow_unreadable", "yes", `expected true or false, found "yes"`},
+		{"limits", "{ bytes: 2 TB }", `expected a size such as 500MB or 2TB, found "2 TB"`},
+		{"limits", "{ bytes: 2000 }", `expected a size such as 500MB or 2TB, found "2000"`},
+		{"limits", "{ bytes: -2TB }", `found "-2TB"`},
+		{"limits", "{ bytes: 0TB }", `found "0TB"`},
+		{"limits", "{ bytes: 99999PB }", "is too large"},
+		{"limits", "{ entries: -1 }", "expected a number above 0"},
+		{"limits", "{ entries: 10K }", "expected a number above 0"},
+		{"limits", "{ rate: 50MB }", "expected a rate such as 50MB/s"},
+		{"limits", "{ time: 8h }", "unknown key `time`"},
+		{"connections", "17", "expected a number from 1 to 16"},
+		{"connections", "99999999999999999999", "expected a number from 1 to 16"},
+		{"compression", "bettr", "unknown value `bettr`, did you mean `better`?"},
+		{"parity", `"true"`, "expected true or false"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
+			top := map[string]string{"safe": "acme", "store": "/srv/strongroom"}
+			source := map[string]string{"kind": "sftp", "host": "me@erp", "host_key": aKey, "key": "file:/k", "include": "[/etc]"}
+			if strings.Contains("safe store state keep", tt.key) {
+				top[tt.key] = tt.value
+			} else {
+				source[tt.key] = tt.value
+			}
+			var b strings.Builder
+			for k, v := range top {
+				b.WriteString(k + ": " + v + "\n")
+			}
+			b.WriteString("sources:\n  erp:\n")
+			for k, v := range source {
+				b.WriteString("    " + k + ": " + v + "\n")
+			}
+			_, err := Parse("x", []byte(b.String()))
+			if tt.problem == ok {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var all Errors
+			if !errors.As(err, &all) || len(all) != 1 {
+				t.Fatalf("Parse = %v, want one mistake", err)
+			}
+			e := all[0]
+			if !strings.Contains(e.Problem, tt.problem) {
+				t.Errorf("said %q, want %q", e.Problem, tt.problem)
+			}
+			if strings.ContainsAny(e.Problem+e.Excerpt, "\x1b\n") || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the text of the error is not safe: %q", err)
+			}
+			line := strings.Split(b.String(), "\n")[e.Line-1]
+			if at := strings.TrimSpace(line); !strings.HasPrefix(at, tt.key) && !strings.HasPrefix(at, "daily") {
+				t.Errorf("reported at %d:%d, %q, want the line of %s", e.Line, e.Column, line, tt.key)
+			}
+		})
+	}
+}
+
+func TestSecretsStayOutOfErrors(t *testing.T) {
+	for _, text := range []string{
+		"    key: hunter2",
+		"    key: |\n      hunter2",
+		"    key: >-\n\n      hunter2",
+		"    key: [ hunter2 ]",
+		"    key: { x: hunter2 }",
+		"    key: hunter2\n    key: hunter2",
+		"    key: file:/k\n    key: hunter2",
+		"    password: hunter2",
+		"    password: { is: hunter2 }",
+		"    password:\n      is: hunter2",
+		"    store: x\n    dsn: postgres://me:hunter2@db/x",
+		"    host: me:hunter2://x",
+	} {
+		_, err := Parse("x", []byte("safe: a\nstore: /s\nsources:\n  erp:\n    kind: sftp\n"+text+"\n"))
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q:\n%v", text, err)
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	lines := func(n int, line string) string { return strings.Repeat(line+"\n", n) }
+	tests := []struct{ name, text, problem string }{
+		{"too large", "# " + strings.Repeat("x", maxFile), "the file is larger than 1 MiB"},
+		{"too many tokens", "a: [" + strings.Repeat("b,", maxTokens) + "]", "words and marks"},
+		{"deep flow", strings.Repeat("[", 50_000), "too many brackets inside each other"},
+		{"deep braces", strings.Repeat("{a: ", 10_000), "too many brackets inside each other"},
+		{"deep lists", strings.Repeat("- ", 10_000) + "x", "too many lists inside each other"},
+		{"long line", "a: " + strings.Repeat("x", 500_000), "unknown key"},
+		{"many mistakes", lines(2000, "safe: 1"), "(and 19"},
+		{"laughs", "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "anchors and merges"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			begun := time.Now()
+			_, err := Parse("x", []byte(tt.text))
+			if err == nil || !strings.Contains(err.Error(), tt.problem) {
+				t.Errorf("Parse = %.300v, want %q", err, tt.problem)
+			}
+			if err != nil && len(err.Error()) > 40_000 {
+				t.Errorf("an error of %d bytes", len(err.Error()))
+			}
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "strongroom.yaml")
+	if _, err := Load(name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Load of no file: %v", err)
+	}
+	if err := os.WriteFile(name, []byte(Example()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Load(name); err != nil || c.Safe != "acme" {
+		t.Errorf("Load = %v, %v", c, err)
+	}
+	if err := os.WriteFile(name, []byte("safe: acme\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var all Errors
+	var one *Error
+	_, err := Load(name)
+	if !errors.As(err, &all) || !errors.As(err, &one) || one.File != name || one.Line != 1 {
+		t.Errorf("Load = %v, want Errors that name %s", err, name)
+	}
+}
+
+func TestSchema(t *testing.T) {
+	got := Schema()
+	if !bytes.Equal(got, Schema()) {
+		t.Error("Schema differs from call to call")
+	}
+	golden(t, "testdata/config.schema.json", got)
+}
+
+// TestSchemaDefaults writes the schema's defaults out: they must be those of
+// the code.
+func TestSchemaDefaults(t *testing.T) {
+	type object struct {
+		Properties map[string]struct {
+			Default              any
+			AdditionalProperties json.RawMessage
+			Properties           map[string]struct{ Default any }
+		}
+	}
+	var root object
+	if err := json.Unmarshal(Schema(), &root); err != nil {
+		t.Fatal(err)
+	}
+	var perKind struct{ OneOf []object }
+	if err := json.Unmarshal(root.Properties["sources"].AdditionalProperties, &perKind); err != nil {
+		t.Fatal(err)
+	}
+	defaults := func(indent string, o object) string {
+		var b strings.Builder
+		for name, p := range o.Properties {
+			if p.Default != nil {
+				v, err := json.Marshal(p.Default)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.WriteString(indent + name + ": " + string(v) + "\n")
+			}
+		}
+		return b.String()
+	}
+	const top = "safe: a\nstore: /s\n"
+	const source = "sources:\n  a:\n    kind: sftp\n    host: a@b\n    key: file:/k\n    include: [/]\n    host_key: " + aKey + "\n"
+	if defaults("", root) == "" || defaults("    ", perKind.OneOf[0]) == "" {
+		t.Fatal("the schema has no defaults")
+	}
+	want, err := Parse("x", []byte(top+source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Parse("x", []byte(top+defaults("", root)+source+defaults("    ", perKind.OneOf[0])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, compareSecrets); diff != "" {
+		t.Errorf("the schema's defaults are not those of the code (-code +schema):\n%s", diff)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(Example()))
+	files, _ := filepath.Glob("testdata/mistakes/*.yaml")
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Parse("fuzz", b)
+		if err != nil {
+			var all Errors
+			if !errors.As(err, &all) || len(all) == 0 {
+				t.Fatalf("an error that is not Errors: %v", err)
+			}
+			for i, e := range all {
+				if e.Line < 1 || e.Column < 1 || e.Problem == "" || i > 0 && e.Line < all[i-1].Line {
+					t.Errorf("a mistake without its place, or out of order: %+v", e)
+				}
+				if !isPlain(e.Problem) || !isPlain(e.Excerpt) {
+					t.Errorf("control characters in %q", e)
+				}
+			}
+			return
+		}
+		for _, s := range c.Sources {
+			if s.Spec == nil || s.Name == "" || s.Keep.Daily.IsZero() || s.Reread <= 0 || s.Refresh <= 0 || s.Limits.Bytes < 0 || s.Limits.Entries < 0 {
+				t.Errorf("a source that is not whole: %+v", s)
+			}
+		}
+	})
+}
