@@ -125,9 +125,21 @@ func (f *folder) remove(name string) error {
 	return nil
 }
 
+// openFile opens a file for reading, but nothing that could hold up the reader.
+func (f *folder) openFile(name string) (*os.File, error) {
+	info, err := f.root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	return f.root.Open(name)
+}
+
 // open returns a reader of a file's plaintext behind the header.
 func (f *folder) open(name string, k kind, n int) (_ io.ReadCloser, err error) {
-	file, err := f.root.Open(name)
+	file, err := f.openFile(name)
 	if err != nil {
 		return nil, f.damaged(name, err)
 	}

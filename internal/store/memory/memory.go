@@ -42,8 +42,9 @@
 // who has the memory's recipient, which is as secret as its identity, nothing
 // is promised.
 //
-// RAM is bounded whatever the files hold: the buffer of Options, 64 bytes for
-// each pack, at most 32 MiB for the filter of a Memory.
+// RAM is bounded whatever the files hold: the buffer of Options and about 150
+// bytes for each pack in a Writer; about 70 bytes for each pack and ten bits for
+// each chunk, at most 32 MiB, in a Memory; 13 MiB while files are merged.
 package memory
 
 import (
@@ -78,13 +79,13 @@ func (k *Keys) tag(hash safe.Digest) tag {
 
 // Options tunes a Writer. The zero value is ready to use.
 type Options struct {
-	Buffer int // bytes of records that are sorted in RAM; 0 means 16 MiB
+	Buffer int // bytes of records that are sorted in RAM; 0 means 8 MiB
 }
 
 // records returns how many records fit into the buffer.
 func (o Options) records() int {
 	if o.Buffer <= 0 {
-		return 16 << 20 / recordSize
+		return 8 << 20 / recordSize
 	}
 	return max(o.Buffer/recordSize, 1)
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -268,75 +269,73 @@ func TestCreateTwice(t *testing.T) {
 	}
 }
 
-// With a buffer of 1,000 records, 300,000 chunks make 300 sorted files, which
-// are merged in two passes.
+// With a buffer of 4,000 records, 330,000 of 300,000 chunks make 83 sorted
+// files, more than are merged at once.
 func TestSpillAndMerge(t *testing.T) {
 	const lines, perLine = 30_000, 10
-	for _, finish := range []bool{true, false} {
-		t.Run(fmt.Sprintf("finish=%v", finish), func(t *testing.T) {
-			t.Parallel()
-			dir, keys, run := t.TempDir(), newKeys(t), safe.NewRunID(began)
-			w := create(t, dir, run, keys, Options{Buffer: 1000 * recordSize})
-			chunkAt := func(i int) manifest.Chunk { return testChunk(i, testPack(run, i/1000), i%1000) }
-			var want strings.Builder
-			for i := range lines {
-				if i%100 == 0 {
-					must(t, w.AddPack(testPack(run, i/100)))
+	dir, keys, run := t.TempDir(), newKeys(t), safe.NewRunID(began)
+	packs := make([]Pack, lines*perLine/1000)
+	for i := range packs {
+		packs[i] = testPack(run, i)
+	}
+	chunkAt := func(i int) manifest.Chunk { return testChunk(i, packs[i/1000], i%1000) }
+
+	w := create(t, dir, run, keys, Options{Buffer: 4000 * recordSize})
+	var want strings.Builder
+	for i := range lines {
+		if i%100 == 0 {
+			must(t, w.AddPack(packs[i/100]))
+		}
+		var chunks []manifest.Chunk
+		for j := range perLine {
+			chunks = append(chunks, chunkAt(i*perLine+j))
+		}
+		chunks = append(chunks, chunkAt(i)) // again one that came before
+		line := fmt.Sprintf("line %d\n", i)
+		want.WriteString(line)
+		must(t, w.Add([]byte(line), chunks))
+		if i == lines/2 {
+			must(t, w.Checkpoint(t.Context()))
+		}
+	}
+	if n := len(w.sorter.files); n <= fanIn {
+		t.Fatalf("%d sorted files, too few for this test", n)
+	}
+	must(t, w.Finish(t.Context()))
+
+	m := openMemory(t, dir, run, keys)
+	if got := names(t, dir, run); len(got) != 4 {
+		t.Errorf("files: %q, want two of lines, the tags and the index", got)
+	}
+	if got := readLines(t, m); got != want.String() {
+		t.Errorf("Lines: %d bytes that differ from the %d written", len(got), want.Len())
+	}
+	if got := m.index.chunks; got != lines*perLine {
+		t.Errorf("%d chunks, want %d", got, lines*perLine)
+	}
+	for p := range m.Packs() {
+		if p.Used != p.Frames {
+			t.Fatalf("of pack %v %d bytes are used, want all", p, p.Used)
+		}
+	}
+	// From several goroutines, for they share the file and its cache.
+	var group sync.WaitGroup
+	for g := range 4 {
+		group.Go(func() {
+			for i := g; i < lines*perLine; i += 397 {
+				want := chunkAt(i)
+				if got, ok, err := m.Lookup(want.Hash); err != nil || !ok || got != want {
+					t.Errorf("Lookup(%s) = %v, %v, %v, want %v", want.Hash, got, ok, err, want)
+					return
 				}
-				var chunks []manifest.Chunk
-				for j := range perLine {
-					chunks = append(chunks, chunkAt(i*perLine+j))
-				}
-				chunks = append(chunks, chunkAt(i)) // again one that came before
-				line := fmt.Sprintf("line %d\n", i)
-				want.WriteString(line)
-				must(t, w.Add([]byte(line), chunks))
-				if i == lines/2 {
-					must(t, w.Checkpoint(t.Context()))
+				if got, ok, err := m.Lookup(digest("absent", i)); err != nil || ok {
+					t.Errorf("Lookup of an unknown chunk = %v, %v, %v", got, ok, err)
+					return
 				}
 			}
-			if finish {
-				must(t, w.Finish(t.Context()))
-			} else {
-				must(t, w.Checkpoint(t.Context()))
-				must(t, w.Close())
-			}
-			m := openMemory(t, dir, run, keys)
-			if got := names(t, dir, run); len(got) != 4 {
-				t.Errorf("files: %q, want the lines, the tags and the index", got)
-			}
-			if got := readLines(t, m); got != want.String() {
-				t.Errorf("Lines: %d bytes that differ from the %d written", len(got), want.Len())
-			}
-			if got := m.index.chunks; got != lines*perLine {
-				t.Errorf("%d chunks, want %d", got, lines*perLine)
-			}
-			for p := range m.Packs() {
-				if p.Used != p.Frames {
-					t.Fatalf("of pack %v %d bytes are used, want all", p, p.Used)
-				}
-			}
-			// The first and last record of each block and some between, from
-			// several goroutines, for they share the file and its cache.
-			var group sync.WaitGroup
-			for g := range 4 {
-				group.Go(func() {
-					for i := g; i < lines*perLine; i += 397 {
-						want := chunkAt(i)
-						if got, ok, err := m.Lookup(want.Hash); err != nil || !ok || got != want {
-							t.Errorf("Lookup(%s) = %v, %v, %v, want %v", want.Hash, got, ok, err, want)
-							return
-						}
-						if got, ok, err := m.Lookup(digest("absent", i)); err != nil || ok {
-							t.Errorf("Lookup of an unknown chunk = %v, %v, %v", got, ok, err)
-							return
-						}
-					}
-				})
-			}
-			group.Wait()
 		})
 	}
+	group.Wait()
 }
 
 // Every record is found wherever it lies in its block, for numbers of records
@@ -553,27 +552,25 @@ func TestDamage(t *testing.T) {
 		"other run": func(path string) error {
 			return copyFile(filepath.Join(other, otherRun.String(), filepath.Base(path)), path)
 		},
+		"a pipe": func(path string) error {
+			return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600))
+		},
 		"other file": func(path string) error { return copyFile(sibling(path), path) },
 	}
-	for _, finished := range []bool{true, false} {
-		if finished {
-			must(t, openMemory(t, other, otherRun, keys).Close())
-		}
+	template := t.TempDir()
+	broken(t, template, run, keys)
+	for _, finished := range []bool{false, true} {
 		files := []string{linesName(1), linesName(2), linesName(3), chunksName(1), chunksName(2), chunksName(3), checkpointName(1), checkpointName(2), checkpointName(3)}
 		if finished {
+			must(t, openMemory(t, template, run, keys).Close())
+			must(t, openMemory(t, other, otherRun, keys).Close())
 			files = []string{linesName(1), linesName(2), linesName(3), tagsName, indexName}
-		} else {
-			must(t, os.RemoveAll(filepath.Join(other, otherRun.String())))
-			broken(t, other, otherRun, keys)
 		}
 		for _, file := range files {
 			for way, damage := range ways {
 				t.Run(fmt.Sprintf("finished=%v/%s/%s", finished, file, way), func(t *testing.T) {
 					dir := t.TempDir()
-					broken(t, dir, run, keys)
-					if finished {
-						must(t, openMemory(t, dir, run, keys).Close())
-					}
+					must(t, os.CopyFS(dir, os.DirFS(template)))
 					must(t, damage(filepath.Join(dir, run.String(), file)))
 					err := use(t, dir, run, keys)
 					var damaged *DamagedError
@@ -631,18 +628,20 @@ func TestWrongKey(t *testing.T) {
 // What the system refuses for now is no damage: nobody may throw a memory away
 // for that.
 func TestRefusedIsNotDamaged(t *testing.T) {
-	if os.Geteuid() == 0 {
-		err := damaged(safe.NewRunID(began), tagsName, fmt.Errorf("x: %w", &fs.PathError{Op: "open", Path: tagsName, Err: fs.ErrPermission}))
-		if errors.As(err, new(*DamagedError)) || !errors.Is(err, fs.ErrPermission) {
-			t.Errorf("error %v, want fs.ErrPermission and no DamagedError", err)
-		}
-		return
+	tests := []struct {
+		err  error
+		want bool
+	}{
+		{fs.ErrPermission, false},
+		{syscall.EMFILE, false},
+		{fs.ErrNotExist, true},
+		{syscall.EIO, true},
 	}
-	dir, keys, run := t.TempDir(), newKeys(t), safe.NewRunID(began)
-	broken(t, dir, run, keys)
-	must(t, os.Chmod(filepath.Join(dir, run.String(), checkpointName(1)), 0))
-	if _, err := Open(t.Context(), dir, run, keys); errors.As(err, new(*DamagedError)) || !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("error %v, want fs.ErrPermission and no DamagedError", err)
+	for _, test := range tests {
+		err := damaged(safe.NewRunID(began), tagsName, fmt.Errorf("x: %w", &fs.PathError{Op: "open", Path: tagsName, Err: test.err}))
+		if got := errors.As(err, new(*DamagedError)); got != test.want || !errors.Is(err, test.err) {
+			t.Errorf("%v: a DamagedError: %v, want %v", err, got, test.want)
+		}
 	}
 }
 

@@ -126,7 +126,7 @@ func (m *Memory) sortPacks() error {
 
 // openTags opens the file of tags and makes sure that it is the index's.
 func (m *Memory) openTags() (err error) {
-	file, err := m.folder.root.Open(tagsName)
+	file, err := m.folder.openFile(tagsName)
 	if err != nil {
 		return err
 	}

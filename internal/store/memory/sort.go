@@ -136,7 +136,7 @@ func expectEnd(src io.Reader) error {
 }
 
 // fanIn is how many files are merged at once. Each takes about 200 KiB of RAM
-// and a file descriptor; 64 files of the default buffer hold 33 million
+// and a file descriptor; 64 files of the default buffer hold 16 million
 // records, and 4,096 checkpoints still need only one pass more.
 const fanIn = 64
 

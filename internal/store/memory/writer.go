@@ -33,7 +33,7 @@ type Writer struct {
 }
 
 // Create begins the memory of a run in dir, the memory of its source. A folder
-// of that run must not be there yet.
+// of that run that is there already is an fs.ErrExist.
 func Create(dir string, run safe.RunID, keys Keys, options Options) (*Writer, error) {
 	f, err := createFolder(dir, run, keys)
 	if err != nil {
@@ -194,8 +194,9 @@ func (w *Writer) state() *state {
 	return &state{lines: w.sizes, chunks: w.sorter.files[:w.chunks], packs: w.packs[:w.known]}
 }
 
-// Finish makes a last checkpoint and prepares the memory for reading, which
-// Open does otherwise. It is for the run whose memory is complete.
+// Finish makes a last checkpoint, prepares the memory for reading and closes
+// the Writer. A run that broke off is prepared by Open instead, as is one whose
+// Finish failed behind its checkpoint.
 func (w *Writer) Finish(ctx context.Context) error {
 	return w.do("finishing", func() error {
 		if err := w.checkpoint(ctx); err != nil {
