@@ -47,10 +47,12 @@ type Source interface {
 type Request struct {
 	// Need decides whether the content of a file is wanted; nil wants all.
 	// It is called once for every entry of type file, in path order, never
-	// concurrently, possibly well ahead of the yield of that entry.
+	// concurrently with itself, possibly well ahead of the yield of that
+	// entry and from another goroutine than the consumer's.
 	Need func(safe.Entry) bool
 	// Report takes problems with single entries; nil discards them. It is
-	// never called concurrently.
+	// called on the consumer's goroutine: between two Items, or while a
+	// method of Content runs. So it needs no lock.
 	Report func(Problem)
 }
 
@@ -59,9 +61,39 @@ type Item struct {
 	safe.Entry
 	// Content is nil if the entry has none (it is not a file or stream), or if
 	// it was not needed. A Read that fails with a *Problem concerns this entry
-	// only: its content so far is to be dropped, and the sequence goes on.
-	// Any other error from Read will also end the sequence.
+	// only: its content so far is to be dropped, and the sequence goes on;
+	// that Problem is not reported again. Any other error from Read will also
+	// end the sequence.
+	//
+	// Entry.Size is what the file had when it was listed. A file that changed
+	// meanwhile (Problem Changed, reported before Read returns io.EOF) yields
+	// more or less than that: record the number of bytes that were read.
 	Content io.ReadCloser
+}
+
+// Limits bounds what one Pull takes. For rate and duration a source needs no
+// limits of its own: it reads only a little ahead of its consumer, and ends
+// with its context.
+type Limits struct {
+	Bytes   int64 // of content; 0 means no limit
+	Entries int64 // 0 means no limit
+	// FolderEntries bounds one folder, whose names must be sorted in memory;
+	// 0 means 5,000,000. What is beyond is not seen, and the folder is a
+	// Problem.
+	FolderEntries int
+	// Growth is by how much a file may have grown beyond twice the size that
+	// it was listed with, before it counts as endless; 0 means 64 MiB.
+	Growth int64
+}
+
+// A LimitError ends a Pull that reached one of its Limits.
+type LimitError struct {
+	What  string // "bytes" or "entries"
+	Limit int64
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("the source has more than the %d %s that its limit allows", e.Limit, e.What)
 }
 
 // A Match is how often one line of an include or exclude list applied.
