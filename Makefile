@@ -9,6 +9,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # The race detector needs cgo, and that a C compiler.
 RACE := $(if $(shell command -v gcc 2>/dev/null),-race)
 
+# What confines itself cannot do so in a program linked with cgo, so these are
+# tested once more as they are released.
+CONFINED := ./internal/confine/... ./cmd/...
+
 # Stock age, as pinned in go.mod: what tests and the restore by hand read our
 # objects with. Tests find it by this variable, and by nothing else.
 export STRONGROOM_AGE := $(CURDIR)/bin/age
@@ -24,7 +28,8 @@ age: ## stock age of the pinned version: bin/age
 
 test: deps age ## all tests, with the race detector if there is gcc
 	$(if $(RACE),,@echo 'no gcc: testing without the race detector')
-	go test $(RACE) -timeout 15m ./...
+	go test -timeout 15m $(RACE) ./...
+	$(if $(RACE),CGO_ENABLED=0 go test -timeout 15m $(CONFINED))
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
