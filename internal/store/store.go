@@ -126,10 +126,11 @@ func openRoot(sealed []byte, identity seal.RunIdentity) (manifest.Root, error) {
 	return manifest.ParseRoot(b)
 }
 
-// SealRoot returns the object that a root is stored as.
-func SealRoot(root manifest.Root, to seal.RunRecipient) ([]byte, error) {
+// SealRoot returns the object that a root is stored as, given what seals to
+// its run's recipient.
+func SealRoot(root manifest.Root, seal func(io.Writer) (io.WriteCloser, error)) ([]byte, error) {
 	var object bytes.Buffer
-	sealing, err := to.Seal(&object)
+	sealing, err := seal(&object)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,6 @@ package intake
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"runtime"
 	"sync"
@@ -27,7 +26,6 @@ import (
 
 	"strongroom/internal/safe"
 	"strongroom/internal/store/blob"
-	"strongroom/internal/store/chunk"
 	"strongroom/internal/store/manifest"
 	"strongroom/internal/store/pack"
 )
@@ -154,14 +152,10 @@ func (in *Intake) Close() error {
 func (in *Intake) StoredBytes() int64 { return in.storedBytes.Load() }
 func (in *Intake) ParityBytes() int64 { return in.parityBytes.Load() }
 
-// Checkpoint makes durable all packs that are finished when it is called, and
-// returns them.
-func (in *Intake) Checkpoint(ctx context.Context) ([]Finished, error) {
+// Finished returns the packs that were published so far, in that order. Every
+// piece that has its place lies in one of them, or in an earlier run's.
+func (in *Intake) Finished() []Finished {
 	in.mu.Lock()
-	done := in.done[:len(in.done):len(in.done)]
-	in.mu.Unlock()
-	if err := in.dst.Sync(ctx); err != nil {
-		return nil, fmt.Errorf("making packs durable: %w", err)
-	}
-	return done, nil
+	defer in.mu.Unlock()
+	return in.done[:len(in.done):len(in.done)]
 }

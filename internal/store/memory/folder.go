@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 
-	"filippo.io/age"
-
 	"strongroom/internal/safe"
 )
 
@@ -82,7 +80,7 @@ func (f *folder) create(name string, k kind, n int) (*sealedFile, error) {
 		return nil, err
 	}
 	s := &sealedFile{file: file}
-	s.seal, err = age.Encrypt(file, f.keys.Recipient)
+	s.seal, err = f.keys.Seal.Seal(file)
 	if err == nil {
 		_, err = s.seal.Write(header(k, f.run, n))
 	}
@@ -149,7 +147,7 @@ func (f *folder) open(name string, k kind, n int) (_ io.ReadCloser, err error) {
 			err = f.damaged(name, err)
 		}
 	}()
-	plain, err := age.Decrypt(file, f.keys.Identity)
+	plain, err := f.keys.Seal.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -58,16 +58,14 @@ import (
 	"slices"
 	"syscall"
 
-	"filippo.io/age"
-
 	"strongroom/internal/safe"
+	"strongroom/internal/store/seal"
 )
 
 // Keys are what the memory of a source is sealed and searched with.
 type Keys struct {
-	Identity  age.Identity
-	Recipient age.Recipient // of Identity
-	Tag       [32]byte      // key of the tags; the source's own
+	Seal seal.MemoryIdentity
+	Tag  seal.TagKey // the source's own
 }
 
 // tag returns what a chunk is known by.

@@ -18,22 +18,22 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/safe"
 	"strongroom/internal/store/manifest"
+	"strongroom/internal/store/seal"
 )
 
 var began = time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
 
 func newKeys(t testing.TB) Keys {
 	t.Helper()
-	identity, err := age.GenerateX25519Identity()
+	identity, err := seal.NewMemoryIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Keys{Identity: identity, Recipient: identity.Recipient(), Tag: [32]byte{1, 2, 3}}
+	return Keys{Seal: identity, Tag: seal.TagKey{1, 2, 3}}
 }
 
 // digest returns a digest that is as good as random, and the same every time.
@@ -179,19 +179,6 @@ func TestEmptyRun(t *testing.T) {
 		t.Errorf("Lines: %q, want none", got)
 	}
 	checkAbsent(t, m, digest("content", 1))
-}
-
-func TestHybridIdentity(t *testing.T) {
-	identity, err := age.GenerateHybridIdentity()
-	must(t, err)
-	keys := Keys{Identity: identity, Recipient: identity.Recipient()}
-	dir, run := t.TempDir(), safe.NewRunID(began)
-	p := testPack(run, 0)
-	w := create(t, dir, run, keys, Options{})
-	must(t, w.AddPack(p))
-	must(t, w.Add([]byte("a\n"), []manifest.Chunk{testChunk(1, p, 0)}))
-	must(t, w.Finish(t.Context()))
-	checkChunk(t, openMemory(t, dir, run, keys), testChunk(1, p, 0))
 }
 
 // A chunk that was stored again is found in the newer run, and both places
@@ -617,9 +604,8 @@ func TestWrongKey(t *testing.T) {
 	broken(t, dir, run, keys)
 	for _, state := range []string{"broken off", "finished"} {
 		var damaged *DamagedError
-		var noMatch *age.NoIdentityMatchError
-		if _, err := Open(t.Context(), dir, run, newKeys(t)); !errors.As(err, &damaged) || !errors.As(err, &noMatch) {
-			t.Errorf("%s: %v, want a DamagedError for want of an identity", state, err)
+		if _, err := Open(t.Context(), dir, run, newKeys(t)); !errors.As(err, &damaged) || !errors.Is(err, seal.ErrWrongKey) {
+			t.Errorf("%s: %v, want a DamagedError for want of the key", state, err)
 		}
 		must(t, openMemory(t, dir, run, keys).Close())
 	}

@@ -14,8 +14,6 @@ import (
 	"sort"
 	"sync"
 
-	"filippo.io/age"
-
 	"strongroom/internal/safe"
 	"strongroom/internal/store/manifest"
 )
@@ -139,7 +137,7 @@ func (m *Memory) openTags() (err error) {
 	if err != nil {
 		return err
 	}
-	tags, size, err := age.DecryptReaderAt(file, info.Size(), m.folder.keys.Identity)
+	tags, size, err := m.folder.keys.Seal.OpenAt(file, info.Size())
 	if err != nil {
 		return err
 	}

@@ -116,11 +116,7 @@ func (i RunIdentity) Open(r io.Reader) (io.Reader, error) { return i.open(r) }
 // was sealed, which is authenticated. Each ReadAt reads the pieces of 64 KiB
 // that it touches from src, one call for each.
 func (i RunIdentity) OpenAt(src io.ReaderAt, size int64) (io.ReaderAt, int64, error) {
-	r, n, err := age.DecryptReaderAt(src, size, i.key)
-	if err != nil {
-		return nil, 0, openError(err)
-	}
-	return r, n, nil
+	return i.openAt(src, size)
 }
 
 // Seal is RunRecipient.Seal for the safe's own use.
@@ -128,6 +124,11 @@ func (i MemoryIdentity) Seal(w io.Writer) (io.WriteCloser, error) { return i.pub
 
 // Open is RunIdentity.Open for the safe's own use.
 func (i MemoryIdentity) Open(r io.Reader) (io.Reader, error) { return i.open(r) }
+
+// OpenAt is RunIdentity.OpenAt for the safe's own use.
+func (i MemoryIdentity) OpenAt(src io.ReaderAt, size int64) (io.ReaderAt, int64, error) {
+	return i.openAt(src, size)
+}
 
 // A recipient is the public half of a hybrid key in its text form, so that
 // recipients can be compared with ==. The zero value is no recipient.
@@ -203,6 +204,14 @@ func parseIdentity(s string) (identity, error) {
 }
 
 func (i identity) public() recipient { return recipient{i.key.Recipient().String()} }
+
+func (i identity) openAt(src io.ReaderAt, size int64) (io.ReaderAt, int64, error) {
+	r, n, err := age.DecryptReaderAt(src, size, i.key)
+	if err != nil {
+		return nil, 0, openError(err)
+	}
+	return r, n, nil
+}
 
 func (i identity) open(r io.Reader) (io.Reader, error) {
 	plain, err := age.Decrypt(r, i.key)

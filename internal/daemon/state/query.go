@@ -1,0 +1,160 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+)
+
+// A Run is a run that was begun.
+type Run struct {
+	ID       safe.RunID
+	Source   safe.SourceName
+	Envelope safe.Digest
+	Outcome  Outcome
+}
+
+// Outcome says what became of a run.
+type Outcome string
+
+const (
+	Underway Outcome = "" // or broken off by a crash
+	Complete Outcome = "complete"
+	Partial  Outcome = "partial"
+	Failed   Outcome = "failed"
+)
+
+// Runs returns the runs of a source by id.
+func (s *State) Runs(ctx context.Context, source safe.SourceName) (map[safe.RunID]Run, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT id, envelope, outcome FROM run WHERE source = ?", string(source))
+	if err != nil {
+		return nil, fmt.Errorf("reading the runs of %s: %w", source, err)
+	}
+	defer rows.Close()
+	runs := make(map[safe.RunID]Run)
+	for rows.Next() {
+		var id, envelope string
+		r := Run{Source: source}
+		if err := rows.Scan(&id, &envelope, &r.Outcome); err != nil {
+			return nil, fmt.Errorf("reading the runs of %s: %w", source, err)
+		}
+		if r.ID, err = safe.ParseRunID(id); err != nil {
+			return nil, fmt.Errorf("reading the runs of %s: %w", source, err)
+		}
+		if r.Envelope, err = safe.ParseDigest(envelope); err != nil {
+			return nil, fmt.Errorf("reading the runs of %s: %w", source, err)
+		}
+		runs[r.ID] = r
+	}
+	return runs, rows.Err()
+}
+
+// Snapshots returns the descriptions of a source's snapshots, oldest first;
+// of all sources if the name is empty.
+func (s *State) Snapshots(ctx context.Context, source safe.SourceName) ([]safe.Snapshot, error) {
+	return snapshots(ctx, s.db, source)
+}
+
+func snapshots(ctx context.Context, q querier, source safe.SourceName) ([]safe.Snapshot, error) {
+	const query = "SELECT description FROM snapshot JOIN run ON run.id = snapshot.run WHERE ?1 = '' OR run.source = ?1 ORDER BY run.id"
+	rows, err := q.QueryContext(ctx, query, string(source))
+	if err != nil {
+		return nil, fmt.Errorf("reading the snapshots: %w", err)
+	}
+	defer rows.Close()
+	var all []safe.Snapshot
+	for rows.Next() {
+		var b []byte
+		if err := rows.Scan(&b); err != nil {
+			return nil, fmt.Errorf("reading the snapshots: %w", err)
+		}
+		snapshot, err := safe.ParseSnapshot(b)
+		if err != nil {
+			return nil, fmt.Errorf("reading the snapshots: %w", err)
+		}
+		all = append(all, snapshot)
+	}
+	return all, rows.Err()
+}
+
+// Checkpoint returns the ledger's newest signed checkpoint.
+func (s *State) Checkpoint(ctx context.Context) ([]byte, error) {
+	var b []byte
+	if err := s.db.QueryRowContext(ctx, "SELECT bytes FROM checkpoint").Scan(&b); err != nil {
+		return nil, fmt.Errorf("reading the ledger's checkpoint: %w", err)
+	}
+	return b, nil
+}
+
+// IsEmpty tells whether nothing was ever recorded.
+func (s *State) IsEmpty(ctx context.Context) (bool, error) {
+	var n int64
+	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM entry").Scan(&n)
+	return n == 0, err
+}
+
+// Entries yields the bytes of the ledger's entries, from the nth on.
+func (s *State) Entries(ctx context.Context, from int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		// One at a time: an entry is small, and no transaction stays open while
+		// the consumer works.
+		for n := from; ; n++ {
+			var b []byte
+			err := s.db.QueryRowContext(ctx, "SELECT bytes FROM entry WHERE n = ?", n).Scan(&b)
+			if isNoRows(err) {
+				return
+			}
+			if err != nil {
+				err = fmt.Errorf("reading entry %d of the ledger: %w", n, err)
+			}
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ProveConsistency proves that the ledger of to entries is that of from
+// entries with others added.
+func (s *State) ProveConsistency(ctx context.Context, from, to int64) (ledger.Consistency, error) {
+	return ledger.ProveConsistency(from, to, hashReader{ctx, s.db})
+}
+
+// Outgoing is an object that waits to be published.
+type Outgoing struct {
+	Seq   int64
+	Name  string
+	Bytes []byte
+}
+
+// Outbox returns the first objects that wait to be published, in order, at
+// most so many.
+func (s *State) Outbox(ctx context.Context, most int) ([]Outgoing, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT seq, name, bytes FROM outbox ORDER BY seq LIMIT ?", most)
+	if err != nil {
+		return nil, fmt.Errorf("reading the outbox: %w", err)
+	}
+	defer rows.Close()
+	var all []Outgoing
+	for rows.Next() {
+		var o Outgoing
+		if err := rows.Scan(&o.Seq, &o.Name, &o.Bytes); err != nil {
+			return nil, fmt.Errorf("reading the outbox: %w", err)
+		}
+		all = append(all, o)
+	}
+	return all, rows.Err()
+}
+
+// Sent removes objects from the outbox. It may be repeated.
+func (s *State) Sent(ctx context.Context, sent []Outgoing) error {
+	for _, o := range sent {
+		if _, err := s.db.ExecContext(ctx, "DELETE FROM outbox WHERE seq = ? AND name = ?", o.Seq, o.Name); err != nil {
+			return fmt.Errorf("clearing the outbox: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+// Package state keeps what a running safe knows in a SQL database: the ledger,
+// the runs, the descriptions, and the objects that are still to be published.
+//
+// Whatever changes does so in one transaction with the ledger entry that
+// records it. It holds nothing that store and ledger cannot give back.
+package state
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+	"strongroom/internal/store/layout"
+)
+
+// schemaVersion is kept in the database's user_version.
+const schemaVersion = 1
+
+//go:embed schema.sql
+var schema string
+
+// State is an open database. Its methods may be called concurrently, and
+// several processes may have it open.
+type State struct {
+	db  *sql.DB
+	key ledger.Key
+}
+
+// Open opens the database in the file, which it makes if there is none. The
+// key signs the ledger's checkpoints.
+func Open(ctx context.Context, file string, key ledger.Key) (*State, error) {
+	query := url.Values{
+		"_txlock": {"immediate"}, // a transaction that reads first must not find later that it may not write
+		"_pragma": {
+			"busy_timeout(30000)", // longer than the longest transaction, which writes a few megabytes
+			"journal_mode(WAL)",
+			"synchronous(FULL)", // what was committed survives a power cut
+			"foreign_keys(1)",
+		},
+	}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+query.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("opening the state database %s: %w", file, err)
+	}
+	s := &State{db: db, key: key}
+	if err := s.migrate(ctx); err != nil {
+		db.Close() // the error is the one to report
+		return nil, fmt.Errorf("opening the state database %s: %w", file, err)
+	}
+	return s, nil
+}
+
+// Close closes the database.
+func (s *State) Close() error { return s.db.Close() }
+
+func (s *State) migrate(ctx context.Context) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after Commit it does nothing
+	var version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch version {
+	case schemaVersion:
+		return nil
+	case 0:
+		if _, err := tx.ExecContext(ctx, schema); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)); err != nil {
+			return err
+		}
+		return tx.Commit()
+	default:
+		return fmt.Errorf("it has schema version %d, this program knows version %d: it was written by a newer program", version, schemaVersion)
+	}
+}
+
+// Update runs change in a transaction. If it appends to the ledger, the new
+// checkpoint is signed and put into the outbox with the rest.
+func (s *State) Update(ctx context.Context, change func(*Tx) error) error {
+	sqlTx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("changing the state: %w", err)
+	}
+	defer sqlTx.Rollback() // after Commit it does nothing
+	tx := &Tx{ctx: ctx, sql: sqlTx}
+	if err := change(tx); err != nil {
+		return err
+	}
+	if err := tx.sign(s.key); err != nil {
+		return err
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return fmt.Errorf("committing the state: %w", err)
+	}
+	return nil
+}
+
+// A Tx is a transaction. It is used by one goroutine, within Update only.
+type Tx struct {
+	ctx  context.Context // of the Update
+	sql  *sql.Tx
+	head *ledger.Head // after what was appended; nil if nothing was
+}
+
+// Append records an event in the ledger.
+func (tx *Tx) Append(at time.Time, who ledger.Who, what ledger.Event) error {
+	b, err := ledger.Entry{Time: at.UTC(), Who: who, What: what}.Encode()
+	if err != nil {
+		return fmt.Errorf("recording %s: %w", what.Kind(), err)
+	}
+	var size int64
+	if err := tx.sql.QueryRowContext(tx.ctx, "SELECT count(*) FROM entry").Scan(&size); err != nil {
+		return err
+	}
+	added, head, err := ledger.Append(size, hashReader{tx.ctx, tx.sql}, b)
+	if err != nil {
+		return fmt.Errorf("recording %s: %w", what.Kind(), err)
+	}
+	if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO entry (n, bytes) VALUES (?, ?)", size, b); err != nil {
+		return err
+	}
+	first := tlog.StoredHashCount(size)
+	for i, h := range added {
+		if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO hash (i, bytes) VALUES (?, ?)", first+int64(i), h[:]); err != nil {
+			return err
+		}
+	}
+	tx.head = &head
+	return tx.Publish(layout.Entry(size), b)
+}
+
+// sign signs the ledger's new checkpoint, if there is one.
+func (tx *Tx) sign(key ledger.Key) error {
+	if tx.head == nil {
+		return nil
+	}
+	b, err := key.Sign(*tx.head)
+	if err != nil {
+		return fmt.Errorf("signing the ledger's checkpoint: %w", err)
+	}
+	const replace = "INSERT INTO checkpoint (one, size, bytes) VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET size = excluded.size, bytes = excluded.bytes"
+	if _, err := tx.sql.ExecContext(tx.ctx, replace, tx.head.Size, b); err != nil {
+		return err
+	}
+	return tx.Publish(layout.Checkpoint(tx.head.Size), b)
+}
+
+// Publish puts a small object and its copy into the outbox.
+func (tx *Tx) Publish(name string, b []byte) error {
+	for _, name := range []string{name, layout.Parse(name).Other()} {
+		if name == "" {
+			continue
+		}
+		if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO outbox (name, bytes) VALUES (?, ?)", name, b); err != nil {
+			return fmt.Errorf("putting %s into the outbox: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// BeginRun records a run, whose envelope is in the store.
+func (tx *Tx) BeginRun(at time.Time, begun ledger.RunBegun) error {
+	const insert = "INSERT INTO run (id, source, envelope, outcome) VALUES (?, ?, ?, '')"
+	if _, err := tx.sql.ExecContext(tx.ctx, insert, begun.Run.String(), string(begun.Source), begun.Envelope.String()); err != nil {
+		return fmt.Errorf("beginning run %s: %w", begun.Run, err)
+	}
+	return tx.Append(at, ledger.Safe, begun)
+}
+
+// KeepSnapshot records a snapshot and puts its description into the outbox.
+func (tx *Tx) KeepSnapshot(at time.Time, snapshot safe.Snapshot) error {
+	b := snapshot.Encode()
+	outcome := "complete"
+	if snapshot.Partial {
+		outcome = "partial"
+	}
+	if err := tx.endRun(snapshot.Run, outcome); err != nil {
+		return err
+	}
+	if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO snapshot (run, description) VALUES (?, ?)", snapshot.Run.String(), b); err != nil {
+		return fmt.Errorf("keeping the snapshot of run %s: %w", snapshot.Run, err)
+	}
+	if err := tx.Publish(snapshot.Name(), b); err != nil {
+		return err
+	}
+	return tx.Append(at, ledger.Safe, ledger.KeptOf(snapshot))
+}
+
+// FailRun records that a run ended without a snapshot.
+func (tx *Tx) FailRun(at time.Time, failed ledger.RunFailed) error {
+	if err := tx.endRun(failed.Run, "failed"); err != nil {
+		return err
+	}
+	return tx.Append(at, ledger.Safe, failed)
+}
+
+// endRun gives a run its outcome, once.
+func (tx *Tx) endRun(run safe.RunID, outcome string) error {
+	result, err := tx.sql.ExecContext(tx.ctx, "UPDATE run SET outcome = ? WHERE id = ? AND outcome = ''", outcome, run.String())
+	if err != nil {
+		return err
+	}
+	n, err := result.RowsAffected()
+	if err == nil && n != 1 {
+		err = fmt.Errorf("run %s is not under way", run)
+	}
+	return err
+}
+
+// Snapshots returns the descriptions of a source's snapshots, oldest first.
+func (tx *Tx) Snapshots(source safe.SourceName) ([]safe.Snapshot, error) {
+	return snapshots(tx.ctx, tx.sql, source)
+}
+
+// A hashReader reads the hashes of the ledger's tree.
+type hashReader struct {
+	ctx context.Context
+	sql querier
+}
+
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func (r hashReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		var b []byte
+		if err := r.sql.QueryRowContext(r.ctx, "SELECT bytes FROM hash WHERE i = ?", index).Scan(&b); err != nil {
+			return nil, fmt.Errorf("reading hash %d of the ledger: %w", index, err)
+		}
+		if copy(hashes[i][:], b) != tlog.HashSize || len(b) != tlog.HashSize {
+			return nil, fmt.Errorf("hash %d of the ledger has %d bytes", index, len(b))
+		}
+	}
+	return hashes, nil
+}
+
+// isNoRows tells whether a query that wants one row found none.
+func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
