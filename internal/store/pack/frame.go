@@ -22,7 +22,8 @@ const (
 )
 
 // A Compressor makes frames of chunks. It works in the goroutine that calls it
-// and is not safe for concurrent use: every worker has its own, of about 5 MB.
+// and is not safe for concurrent use: every worker has its own, which takes
+// 5 MB of memory at Fastest, 8 at Default and 14 at Better.
 type Compressor struct {
 	enc *zstd.Encoder
 	// literals tells how enc is set: whether a block in which nothing repeats
@@ -64,11 +65,8 @@ func (c *Compressor) Append(dst, chunk []byte) []byte {
 	}
 	start := len(dst)
 	dst = c.enc.EncodeAll(chunk, slices.Grow(dst, int(maxFrame(uint32(len(chunk))))))
-	n := len(dst) - start
-	if n >= len(chunk) {
-		return dst // the encoder took raw blocks itself
-	}
-	if n > len(chunk)-len(chunk)/64 {
+	// At the length of the chunk and above, the encoder took raw blocks itself.
+	if n := len(dst) - start; n > len(chunk)-len(chunk)/64 && n < len(chunk) {
 		return appendRaw(dst[:start], chunk)
 	}
 	return dst

@@ -9,9 +9,9 @@
 //	                  then n u32, version u16, "SRPK"
 //
 // and all numbers are little endian. Every frame tells the length of its
-// chunk and is no longer than the chunk in raw blocks of 64 KiB would be. Padme (Nikitin
-// et al., "Reducing Metadata Leakage from Encrypted Files") rounds a length so
-// that it tells only O(log log length) bits.
+// chunk and is no longer than the chunk in raw blocks of 64 KiB would be.
+// Padme (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files",
+// 2019) rounds a length so that it tells only O(log log length) bits.
 //
 // Sealing is the caller's: this package does not know how plaintext becomes
 // ciphertext. It does not promise that a pack tells nothing of its chunks: its

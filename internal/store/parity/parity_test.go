@@ -103,7 +103,7 @@ func TestSizes(t *testing.T) {
 }
 
 func TestAnyTwoShards(t *testing.T) {
-	object := random(1, 2*dataShards*blockSize-12_345) // two columns
+	object := random(1, 59_990)
 	parity := write(t, object)
 	g := gridOf(int64(len(object)))
 	spoil := func(object, parity []byte, s int) ([]byte, []byte) {
