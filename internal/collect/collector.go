@@ -187,13 +187,13 @@ func (c *collector) renewStream(known manifest.Chunk) bool {
 // err is a failure of the safe itself.
 func (c *collector) pull(ctx, pull context.Context) (broke, err error) {
 	if d := c.in.Options.Limits.Duration; d > 0 {
-		limited, cancel := context.WithTimeoutCause(pull, d, &limitError{d.String()})
+		limited, cancel := context.WithTimeoutCause(pull, d, &limitError{d})
 		defer cancel()
 		pull = limited
 	}
 	pull, cancel := context.WithCancel(pull)
 	defer cancel()
-	c.meter = &meter{ctx: pull, limits: c.in.Options.Limits, began: time.Now()}
+	c.meter = &meter{ctx: pull, rate: c.in.Options.Limits.Rate, began: time.Now()}
 	request := source.Request{Need: c.need, Report: c.report}
 	for item, sourceErr := range c.in.From.Pull(pull, request) {
 		if sourceErr == nil {
@@ -235,9 +235,6 @@ func (c *collector) take(item source.Item) (sourceErr, err error) {
 	}
 	if c.last != "" && safe.ComparePaths(c.last, item.Path) >= 0 {
 		return fmt.Errorf("the source yields %.80q after %.80q, which is out of order", item.Path, c.last), nil
-	}
-	if limit := c.in.Options.Limits.Entries; limit > 0 && c.progress.Entries >= limit {
-		return &limitError{fmt.Sprintf("%d entries", limit)}, nil
 	}
 	c.last = item.Path
 	l := listing{entry: item.Entry}

@@ -7,29 +7,26 @@ import (
 	"time"
 )
 
-// Limits bound a collection, against a source that sends without end. What
-// goes beyond one ends the pulling, and the collection is not complete. Zero
-// values are no limit.
+// Limits bound how a collection goes on; how much it takes is for the source
+// to bound. Zero values are no limit.
 type Limits struct {
-	Bytes    int64 // of content that is read
-	Entries  int64
-	Duration time.Duration
-	Rate     int64 // bytes a second; more is slowed down, not refused
+	Duration time.Duration // longer, and the collection ends and is not complete
+	Rate     int64         // bytes of content a second; more is slowed down
 }
 
-// A limitError says which limit was reached.
-type limitError struct{ what string }
+// A limitError says that a collection took too long.
+type limitError struct{ limit time.Duration }
 
 func (e *limitError) Error() string {
-	return fmt.Sprintf("the source's limit of %s was reached", e.what)
+	return fmt.Sprintf("it took longer than the %s that its limit allows", e.limit)
 }
 
-// A meter counts what is read against the limits.
+// A meter counts what is read, and slows it down to the rate.
 type meter struct {
-	ctx    context.Context // ends a wait for the rate
-	limits Limits
-	began  time.Time
-	read   int64
+	ctx   context.Context // ends a wait for the rate
+	rate  int64
+	began time.Time
+	read  int64
 }
 
 // reader returns src, counted.
@@ -43,9 +40,6 @@ type meteredReader struct {
 func (r *meteredReader) Read(p []byte) (int, error) {
 	n, err := r.src.Read(p)
 	r.meter.read += int64(n)
-	if limit := r.meter.limits.Bytes; limit > 0 && r.meter.read > limit {
-		return 0, &limitError{fmt.Sprintf("%d bytes", limit)}
-	}
 	if waitErr := r.meter.wait(); waitErr != nil {
 		return n, waitErr
 	}
@@ -54,10 +48,10 @@ func (r *meteredReader) Read(p []byte) (int, error) {
 
 // wait sleeps until what was read is no more than the rate allows.
 func (m *meter) wait() error {
-	if m.limits.Rate <= 0 {
+	if m.rate <= 0 {
 		return nil
 	}
-	due := time.Duration(float64(m.read) / float64(m.limits.Rate) * float64(time.Second))
+	due := time.Duration(float64(m.read) / float64(m.rate) * float64(time.Second))
 	ahead := due - time.Since(m.began)
 	if ahead <= 0 {
 		return nil
