@@ -2,6 +2,7 @@ package ui
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,12 +11,15 @@ import (
 // screen plays what was written to it and shows the line under the cursor, as
 // a terminal would. It notes when it was drawn on.
 type screen struct {
+	mu    sync.Mutex
 	lines []string
 	line  string
 	draws []time.Time
 }
 
 func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	text := string(b)
 	if rest, ok := strings.CutPrefix(text, eraseLine); ok {
 		s.line = ""
@@ -34,6 +38,15 @@ func (s *screen) Write(b []byte) (int, error) {
 	}
 	s.draws = append(s.draws, time.Now())
 	return len(b), nil
+}
+
+// current returns the line under the cursor and how often it was drawn on,
+// once all that happens at this time has happened.
+func (s *screen) current() (line string, draws int) {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.line, len(s.draws)
 }
 
 func newScreen(columns int, opts Options) (*Terminal, *screen) {
@@ -55,9 +68,8 @@ func TestProgress(t *testing.T) {
 
 		expect := func(line string) {
 			t.Helper()
-			synctest.Wait()
-			if screen.line != line {
-				t.Errorf("the line is %q, want %q", screen.line, line)
+			if got, _ := screen.current(); got != line {
+				t.Errorf("the line is %q, want %q", got, line)
 			}
 		}
 		begun := time.Now()
@@ -92,9 +104,9 @@ func TestProgress(t *testing.T) {
 		p.Done()
 		expect("")
 		p.Done()
-		drawn := len(screen.draws)
+		_, drawn := screen.current()
 		time.Sleep(time.Minute)
-		if synctest.Wait(); len(screen.draws) != drawn {
+		if _, now := screen.current(); now != drawn {
 			t.Error("it is drawn after Done")
 		}
 		if screen.draws[0].Sub(begun) != 2*time.Second {
@@ -115,8 +127,8 @@ func TestProgressOfSomethingShort(t *testing.T) {
 		p.Add(1, 1)
 		time.Sleep(1999 * time.Millisecond)
 		p.Done()
-		if len(screen.draws) > 0 {
-			t.Errorf("it was drawn %d times", len(screen.draws))
+		if _, draws := screen.current(); draws > 0 {
+			t.Errorf("it was drawn %d times", draws)
 		}
 	})
 }
@@ -127,9 +139,9 @@ func TestProgressIsCutToTheTerminal(t *testing.T) {
 		p := term.Progress("erp\x1b[2J", "files")
 		defer p.Done()
 		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if want := `erp\x1b[2J: 0 B, 0…`; screen.line != want {
-			t.Errorf("the line is %q, want %q", screen.line, want)
+		want := `erp\x1b[2J: 0 B, 0…`
+		if got, _ := screen.current(); got != want {
+			t.Errorf("the line is %q, want %q", got, want)
 		}
 	})
 }
@@ -147,8 +159,8 @@ func TestProgressIsSilent(t *testing.T) {
 				p.Add(1, 1000)
 				time.Sleep(time.Minute)
 				p.Done()
-				if len(screen.draws) > 0 {
-					t.Errorf("it was drawn %d times", len(screen.draws))
+				if _, draws := screen.current(); draws > 0 {
+					t.Errorf("it was drawn %d times", draws)
 				}
 			})
 		})
@@ -162,16 +174,14 @@ func TestSecondProgressIsNotShown(t *testing.T) {
 		second := term.Progress("second", "files")
 		time.Sleep(3 * time.Second)
 		second.Done()
-		synctest.Wait()
-		if !strings.HasPrefix(screen.line, "first: ") {
-			t.Errorf("the line is %q", screen.line)
+		if line, _ := screen.current(); !strings.HasPrefix(line, "first: ") {
+			t.Errorf("the line is %q", line)
 		}
 		first.Done()
 		third := term.Progress("third", "files")
 		time.Sleep(3 * time.Second)
-		synctest.Wait()
-		if !strings.HasPrefix(screen.line, "third: ") {
-			t.Errorf("the line is %q", screen.line)
+		if line, _ := screen.current(); !strings.HasPrefix(line, "third: ") {
+			t.Errorf("the line is %q", line)
 		}
 		third.Done()
 	})

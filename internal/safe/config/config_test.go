@@ -315,6 +315,8 @@ func TestSecretsStayOutOfErrors(t *testing.T) {
 		"    key: |\n      hunter2",
 		"    key: >-\n\n      hunter2",
 		"    key: [ hunter2 ]",
+		"    key: -----BEGIN OPENSSH PRIVATE KEY-----\nhunter2: x: y",
+		"    kind: AGE-SECRET-KEY-hunter2",
 		"    key: { x: hunter2 }",
 		"    key: hunter2\n    key: hunter2",
 		"    key: file:/k\n    key: hunter2",
@@ -438,6 +440,40 @@ func TestSchemaDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, got, compareSecrets); diff != "" {
 		t.Errorf("the schema's defaults are not those of the code (-code +schema):\n%s", diff)
 	}
+}
+
+// TestSchemaTakesWhatParseTakes: an editor must not complain about a value
+// that is good.
+func TestSchemaTakesWhatParseTakes(t *testing.T) {
+	takes := func(s schema, written string) {
+		t.Helper()
+		if !regexp.MustCompile(s.Pattern).MatchString(written) {
+			t.Errorf("the schema's pattern %s does not take %q", s.Pattern, written)
+		}
+	}
+	for s := range strings.FieldsSeq("1d 35d 5218w 24mo 100y") {
+		takes(span.schema, s)
+	}
+	for s := range strings.FieldsSeq("1B 2kB 3MB 4GB 5TB 6PB 7KiB 8MiB 9GiB 1TiB 2PiB") {
+		takes(size.schema, s)
+		takes(rate.schema, s+"/s")
+	}
+	for s := range strings.FieldsSeq("90min 8h 30d 4w") {
+		takes(duration.schema, s)
+	}
+	for s := range strings.FieldsSeq("a@b a.b@c-d.e:22 a@[::1]:22 a@127.0.0.1") {
+		takes(host.schema, s)
+	}
+	for s := range strings.FieldsSeq("file:/a credential:a") {
+		takes(secret.schema, s)
+	}
+	for s := range strings.FieldsSeq("/ /a/** **/b") {
+		takes(pattern.schema, s)
+	}
+	takes(hostKey.schema, aKey)
+	takes(hostKey.schema, aKey+" root@erp")
+	takes(safeName.schema, "acme-2")
+	takes(folder.schema, "/srv")
 }
 
 func FuzzParse(f *testing.F) {

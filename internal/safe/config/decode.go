@@ -54,6 +54,14 @@ func (d *decoder) parse(b []byte) *ast.MappingNode {
 		d.failAt(line, column, "expected text in UTF-8, found a control character or an invalid byte")
 		return nil
 	}
+	for i, line := range d.lines {
+		// The rest of a key that was pasted would be not YAML, and shown for it.
+		if strings.Contains(line, "PRIVATE KEY-----") || strings.Contains(line, "AGE-SECRET-KEY-") {
+			d.hidden[i+1] = 1
+			d.failAt(i+1, 1, "a private key does not belong here: put it into a file of its own and name that")
+			return nil
+		}
+	}
 	tokens := lexer.Tokenize(string(b))
 	if len(tokens) > maxTokens {
 		d.failAt(1, 1, "the file has more than %d words and marks, which no configuration has", maxTokens)
