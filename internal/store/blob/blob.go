@@ -150,7 +150,7 @@ const MaxName = 200
 // "damaged", which stores keep for themselves.
 func CheckName(name string) error {
 	if len(name) > MaxName {
-		return fmt.Errorf("object name of %d bytes, at most %d are possible: %.60q...", len(name), MaxName, name)
+		return fmt.Errorf("object name %.60q... has %d bytes, at most %d are possible", name, len(name), MaxName)
 	}
 	for i := range len(name) {
 		if !inName(name[i]) {

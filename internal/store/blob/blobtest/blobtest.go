@@ -334,13 +334,11 @@ func testNames(t *testing.T, s blob.Store) {
 // names has every byte that sorts below, at or above the slash where folders
 // and objects meet.
 var names = []string{
-	"A", "a-", "a-/x", "a.b", "a.b.2", "a/b", "a/b-", "a/b.2/y", "a/b0/y", "a/z", "a0", "a_", "format",
+	"A", "a-/x", "a.b", "a.b.2", "a/b", "a/b-", "a/b.2/y", "a/b0/y", "a/z", "a0", "a_", "format",
 	"runs/1/envelope.2.age", "runs/1/envelope.age", "runs/1/packs/00", "runs/1/packs/ff", "runs/10/packs/00", "z/-/_/.x",
 }
 
 func testList(t *testing.T, s blob.Store) {
-	// Two of these would be a folder and an object in one.
-	names := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "a-" })
 	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(len(names)) {
 		if err := blob.Put(t.Context(), s, names[i], []byte(names[i])); err != nil {
 			t.Fatal(err)
