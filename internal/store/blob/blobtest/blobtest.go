@@ -392,7 +392,10 @@ func testCancelled(t *testing.T, s blob.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	st := Stage(t, s, "y")
 	cancel()
-	_, errStage := s.Stage(ctx)
+	none, errStage := s.Stage(ctx)
+	if none != nil {
+		t.Errorf("a Stage that failed returned %#v", none)
+	}
 	_, errOpen := s.Open(ctx, "a")
 	_, errStat := s.Stat(ctx, "a")
 	var errList error

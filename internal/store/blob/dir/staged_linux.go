@@ -20,7 +20,7 @@ type staged struct {
 	closed bool
 }
 
-func newStaged(ctx context.Context, stage *os.File, fsync func(*os.File) error, link func(*os.File, string) error) (*staged, error) {
+func newStaged(ctx context.Context, stage *os.File, fsync func(*os.File) error, link func(*os.File, string) error) (blob.Staged, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("staging an object: %w", err)
 	}
