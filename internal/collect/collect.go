@@ -73,6 +73,7 @@ type Options struct {
 type Result struct {
 	Complete bool   `json:"complete"`
 	Reason   string `json:"reason,omitempty"` // why it is not complete: the first cause
+	Cause    error  `json:"-"`                // the same, for decisions; lost on the way to another process
 
 	Entries     int64 `json:"entries"`
 	Bytes       int64 `json:"bytes"`

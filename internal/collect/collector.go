@@ -316,7 +316,7 @@ func (c *collector) warn(p Problem) {
 // incomplete notes that the snapshot will be partial. The first reason stays.
 func (c *collector) incomplete(reason error) {
 	if c.result.Complete {
-		c.result.Complete, c.result.Reason = false, reason.Error()
+		c.result.Complete, c.result.Reason, c.result.Cause = false, reason.Error(), reason
 	}
 }
 

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -89,13 +90,6 @@ func (s *State) Checkpoint(ctx context.Context) ([]byte, error) {
 	return b, nil
 }
 
-// IsEmpty tells whether nothing was ever recorded.
-func (s *State) IsEmpty(ctx context.Context) (bool, error) {
-	var n int64
-	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM entry").Scan(&n)
-	return n == 0, err
-}
-
 // Entries yields the bytes of the ledger's entries, from the nth on.
 func (s *State) Entries(ctx context.Context, from int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
@@ -123,8 +117,8 @@ func (s *State) ProveConsistency(ctx context.Context, from, to int64) (ledger.Co
 	return ledger.ProveConsistency(from, to, hashReader{ctx, s.db})
 }
 
-// Outgoing is an object that waits to be published.
-type Outgoing struct {
+// A Parcel is an object that waits to be published.
+type Parcel struct {
 	Seq   int64
 	Name  string
 	Bytes []byte
@@ -132,15 +126,15 @@ type Outgoing struct {
 
 // Outbox returns the first objects that wait to be published, in order, at
 // most so many.
-func (s *State) Outbox(ctx context.Context, most int) ([]Outgoing, error) {
+func (s *State) Outbox(ctx context.Context, most int) ([]Parcel, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT seq, name, bytes FROM outbox ORDER BY seq LIMIT ?", most)
 	if err != nil {
 		return nil, fmt.Errorf("reading the outbox: %w", err)
 	}
 	defer rows.Close()
-	var all []Outgoing
+	var all []Parcel
 	for rows.Next() {
-		var o Outgoing
+		var o Parcel
 		if err := rows.Scan(&o.Seq, &o.Name, &o.Bytes); err != nil {
 			return nil, fmt.Errorf("reading the outbox: %w", err)
 		}
@@ -150,11 +144,79 @@ func (s *State) Outbox(ctx context.Context, most int) ([]Outgoing, error) {
 }
 
 // Sent removes objects from the outbox. It may be repeated.
-func (s *State) Sent(ctx context.Context, sent []Outgoing) error {
+func (s *State) Sent(ctx context.Context, sent []Parcel) error {
 	for _, o := range sent {
 		if _, err := s.db.ExecContext(ctx, "DELETE FROM outbox WHERE seq = ? AND name = ?", o.Seq, o.Name); err != nil {
 			return fmt.Errorf("clearing the outbox: %w", err)
 		}
 	}
 	return nil
+}
+
+// Outgoing returns the bytes of an object that waits to be published, nil if
+// it does not.
+func (s *State) Outgoing(ctx context.Context, name string) ([]byte, error) {
+	var b []byte
+	err := s.db.QueryRowContext(ctx, "SELECT bytes FROM outbox WHERE name = ?", name).Scan(&b)
+	if isNoRows(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the outbox: %w", err)
+	}
+	return b, nil
+}
+
+// Roster returns the number and digest of the newest roster that the ledger
+// records.
+func (s *State) Roster(ctx context.Context) (number int, digest safe.Digest, err error) {
+	// The first entry records the first version; later ones have entries of
+	// their own.
+	for b, err := range s.Entries(ctx, 0) {
+		if err != nil {
+			return 0, safe.Digest{}, err
+		}
+		e, err := ledger.ParseEntry(b)
+		if err != nil {
+			return 0, safe.Digest{}, fmt.Errorf("reading the ledger: %w", err)
+		}
+		switch what := e.What.(type) {
+		case ledger.SafeCreated:
+			number, digest = 1, what.Roster
+		case ledger.RosterChanged:
+			number, digest = int(what.Version), what.Digest
+		}
+	}
+	if number == 0 {
+		return 0, safe.Digest{}, errors.New("the state's ledger has no entry about a roster: the safe was not made completely")
+	}
+	return number, digest, nil
+}
+
+// A ShortError says that the ledger has fewer entries than were asked for.
+type ShortError struct{ Size, Want int64 }
+
+func (e *ShortError) Error() string {
+	return fmt.Sprintf("the ledger has %d entries, not %d", e.Size, e.Want)
+}
+
+// HeadOf returns the head of the ledger's first size entries, or a
+// *ShortError.
+func (s *State) HeadOf(ctx context.Context, size int64) (ledger.Head, error) {
+	have, err := s.Size(ctx)
+	if err != nil {
+		return ledger.Head{}, err
+	}
+	if size > have {
+		return ledger.Head{}, &ShortError{Size: have, Want: size}
+	}
+	return ledger.HeadOf(size, hashReader{ctx, s.db})
+}
+
+// Size returns the number of the ledger's entries.
+func (s *State) Size(ctx context.Context) (n int64, err error) {
+	if err = s.db.QueryRowContext(ctx, "SELECT count(*) FROM entry").Scan(&n); err != nil {
+		err = fmt.Errorf("reading the ledger: %w", err)
+	}
+	return n, err
 }

@@ -82,7 +82,7 @@ func Read(ctx context.Context, r blob.Reader, opts Options) (*Catalog, error) {
 		}
 		keys = []ledger.PublicKey{key}
 	}
-	newest, err := newestCheckpoint(ctx, r, id, keys)
+	newest, err := Newest(ctx, r, id, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -107,9 +107,12 @@ func firstKey(ctx context.Context, r blob.Reader) (ledger.PublicKey, error) {
 	return key, err
 }
 
-// newestCheckpoint returns the checkpoint of the greatest size that is
-// properly signed.
-func newestCheckpoint(ctx context.Context, r blob.Reader, id safe.StoreID, keys []ledger.PublicKey) (ledger.Checkpoint, error) {
+// ErrNoCheckpoint says that a store has no checkpoint at all.
+var ErrNoCheckpoint = errors.New("the store has no checkpoint of its ledger")
+
+// Newest returns the checkpoint of the greatest size that is properly signed.
+// It does not look at the entries.
+func Newest(ctx context.Context, r blob.Reader, id safe.StoreID, keys []ledger.PublicKey) (ledger.Checkpoint, error) {
 	sizes, err := checkpointSizes(ctx, r)
 	if err != nil {
 		return ledger.Checkpoint{}, err
@@ -135,7 +138,7 @@ func newestCheckpoint(ctx context.Context, r blob.Reader, id safe.StoreID, keys 
 		}
 	}
 	if len(errs) == 0 {
-		return ledger.Checkpoint{}, errors.New("the store has no checkpoint of its ledger")
+		return ledger.Checkpoint{}, ErrNoCheckpoint
 	}
 	return ledger.Checkpoint{}, fmt.Errorf("no checkpoint of the store's ledger can be relied on: %w", errors.Join(errs...))
 }

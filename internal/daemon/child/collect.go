@@ -1,0 +1,220 @@
+package child
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"strongroom/internal/collect"
+	"strongroom/internal/confine"
+	"strongroom/internal/source"
+	"strongroom/internal/source/local"
+	"strongroom/internal/source/sftp"
+	"strongroom/internal/store/blob/dir"
+	"strongroom/internal/store/layout"
+	"strongroom/internal/store/memory"
+	"strongroom/internal/store/seal"
+)
+
+// folders of a run that a collector creates objects in.
+var folders = []string{"packs", "parity", "root", "sketch"}
+
+// Collect runs a source into the store, confined to what that takes.
+func Collect(stdin io.Reader, stdout io.Writer) error {
+	if err := confine.NoDump(); err != nil {
+		return err
+	}
+	in := bufio.NewReader(stdin)
+	var task CollectTask
+	if err := readTask(in, &task); err != nil {
+		return err
+	}
+	answers := &answerer{encoder: json.NewEncoder(stdout)}
+	// The end of standard input ends everything, as a crash would: the parent
+	// is gone, and nobody would commit a result.
+	ctx, abort := context.WithCancelCause(context.Background())
+	defer abort(nil)
+	pull, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go listen(in, stop, abort)
+
+	input, close, err := prepare(ctx, task)
+	if err != nil {
+		return answers.failed(err)
+	}
+	defer close()
+	result, err := collect.Run(ctx, pull, input, func(e collect.Event) { answers.send(CollectAnswer{Event: &e}) })
+	if err != nil {
+		return answers.failed(err)
+	}
+	return answers.send(CollectAnswer{Result: &result, Finding: findingOf(result.Cause)})
+}
+
+// listen obeys what the parent says until it is gone.
+func listen(in *bufio.Reader, stop, abort context.CancelCauseFunc) {
+	for {
+		line, err := readLine(in, 1024)
+		if err != nil {
+			abort(errors.New("the supervising process is gone"))
+			return
+		}
+		if string(bytes.TrimSpace(line)) == stopWord {
+			stop(collect.ErrStopped)
+		}
+	}
+}
+
+// prepare opens what the task needs and then gives up everything else. What
+// comes from production is touched only afterwards.
+func prepare(ctx context.Context, task CollectTask) (collect.Input, func(), error) {
+	fail := func(err error) (collect.Input, func(), error) { return collect.Input{}, nil, err }
+	memoryKey, err := seal.ReadMemoryIdentity(bytes.NewReader(task.MemoryKey))
+	if err != nil {
+		return fail(err)
+	}
+	if len(task.CutKey) != len(seal.CutKey{}) || len(task.TagKey) != len(seal.TagKey{}) {
+		return fail(errors.New("the task's keys have the wrong length"))
+	}
+	rules := confine.Rules{
+		Stage:                []string{filepath.Join(task.StorePath, "stage")},
+		Work:                 []string{task.MemoryDir},
+		AllowWithoutLandlock: task.WithoutLandlock,
+	}
+	from, kind, err := open(ctx, task, &rules)
+	if err != nil {
+		return fail(err)
+	}
+	into, err := openRun(ctx, task, &rules)
+	if err != nil {
+		return fail(err)
+	}
+	if _, err := confine.Apply(rules); err != nil {
+		into.Close() // nothing was written
+		return fail(fmt.Errorf("confining the collector: %w", err))
+	}
+	return collect.Input{
+		Store: task.Store, Run: task.Run, Source: task.Source, Kind: kind, Started: task.Started,
+		From: from, Into: into, Seal: task.Recipient.Seal, Cut: seal.CutKey(task.CutKey),
+		MemoryDir: task.MemoryDir, Memory: memory.Keys{Seal: memoryKey, Tag: seal.TagKey(task.TagKey)},
+		Complete: task.Complete, Unfinished: task.Unfinished, LastStarted: task.LastStarted, LastBytes: task.LastBytes,
+		Options: task.Options,
+	}, func() { into.Close() }, nil
+}
+
+// openRun opens the folders of the run, so that objects can be created there
+// and nothing else.
+func openRun(ctx context.Context, task CollectTask, rules *confine.Rules) (*dir.AddOnly, error) {
+	store, err := dir.Open(task.StorePath)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close() // nothing was written
+	var names []string
+	for _, folder := range folders {
+		name := layout.Run(task.Run) + "/" + folder
+		names = append(names, name)
+		rules.Create = append(rules.Create, filepath.Join(task.StorePath, filepath.FromSlash(name)))
+	}
+	return store.AddOnly(ctx, names...)
+}
+
+// open makes the source, and adds to the rules what it needs to reach.
+func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.Source, string, error) {
+	limits := source.Limits{Bytes: task.Limits.Bytes, Entries: task.Limits.Entries}
+	switch {
+	case task.SFTP != nil:
+		// Names are resolved now: afterwards there is no reading of
+		// resolv.conf, and no reaching a DNS server by TCP.
+		addrs, err := resolve(ctx, task.SFTP.Host, task.SFTP.Port)
+		if err != nil {
+			return nil, "", err
+		}
+		rules.Connect = append(rules.Connect, uint16(task.SFTP.Port))
+		s, err := sftp.New(sftp.Options{
+			Addr: net.JoinHostPort(task.SFTP.Host, strconv.Itoa(task.SFTP.Port)), User: task.SFTP.User,
+			HostKeys: task.SFTP.HostKeys, Key: task.SFTP.Key,
+			Include: task.SFTP.Include, Exclude: task.SFTP.Exclude,
+			Limits: limits, Connections: task.SFTP.Connections,
+			Dial: func(ctx context.Context, _ string) (net.Conn, error) { return dialAny(ctx, addrs) },
+		})
+		return s, "sftp", err
+	case task.Local != nil:
+		s, err := local.New(local.Options{Include: task.Local.Include, Exclude: task.Local.Exclude, Limits: limits})
+		if err != nil {
+			return nil, "", err
+		}
+		folders, files, err := local.Reach(task.Local.Include)
+		if err != nil {
+			return nil, "", err
+		}
+		rules.Read = append(rules.Read, folders...)
+		rules.ReadFile = append(rules.ReadFile, files...)
+		return s, "local", nil
+	default:
+		return nil, "", errors.New("the task names no source")
+	}
+}
+
+// resolve returns the addresses of a host.
+func resolve(ctx context.Context, host string, port int) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("looking up %s: %w", host, err)
+	}
+	var addrs []string
+	for _, ip := range ips {
+		addrs = append(addrs, net.JoinHostPort(ip, strconv.Itoa(port)))
+	}
+	return addrs, nil
+}
+
+// dialAny connects to the first address that answers. Multipath TCP is off
+// because it passes by Landlock's rules.
+func dialAny(ctx context.Context, addrs []string) (conn net.Conn, err error) {
+	var dialer net.Dialer
+	dialer.SetMultipathTCP(false)
+	var errs []error
+	for _, addr := range addrs {
+		if conn, err = dialer.DialContext(ctx, "tcp", addr); err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// findingOf returns what a person must look at, nil for ordinary trouble.
+func findingOf(cause error) *Finding {
+	var hostKey *sftp.HostKeyError
+	if errors.As(cause, &hostKey) {
+		return &Finding{Kind: "source.host_key_refused", Text: hostKey.Error()}
+	}
+	return nil
+}
+
+// An answerer writes answers, one at a time.
+type answerer struct {
+	mu      sync.Mutex
+	encoder *json.Encoder
+}
+
+func (a *answerer) send(answer CollectAnswer) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.encoder.Encode(answer)
+}
+
+func (a *answerer) failed(err error) error {
+	return errors.Join(err, a.send(CollectAnswer{Failed: err.Error(), Finding: findingOf(err)}))
+}

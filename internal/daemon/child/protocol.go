@@ -1,0 +1,174 @@
+// Package child is what the children of a safe do: processes of the same
+// program, each with less than the one that starts it. They get their task on
+// standard input, where secrets are seen by nobody, and answer on standard
+// output, a line of JSON each.
+package child
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"strongroom/internal/collect"
+	"strongroom/internal/safe"
+	"strongroom/internal/store/seal"
+)
+
+// A KeyTask asks the child "runkey" for the key of a run.
+type KeyTask struct {
+	Label seal.Label          `json:"label"`
+	Outer seal.OuterRecipient `json:"outer"`
+	Inner seal.InnerRecipient `json:"inner"`
+}
+
+// A KeyAnswer is all that is left of a run's key when the child has exited.
+type KeyAnswer struct {
+	Envelope  []byte            `json:"envelope"`
+	Recipient seal.RunRecipient `json:"recipient"`
+}
+
+// A CollectTask asks the child "collect" to run a source.
+type CollectTask struct {
+	StorePath string            `json:"store_path"`
+	Store     safe.StoreID      `json:"store"`
+	Run       safe.RunID        `json:"run"`
+	Source    safe.SourceName   `json:"source"`
+	Started   time.Time         `json:"started"`
+	Recipient seal.RunRecipient `json:"recipient"`
+
+	CutKey    []byte `json:"cut_key"`
+	TagKey    []byte `json:"tag_key"`
+	MemoryKey []byte `json:"memory_key"` // as in its key file
+	MemoryDir string `json:"memory_dir"`
+
+	Complete    safe.RunID `json:"complete"`   // zero if there is none
+	Unfinished  safe.RunID `json:"unfinished"` // zero if there is none
+	LastStarted time.Time  `json:"last_started"`
+	LastBytes   int64      `json:"last_bytes"`
+
+	SFTP    *SFTPTask       `json:"sftp,omitempty"` // exactly one of these is set
+	Local   *LocalTask      `json:"local,omitempty"`
+	Limits  Limits          `json:"limits"`
+	Options collect.Options `json:"options"`
+	// WithoutLandlock allows the child to go on where the kernel cannot
+	// confine it.
+	WithoutLandlock bool `json:"without_landlock"`
+}
+
+// SFTPTask is a source of kind sftp.
+type SFTPTask struct {
+	Host        string   `json:"host"`
+	Port        int      `json:"port"`
+	User        string   `json:"user"`
+	HostKeys    []string `json:"host_keys"`
+	Key         []byte   `json:"key"` // the private key
+	Include     []string `json:"include"`
+	Exclude     []string `json:"exclude"`
+	Connections int      `json:"connections"`
+}
+
+// LocalTask is a source of kind local.
+type LocalTask struct {
+	Include []string `json:"include"`
+	Exclude []string `json:"exclude"`
+}
+
+// Limits are the source's own.
+type Limits struct {
+	Bytes   int64 `json:"bytes"`
+	Entries int64 `json:"entries"`
+}
+
+// A CollectAnswer is a line of the child's output. Exactly one field is set.
+type CollectAnswer struct {
+	Event  *collect.Event  `json:"event,omitempty"`
+	Step   string          `json:"step,omitempty"`
+	Result *collect.Result `json:"result,omitempty"`
+	// Finding goes with a result whose cause a person must look at.
+	Finding *Finding `json:"finding,omitempty"`
+	Failed  string   `json:"failed,omitempty"` // there is no snapshot, and why
+}
+
+// A Finding is a suspicion that a person must look at.
+type Finding struct {
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+// stopWord on standard input asks a collecting child to stop pulling and to
+// keep what it has. The end of standard input means that the parent is gone.
+const stopWord = "stop"
+
+// Stop asks the child at the other end of stdin to stop.
+func Stop(stdin io.Writer) error {
+	_, err := fmt.Fprintln(stdin, stopWord)
+	return err
+}
+
+// WriteTask writes the first line of a child's standard input.
+func WriteTask(stdin io.Writer, task any) error {
+	b, err := json.Marshal(task)
+	if err != nil {
+		return fmt.Errorf("encoding a child's task: %w", err)
+	}
+	_, err = stdin.Write(append(b, '\n'))
+	return err
+}
+
+// maxTask bounds a task: an include list of a megabyte, and keys.
+const maxTask = 8 << 20
+
+func readTask(stdin *bufio.Reader, task any) error {
+	line, err := readLine(stdin, maxTask)
+	if err != nil {
+		return fmt.Errorf("reading the task: %w", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(task); err != nil {
+		return errors.New("reading the task: it is not what this program writes") // err might quote a secret
+	}
+	return nil
+}
+
+// MaxAnswer bounds a line of a child's output: a result that names the packs
+// of a description.
+const MaxAnswer = 64 << 20
+
+// ReadAnswer reads one line of a child's output strictly. The child parses
+// what production sends, so it is believed no more than that.
+func ReadAnswer(stdout *bufio.Reader, answer any) error {
+	line, err := readLine(stdout, MaxAnswer)
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(answer); err != nil {
+		return fmt.Errorf("a child's answer cannot be read: %w", err)
+	}
+	return nil
+}
+
+func readLine(r *bufio.Reader, limit int) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > limit {
+			return nil, fmt.Errorf("a line of more than %d bytes", limit)
+		}
+		switch {
+		case err == nil:
+			return line, nil
+		case err == io.EOF && len(line) > 0:
+			return nil, io.ErrUnexpectedEOF
+		case err != bufio.ErrBufferFull:
+			return nil, err
+		}
+	}
+}

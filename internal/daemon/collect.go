@@ -1,0 +1,304 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"strongroom/internal/collect"
+	"strongroom/internal/daemon/child"
+	"strongroom/internal/daemon/state"
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/config"
+	"strongroom/internal/safe/keep"
+	"strongroom/internal/source"
+	"strongroom/internal/store/blob"
+	"strongroom/internal/store/layout"
+	"strongroom/internal/store/memory"
+	"strongroom/internal/store/seal"
+)
+
+// An Outcome is what became of a collection.
+type Outcome struct {
+	Snapshot *safe.Snapshot // nil if nothing could be kept
+	Reason   string         // why it is partial or missing; "" if complete
+	Finding  *child.Finding // nil if there is none
+	Matches  []source.Match
+}
+
+// A FailedError says that a collection kept nothing.
+type FailedError struct {
+	Source safe.SourceName
+	Reason string
+}
+
+func (e *FailedError) Error() string {
+	return fmt.Sprintf("collecting %s: nothing could be kept: %s", e.Source, e.Reason)
+}
+
+// Collect runs a source and commits what came of it. Cancelling stop ends the
+// pulling and keeps what was collected until then, as a partial snapshot;
+// cancelling ctx leaves things as a crash would. events, which may be nil, is
+// called from one goroutine at a time.
+//
+// The order matters:
+//
+//  1. envelope   published with its copy; nothing refers to it yet
+//  2. run.begun  in the ledger: from now on the run is known
+//  3. packs      the child; every minute a checkpoint of what survives a crash
+//  4. root       the child; it is the last thing that it writes
+//  5. commit     one transaction: state, ledger entry, description's bytes
+//  6. publish    description, ledger entry, checkpoint, from that transaction
+//
+// A crash before 5 leaves a run without a snapshot, whose checkpointed packs
+// the next run may use. A crash after 5 leaves a full outbox, which the next
+// Publish empties. Nothing in the store ever refers to what is not there.
+func (s *Safe) Collect(ctx, stop context.Context, src config.Source, events func(collect.Event)) (Outcome, error) {
+	if events == nil {
+		events = func(collect.Event) {}
+	}
+	unlock, err := s.lockSource(src.Name)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer unlock()
+	if err := s.Publish(ctx); err != nil {
+		return Outcome{}, err
+	}
+	r := &run{safe: s, source: src, events: events, started: s.opts.Now().UTC()}
+	r.id = safe.NewRunID(r.started)
+	if err := r.lookBack(ctx); err != nil {
+		return Outcome{}, err
+	}
+	task, err := r.task()
+	if err != nil {
+		return Outcome{}, err
+	}
+	if task.Recipient, err = r.begin(ctx); err != nil {
+		return Outcome{}, err
+	}
+	answer, err := r.collect(ctx, stop, task)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return r.commit(ctx, answer)
+}
+
+// A run is one collection, seen from the supervisor.
+type run struct {
+	safe    *Safe
+	source  config.Source
+	events  func(collect.Event)
+	id      safe.RunID
+	started time.Time
+
+	runs     map[safe.RunID]state.Run // earlier ones of the source, and this one
+	last     *safe.Snapshot           // the newest complete; nil if there is none
+	broken   safe.RunID               // the last unfinished, begun after that; zero if there is none
+	poisoned int                      // files whose content changed though size and time did not
+}
+
+// lookBack finds the runs that this one may build on, and drops what is
+// remembered of all others.
+func (r *run) lookBack(ctx context.Context) (err error) {
+	if r.runs, err = r.safe.state.Runs(ctx, r.source.Name); err != nil {
+		return err
+	}
+	snapshots, err := r.safe.state.Snapshots(ctx, r.source.Name)
+	if err != nil {
+		return err
+	}
+	var complete safe.RunID
+	for i, snapshot := range snapshots {
+		if !snapshot.Partial {
+			r.last, complete = &snapshots[i], snapshot.Run
+		}
+	}
+	for id, earlier := range r.runs {
+		if earlier.Outcome != state.Complete && id.Compare(complete) > 0 && id.Compare(r.broken) > 0 {
+			r.broken = id
+		}
+	}
+	folder := r.safe.memoryPath(r.source.Name)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return memory.Sweep(folder, complete, r.broken)
+}
+
+// task says what the collecting child shall do.
+func (r *run) task() (child.CollectTask, error) {
+	s, src := r.safe, r.source
+	tag, cut := s.keys.secret.SourceKeys(src.Name)
+	memoryKey, err := memoryKeyText(s.keys.memory, r.started)
+	if err != nil {
+		return child.CollectTask{}, err
+	}
+	task := child.CollectTask{
+		StorePath: s.config.Store, Store: s.id, Run: r.id, Source: src.Name, Started: r.started,
+		CutKey: cut[:], TagKey: tag[:], MemoryKey: memoryKey, MemoryDir: s.memoryPath(src.Name),
+		Unfinished: r.broken,
+		Limits:     child.Limits{Bytes: src.Limits.Bytes, Entries: src.Limits.Entries},
+		Options:    optionsOf(src),
+	}
+	if r.last != nil {
+		task.Complete, task.LastStarted, task.LastBytes = r.last.Run, r.last.Started, r.last.Bytes
+	}
+	return task, specify(&task, src.Spec)
+}
+
+// begin makes the run's key, and records that the run has begun.
+func (r *run) begin(ctx context.Context) (seal.RunRecipient, error) {
+	s := r.safe
+	fail := func(err error) (seal.RunRecipient, error) {
+		return seal.RunRecipient{}, fmt.Errorf("beginning a run of %s: %w", r.source.Name, err)
+	}
+	period := s.roster.Current()
+	label := seal.Label{Store: s.id, Run: r.id, Source: r.source.Name, Time: r.started, Roster: s.roster.Number}
+	var key child.KeyAnswer
+	err := s.ask(ctx, "runkey", child.KeyTask{Label: label, Outer: period.Outer, Inner: period.Inner}, &key)
+	if err != nil {
+		return fail(err)
+	}
+	s.step("runkey", "run", r.id)
+	for _, name := range []string{layout.Envelope(r.id), layout.EnvelopeCopy(r.id)} {
+		if err := blob.PutOnce(ctx, s.store, name, key.Envelope); err != nil {
+			return fail(err)
+		}
+	}
+	if err := s.store.Sync(ctx); err != nil {
+		return fail(err)
+	}
+	s.step("envelope", "run", r.id)
+	begun := ledger.RunBegun{Run: r.id, Source: r.source.Name, Envelope: safe.DigestOf(key.Envelope), Roster: int64(s.roster.Number)}
+	if err := s.state.Update(ctx, func(tx *state.Tx) error { return tx.BeginRun(s.opts.Now(), begun) }); err != nil {
+		return fail(err)
+	}
+	s.step("begun", "run", r.id)
+	r.runs[r.id] = state.Run{ID: r.id, Source: r.source.Name, Envelope: begun.Envelope}
+	return key.Recipient, s.Publish(ctx)
+}
+
+// commit records what the child claims, as far as it is true.
+func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, error) {
+	outcome := Outcome{Reason: answer.Failed, Finding: answer.Finding}
+	if answer.Result != nil {
+		outcome.Reason, outcome.Matches = answer.Result.Reason, answer.Result.Matches
+	}
+	if outcome.Finding == nil && r.poisoned > 0 {
+		outcome.Finding = &child.Finding{Kind: "source.content_changed",
+			Text: fmt.Sprintf("%d files have other content than before, though their size and times are the same", r.poisoned)}
+	}
+	if answer.Result != nil && !answer.Result.Root.IsZero() {
+		snapshot, err := r.describe(ctx, *answer.Result)
+		if err != nil {
+			outcome.Reason = fmt.Sprintf("what the collector claims does not hold: %v", err)
+		} else {
+			outcome.Snapshot = &snapshot
+		}
+	}
+	if err := r.safe.state.Update(ctx, func(tx *state.Tx) error { return r.record(tx, &outcome) }); err != nil {
+		return Outcome{}, fmt.Errorf("recording the collection of %s: %w", r.source.Name, err)
+	}
+	r.safe.step("committed", "run", r.id)
+	if err := r.safe.Publish(ctx); err != nil {
+		return outcome, err
+	}
+	if outcome.Snapshot == nil {
+		return outcome, &FailedError{Source: r.source.Name, Reason: outcome.Reason}
+	}
+	return outcome, nil
+}
+
+// record writes the outcome into the state and the ledger, in one transaction.
+func (r *run) record(tx *state.Tx, outcome *Outcome) error {
+	now := r.safe.opts.Now()
+	if f := outcome.Finding; f != nil {
+		raised := ledger.FindingRaised{Finding: f.Kind, Subject: ledger.TextOf(string(r.source.Name)), Text: ledger.TextOf(f.Text)}
+		if err := tx.Append(now, ledger.Safe, raised); err != nil {
+			return err
+		}
+	}
+	if outcome.Snapshot == nil {
+		return tx.FailRun(now, ledger.RunFailed{Run: r.id, Source: r.source.Name, Reason: ledger.TextOf(outcome.Reason)})
+	}
+	earlier, err := tx.Snapshots(r.source.Name)
+	if err != nil {
+		return err
+	}
+	r.decideKeep(outcome.Snapshot, earlier)
+	return tx.KeepSnapshot(now, *outcome.Snapshot)
+}
+
+// decideKeep fixes how long the snapshot is kept.
+func (r *run) decideKeep(snapshot *safe.Snapshot, earlier []safe.Snapshot) {
+	if snapshot.Partial {
+		snapshot.Tier, snapshot.KeepUntil = keep.Partial(snapshot.Finished)
+		return
+	}
+	var past []keep.Past
+	for _, e := range earlier {
+		if !e.Partial {
+			past = append(past, keep.Past{Started: e.Started, Tier: e.Tier})
+		}
+	}
+	snapshot.Tier, snapshot.KeepUntil = keep.Decide(r.source.Keep, r.started, past)
+}
+
+// describe turns the child's result into a description, after checking that
+// everything it refers to is there and belongs to this source.
+func (r *run) describe(ctx context.Context, result collect.Result) (safe.Snapshot, error) {
+	runs := make(map[safe.RunID]safe.RunPacks)
+	for id, packs := range result.Runs {
+		known, ok := r.runs[id]
+		if !ok {
+			return safe.Snapshot{}, fmt.Errorf("it refers to run %s, which is none of this source", id)
+		}
+		if packs == nil {
+			packs = []safe.Digest{}
+		}
+		if !slices.IsSortedFunc(packs, safe.Digest.Compare) || len(slices.Compact(slices.Clone(packs))) != len(packs) {
+			return safe.Snapshot{}, fmt.Errorf("its packs of run %s are not in order", id)
+		}
+		for _, pack := range packs {
+			if _, err := r.safe.store.Stat(ctx, layout.Pack(id, pack)); err != nil {
+				return safe.Snapshot{}, fmt.Errorf("it refers to a pack: %w", err)
+			}
+		}
+		runs[id] = safe.RunPacks{Envelope: known.Envelope, Packs: packs}
+	}
+	if _, ok := runs[r.id]; !ok {
+		return safe.Snapshot{}, errors.New("it does not name its own run")
+	}
+	if err := r.checkRoot(ctx, result.Root); err != nil {
+		return safe.Snapshot{}, err
+	}
+	return safe.Snapshot{
+		Version: 1, Store: r.safe.id, Run: r.id, Source: r.source.Name, Kind: r.source.Spec.Kind(),
+		Started: r.started, Finished: r.safe.opts.Now().UTC(),
+		Entries: result.Entries, Bytes: result.Bytes, NewBytes: result.NewBytes,
+		StoredBytes: result.StoredBytes, ParityBytes: result.ParityBytes, Warnings: result.Warnings,
+		Partial: !result.Complete, Root: result.Root, Runs: maps.Clone(runs),
+	}, nil
+}
+
+// checkRoot sees that the root and its copy are there as they are named.
+func (r *run) checkRoot(ctx context.Context, digest safe.Digest) error {
+	const most = 2 << 20 // twice the size of a root before compression
+	name := layout.Root(r.id, digest)
+	for _, name := range []string{name, layout.Copy(name)} {
+		b, err := blob.ReadAll(ctx, r.safe.store, name, most)
+		if err != nil {
+			return fmt.Errorf("its root: %w", err)
+		}
+		if safe.DigestOf(b) != digest {
+			return fmt.Errorf("its root %s does not match its name", name)
+		}
+	}
+	return nil
+}

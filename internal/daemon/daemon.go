@@ -1,0 +1,272 @@
+// Package daemon is a safe at work: it keeps the state and the ledger, starts
+// the children that make run keys and collect, checks what they claim, commits
+// it, and publishes what was committed to the store.
+//
+// It holds no key that reads what was stored. Here and in cmd/strongroom
+// concrete types are wired together.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/daemon/state"
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/config"
+	"strongroom/internal/store/blob"
+	"strongroom/internal/store/blob/dir"
+	"strongroom/internal/store/catalog"
+	"strongroom/internal/store/layout"
+	"strongroom/internal/store/seal"
+)
+
+// Options tunes a Safe. The zero value is ready to use.
+type Options struct {
+	Logger *slog.Logger     // nil discards
+	Now    func() time.Time // nil means time.Now
+	// Program runs the children: its path and the arguments before the name of
+	// the child. Empty means this executable with the argument "child".
+	Program []string
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if len(o.Program) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return o, fmt.Errorf("finding this program, to start children: %w", err)
+		}
+		o.Program = []string{self, "child"}
+	}
+	return o, nil
+}
+
+// A Safe is one installation. Its methods may be called concurrently, and
+// several processes may have it open.
+type Safe struct {
+	config *config.Config
+	opts   Options
+	log    *slog.Logger
+	keys   keys
+	state  *state.State
+	store  *dir.Store
+	id     safe.StoreID
+	roster access.Roster
+}
+
+// A NotInitialisedError says that there is no safe yet where the configuration
+// says.
+type NotInitialisedError struct{ Dir string }
+
+func (e *NotInitialisedError) Error() string {
+	return fmt.Sprintf("there is no safe in %s yet", e.Dir)
+}
+
+// paths of a safe beneath its folder.
+func statePath(cfg *config.Config) string { return filepath.Join(cfg.Dir, "state.db") }
+func keysPath(cfg *config.Config) string  { return filepath.Join(cfg.Dir, "keys") }
+func (s *Safe) memoryPath(source safe.SourceName) string {
+	return filepath.Join(s.config.Dir, "memory", string(source))
+}
+func (s *Safe) lockPath(source safe.SourceName) string {
+	return filepath.Join(s.config.Dir, "locks", string(source))
+}
+
+// Init makes a new safe whose runs are sealed to the two role keys. It leaves
+// nothing behind if it fails before the last step.
+func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, inner seal.InnerRecipient, opts Options) (*Safe, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if outer.String() == inner.String() {
+		return nil, errors.New("outer and inner key are the same: two people must hold two different keys")
+	}
+	if _, err := os.Stat(keysPath(cfg)); err == nil {
+		return nil, fmt.Errorf("there is a safe in %s already; it is left as it is", cfg.Dir)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	id := safe.NewStoreID()
+	store, err := dir.Create(cfg.Store)
+	if err != nil {
+		return nil, fmt.Errorf("making the store: %w", err)
+	}
+	defer store.Close() // Open opens it again
+	for _, name := range []string{layout.FormatName, layout.Copy(layout.FormatName)} {
+		if err := blob.PutOnce(ctx, store, name, layout.Format(id)); err != nil {
+			return nil, fmt.Errorf("making the store: %w", err)
+		}
+	}
+	if err := store.Sync(ctx); err != nil {
+		return nil, fmt.Errorf("making the store: %w", err)
+	}
+	k, err := makeKeys(keysPath(cfg), id, opts.Now())
+	if err != nil {
+		return nil, fmt.Errorf("making the safe's keys: %w", err)
+	}
+	roster := access.First(id, k.ledger.Public(), access.Period{From: opts.Now().UTC().Truncate(time.Second), Outer: outer, Inner: inner})
+	if err := recordCreation(ctx, cfg, k, roster, opts.Now()); err != nil {
+		return nil, err
+	}
+	s, err := Open(ctx, cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Publish(ctx)
+}
+
+// recordCreation writes the first entry of the ledger, and the roster.
+func recordCreation(ctx context.Context, cfg *config.Config, k keys, roster access.Roster, now time.Time) error {
+	db, err := state.Open(ctx, statePath(cfg), k.ledger)
+	if err != nil {
+		return err
+	}
+	defer db.Close() // what counts was committed
+	encoded := roster.Encode()
+	return db.Update(ctx, func(tx *state.Tx) error {
+		if err := tx.Publish(layout.Roster(roster.Number), encoded); err != nil {
+			return err
+		}
+		return tx.Append(now, ledger.Safe, ledger.SafeCreated{
+			Name: ledger.TextOf(cfg.Safe), Store: roster.Store, Roster: safe.DigestOf(encoded), Key: k.ledger.Public(),
+		})
+	})
+}
+
+// Open opens a safe that Init has made, and refuses to if state and store
+// contradict each other.
+func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	k, err := readKeys(keysPath(cfg))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, &NotInitialisedError{Dir: cfg.Dir}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the safe's keys: %w", err)
+	}
+	s := &Safe{config: cfg, opts: opts, log: opts.Logger, keys: k}
+	if err := s.open(ctx); err != nil {
+		s.Close() // the error is the one to report
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Safe) open(ctx context.Context) (err error) {
+	if s.state, err = state.Open(ctx, statePath(s.config), s.keys.ledger); err != nil {
+		return err
+	}
+	if s.store, err = dir.Open(s.config.Store); err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	if s.id, err = catalog.ReadStoreID(ctx, s.store); err != nil {
+		return fmt.Errorf("opening the store %s: %w", s.config.Store, err)
+	}
+	if got := s.keys.ledger.Public().Store(); got != s.id {
+		return fmt.Errorf("the store in %s is %s, and this safe's is %s: check `store` in the configuration", s.config.Store, s.id, got)
+	}
+	if s.roster, err = s.currentRoster(ctx); err != nil {
+		return err
+	}
+	return s.compareLedgers(ctx)
+}
+
+// currentRoster returns the roster that the state's ledger vouches for.
+func (s *Safe) currentRoster(ctx context.Context) (access.Roster, error) {
+	number, digest, err := s.state.Roster(ctx)
+	if err != nil {
+		return access.Roster{}, err
+	}
+	b, err := s.readOrOutbox(ctx, layout.Roster(number), access.MaxRoster, func(b []byte) error {
+		if safe.DigestOf(b) != digest {
+			return errors.New("it is not the roster that the ledger recorded")
+		}
+		return nil
+	})
+	if err != nil {
+		return access.Roster{}, fmt.Errorf("reading the roster: %w", err)
+	}
+	return access.ParseRoster(b)
+}
+
+// readOrOutbox reads a small object from the store or, if a crash came before
+// it was published, from the outbox.
+func (s *Safe) readOrOutbox(ctx context.Context, name string, limit int64, good func([]byte) error) ([]byte, error) {
+	b, err := blob.ReadEither(ctx, s.store, limit, good, name, layout.Parse(name).Other())
+	if err == nil {
+		return b, nil
+	}
+	waiting, waitingErr := s.state.Outgoing(ctx, name)
+	if waitingErr != nil {
+		return nil, errors.Join(err, waitingErr)
+	}
+	if waiting != nil && good(waiting) == nil {
+		return waiting, nil
+	}
+	return nil, err
+}
+
+// compareLedgers refuses a store whose ledger is not the beginning of the
+// state's: then one of them is a copy from another time, or was rewritten, and
+// going on would fork the ledger.
+func (s *Safe) compareLedgers(ctx context.Context) error {
+	stored, err := catalog.Newest(ctx, s.store, s.id, s.roster.LedgerKeys)
+	if errors.Is(err, catalog.ErrNoCheckpoint) {
+		return nil // nothing was published yet
+	}
+	if err != nil {
+		return fmt.Errorf("comparing the store's ledger with the state's: %w", err)
+	}
+	head, err := s.state.HeadOf(ctx, stored.Size)
+	var short *state.ShortError
+	switch {
+	case errors.As(err, &short):
+		return fmt.Errorf("the state database %s knows %d entries of the ledger, the store %d: it is an older copy, and writing would fork the ledger",
+			statePath(s.config), short.Size, stored.Size)
+	case err != nil:
+		return err
+	case head.Root != stored.Root:
+		return fmt.Errorf("the ledger of the state database %s and that of the store contradict each other: one of them was rewritten. Nothing was changed; keep both, and compare them with checkpoints in old mails",
+			statePath(s.config))
+	}
+	return nil
+}
+
+// Close closes the safe.
+func (s *Safe) Close() error {
+	var errs []error
+	if s.state != nil {
+		errs = append(errs, s.state.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Config, ID, Roster, Store and State are what the safe works with.
+func (s *Safe) Config() *config.Config { return s.config }
+func (s *Safe) ID() safe.StoreID       { return s.id }
+func (s *Safe) Roster() access.Roster  { return s.roster }
+func (s *Safe) Store() *dir.Store      { return s.store }
+func (s *Safe) State() *state.State    { return s.state }
+
+// LedgerKeys are those that may have signed the ledger's checkpoints.
+func (s *Safe) LedgerKeys() []ledger.PublicKey { return s.roster.LedgerKeys }

@@ -1,0 +1,37 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"strongroom/internal/safe"
+)
+
+// ErrBusy says that another process is collecting the same source.
+var ErrBusy = errors.New("this source is being collected already")
+
+// lockSource makes sure that a source is collected once at a time. The lock
+// ends with the process, however that ends.
+func (s *Safe) lockSource(source safe.SourceName) (unlock func(), err error) {
+	path := s.lockPath(source)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fmt.Errorf("%s: %w", source, ErrBusy)
+	}
+	if err != nil {
+		f.Close() // nothing was written
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}

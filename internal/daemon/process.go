@@ -1,0 +1,180 @@
+package daemon
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"time"
+
+	"strongroom/internal/collect"
+	"strongroom/internal/daemon/child"
+	"strongroom/internal/safe/config"
+	"strongroom/internal/store/pack"
+	"strongroom/internal/store/refresh"
+	"strongroom/internal/store/seal"
+)
+
+// memoryKeyText returns the memory's key as the child reads it.
+func memoryKeyText(key seal.MemoryIdentity, now time.Time) ([]byte, error) {
+	var b bytes.Buffer
+	err := key.Write(&b, now)
+	return b.Bytes(), err
+}
+
+// specify fills in what a source pulls.
+func specify(task *child.CollectTask, spec config.Spec) error {
+	switch spec := spec.(type) {
+	case config.SFTP:
+		key, err := spec.Key.Read()
+		if err != nil {
+			return fmt.Errorf("reading the key of the source: %w", err)
+		}
+		var hostKeys []string
+		for _, k := range spec.HostKeys {
+			hostKeys = append(hostKeys, authorizedKey(k))
+		}
+		task.SFTP = &child.SFTPTask{
+			Host: spec.Host.Name, Port: spec.Host.Port, User: spec.Host.User, HostKeys: hostKeys, Key: key,
+			Include: spec.Include, Exclude: spec.Exclude, Connections: spec.Connections,
+		}
+	case config.Local:
+		task.Local = &child.LocalTask{Include: spec.Include, Exclude: spec.Exclude}
+	default:
+		return fmt.Errorf("sources of kind %s are not known to the collector", spec.Kind())
+	}
+	return nil
+}
+
+func optionsOf(src config.Source) collect.Options {
+	levels := map[config.Compression]pack.Level{config.Fastest: pack.Fastest, config.Default: pack.Default, config.Better: pack.Better}
+	return collect.Options{
+		Rules:           refresh.Rules{Reread: src.Reread, Refresh: src.Refresh},
+		Level:           levels[src.Compression],
+		NoParity:        !src.Parity,
+		AllowUnreadable: src.AllowUnreadable,
+		Limits:          collect.Limits{Duration: src.Limits.Duration, Rate: src.Limits.Rate},
+	}
+}
+
+// command returns a child that is not started. It gets no environment, and
+// its own process group, so that a Ctrl-C at the terminal is for the parent
+// to pass on.
+func (s *Safe) command(ctx context.Context, name string) *exec.Cmd {
+	args := append(append([]string(nil), s.opts.Program[1:]...), name)
+	cmd := exec.CommandContext(ctx, s.opts.Program[0], args...)
+	cmd.Env = []string{}
+	cmd.Dir = "/"
+	apart(cmd)
+	return cmd
+}
+
+// ask runs a child that gives one answer to one task.
+func (s *Safe) ask(ctx context.Context, name string, task, answer any) error {
+	cmd := s.command(ctx, name)
+	var in, out bytes.Buffer
+	tail := new(tail)
+	if err := child.WriteTask(&in, task); err != nil {
+		return err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = &in, &out, tail
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("the child %s: %w%s", name, err, tail)
+	}
+	return child.ReadAnswer(bufio.NewReader(&out), answer)
+}
+
+// collect runs the collecting child and returns its last answer.
+func (r *run) collect(ctx, stop context.Context, task child.CollectTask) (child.CollectAnswer, error) {
+	cmd := r.safe.command(ctx, "collect")
+	tail := new(tail)
+	cmd.Stderr = tail
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return child.CollectAnswer{}, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return child.CollectAnswer{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return child.CollectAnswer{}, fmt.Errorf("starting the collector: %w", err)
+	}
+	defer stdin.Close() // the child may be gone already
+	if err := child.WriteTask(stdin, task); err != nil {
+		// Why it did not listen, it says below.
+		r.safe.log.Debug("the collector did not take its task", "err", err)
+	}
+	stopping := context.AfterFunc(stop, func() {
+		child.Stop(stdin) // if the child is gone, there is nothing to stop
+	})
+	defer stopping()
+	answer, readErr := r.follow(bufio.NewReader(stdout))
+	if readErr != nil {
+		cmd.Process.Kill() // it may wait for somebody to read on
+	}
+	waitErr := cmd.Wait()
+	if ctx.Err() != nil {
+		return child.CollectAnswer{}, ctx.Err()
+	}
+	if answer.Result == nil && answer.Failed == "" {
+		answer.Failed = fmt.Sprintf("the collector ended without a result (%v)%s", errors.Join(waitErr, readErr), tail)
+	}
+	return answer, nil
+}
+
+// follow passes on what the child tells, until its final answer or its end.
+func (r *run) follow(stdout *bufio.Reader) (child.CollectAnswer, error) {
+	for {
+		var answer child.CollectAnswer
+		if err := child.ReadAnswer(stdout, &answer); err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return child.CollectAnswer{}, err
+		}
+		switch {
+		case answer.Result != nil, answer.Failed != "":
+			r.safe.step("result", "run", r.id)
+			return answer, nil
+		case answer.Event != nil:
+			r.note(*answer.Event)
+		}
+	}
+}
+
+func (r *run) note(e collect.Event) {
+	switch {
+	case e.Problem != nil && e.Problem.Kind == collect.Poisoned:
+		r.poisoned++
+	case e.Checkpoint != nil:
+		r.safe.step("checkpoint", "run", r.id, "packs", e.Checkpoint.Packs)
+	case e.Progress != nil:
+		r.safe.step("packs", "run", r.id, "bytes", e.Progress.NewBytes)
+	}
+	r.events(e)
+}
+
+// A tail keeps the end of what a child says on standard error.
+type tail struct{ b []byte }
+
+const tailSize = 2048
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.b = append(t.b, p...)
+	if len(t.b) > tailSize {
+		t.b = append([]byte(nil), t.b[len(t.b)-tailSize:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	if said := strings.TrimSpace(string(t.b)); said != "" {
+		return ": " + said
+	}
+	return ""
+}
