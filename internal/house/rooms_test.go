@@ -11,7 +11,7 @@ type room struct {
 // rooms are all packages, foundations first: a room imports only what stands
 // above it. So nothing below a contract knows who uses it, and nothing above
 // source knows what a source is. Test support, which ends in "test", is
-// imported by tests alone.
+// imported by tests alone, and by hack.
 //
 // What is listed and not imported fails like its opposite: a door that nobody
 // needs is shut.
@@ -60,7 +60,7 @@ var rooms = []room{
 	}},
 	{"internal/store/seal", map[string]string{
 		"internal/safe":  "an envelope is labelled with store, run and source",
-		"filippo.io/age": "the seal; here, and where a run's recipient is only passed on",
+		"filippo.io/age": "the seal; nobody else touches keys",
 	}},
 	{"internal/store/chunk", nil},
 	{"internal/store/manifest", map[string]string{
@@ -71,12 +71,13 @@ var rooms = []room{
 		"github.com/klauspost/compress": "zstd",
 	}},
 	{"internal/store/parity", map[string]string{
+		"internal/safe":                    "an object is known by its digest",
 		"github.com/klauspost/reedsolomon": "the code that repairs",
 	}},
 	{"internal/store/memory", map[string]string{
 		"internal/safe":           "of which source and run it is",
 		"internal/store/manifest": "remembers the last one",
-		"filippo.io/age":          "kept sealed at rest",
+		"internal/store/seal":     "kept sealed at rest",
 	}},
 	{"internal/store/refresh", map[string]string{
 		"internal/store/manifest": "judges its chunks by age and place",
@@ -135,14 +136,29 @@ var rooms = []room{
 		"internal/safe":             "yields its entries",
 		"internal/source":           "implements it for a host behind SFTP",
 		"internal/source/pattern":   "what was specified",
+		"internal/source/sftp/wire": "the protocol, reading only",
 		"internal/source/tree":      "walks the host's folders",
-		"internal/source/sftp/wire": "the protocol",
-		"golang.org/x/crypto":       "the connection beneath",
+		"golang.org/x/crypto":       "the SSH connection beneath",
+		"golang.org/x/sync":         "connects several times at once",
+	}},
+	{"internal/source/sftp/sshdtest", map[string]string{
+		"golang.org/x/crypto": "key files of OpenSSH",
 	}},
 	{"internal/source/sourcetest", map[string]string{
 		"internal/safe":            "checks entries",
 		"internal/source":          "the suite that every source passes",
 		"github.com/google/go-cmp": "differences for people",
+		"golang.org/x/sys":         "looks at the tree itself, to compare",
+	}},
+
+	// The way back: patterns choose what is restored as they choose what is
+	// collected.
+	{"internal/store/restore", map[string]string{
+		"internal/safe":           "writes its entries",
+		"internal/source/pattern": "what of the snapshot is wanted",
+		"internal/store":          "reads verified content",
+		"internal/store/manifest": "in its order",
+		"golang.org/x/sys":        "owners, modes, times and attributes without following links",
 	}},
 
 	// What a process may, and what it tells.
@@ -150,47 +166,83 @@ var rooms = []room{
 		"golang.org/x/sys": "the numbers and structs of Landlock",
 	}},
 
-	{"internal/ui", nil},
+	{"internal/ui", map[string]string{
+		"golang.org/x/term": "width, and passphrases without an echo",
+	}},
 
 	// One run of one source, and the people around it.
 	{"internal/collect", map[string]string{
 		"internal/safe":           "describes what it collected",
 		"internal/source":         "pulls one",
+		"internal/store":          "the format of a root",
+		"internal/store/blob":     "puts the root there",
+		"internal/store/chunk":    "how a source's content is cut",
 		"internal/store/intake":   "the content's way into the store",
+		"internal/store/layout":   "names the root",
 		"internal/store/manifest": "lists what was pulled",
 		"internal/store/memory":   "knows what is in the store already",
+		"internal/store/pack":     "how hard to compress",
 		"internal/store/refresh":  "what is read and stored again all the same",
+		"internal/store/seal":     "seals to the run's recipient",
 	}},
 	{"internal/access", map[string]string{
-		"internal/safe":       "people and openings",
-		"internal/ledger":     "what happened to an opening",
-		"internal/store/seal": "the layers that two people open",
+		"internal/safe":       "people",
+		"internal/ledger":     "the roster lists the keys that sign it",
+		"internal/store/seal": "the recipients of the two role keys",
 	}},
 
 	// The running safe: the only rooms that put concrete things together.
+	{"internal/daemon/child", map[string]string{
+		"internal/safe":           "of which run it is",
+		"internal/collect":        "what the child collect does",
+		"internal/confine":        "what a child gives up",
+		"internal/source":         "is told which one",
+		"internal/source/local":   "one kind",
+		"internal/source/sftp":    "another kind",
+		"internal/store/blob/dir": "creates in a folder",
+		"internal/store/layout":   "the names below which it may create",
+		"internal/store/memory":   "reads and replaces that of its source",
+		"internal/store/seal":     "what the child runkey does",
+	}},
 	{"internal/daemon/state", map[string]string{
-		"internal/safe":      "the state of sources and runs",
-		"internal/ledger":    "an entry is written in the transaction of what it records",
-		"modernc.org/sqlite": "SQL without cgo",
+		"internal/safe":         "the state of sources and runs",
+		"internal/ledger":       "an entry is written in the transaction of what it records",
+		"internal/store/layout": "what is to be published goes by its name in the store",
+		"golang.org/x/mod":      "hashes of the tree",
+		"modernc.org/sqlite":    "SQL without cgo",
 	}},
 	{"internal/daemon", map[string]string{
-		"internal/safe":         "speaks of runs and snapshots",
-		"internal/safe/config":  "what is to be collected",
-		"internal/safe/keep":    "how long it is kept",
-		"internal/access":       "who may do what",
-		"internal/confine":      "what a child gives up",
-		"internal/collect":      "what a child does",
-		"internal/ledger":       "writes it",
-		"internal/daemon/state": "the state of the safe",
+		"internal/safe":           "speaks of runs and snapshots",
+		"internal/safe/config":    "what is to be collected",
+		"internal/safe/keep":      "how long a snapshot is kept",
+		"internal/ledger":         "writes it",
+		"internal/store/blob":     "publishes to it",
+		"internal/store/blob/dir": "opens the store in a folder",
+		"internal/store/catalog":  "compares the state with what the store says",
+		"internal/store/layout":   "by its names",
+		"internal/store/memory":   "sweeps what an ended child has left there",
+		"internal/store/pack":     "how hard a child compresses, as configured",
+		"internal/store/refresh":  "what a child stores again, as configured",
+		"internal/store/seal":     "the safe's own keys",
+		"internal/source":         "how often each pattern matched",
+		"internal/collect":        "what a child tells of its progress and result",
+		"internal/access":         "the roster in force",
+		"internal/daemon/child":   "the tasks and answers of its children",
+		"internal/daemon/state":   "the state of the safe",
+		"golang.org/x/crypto":     "reads the private key that a child logs in with",
+		"golang.org/x/sys":        "one process at a time",
 	}},
 	{"cmd/strongroom", map[string]string{
 		"internal/daemon":        "serves a safe",
+		"internal/daemon/child":  "is also its children",
 		"internal/safe/config":   "reads it",
-		"internal/store":         "restores",
+		"internal/store/restore": "restores",
 		"internal/ui":            "tells its user",
 		"github.com/spf13/cobra": "commands, flags, help",
 	}},
-	{"hack/demo", nil},
+	{"hack/demo", map[string]string{
+		"internal/source/sftp/sshdtest": "plays the production host",
+	}},
 
 	// The house itself: tests without a program.
 	{"internal/house", nil},
@@ -198,6 +250,7 @@ var rooms = []room{
 
 // testModules may be imported by every test beside the modules of the table.
 var testModules = map[string]string{
+	"github.com/pkg/sftp":             "a hostile or odd server, made to order",
 	"github.com/google/go-cmp":        "differences for people",
 	"github.com/rogpeppe/go-internal": "scripts that run the real program",
 }
@@ -232,9 +285,10 @@ var reserves = []reserve{
 		names: []string{"net"},
 		why:   "a safe is judged by its doors, and each is opened in a room that is known for it",
 		rooms: map[string]string{
-			"internal/safe/config": "parses addresses, opens nothing",
-			"internal/source/sftp": "connects to the host that it collects from",
-			"hack/":                "plays the production host",
+			"internal/safe/config":  "parses addresses, opens nothing",
+			"internal/source/sftp":  "connects to the host that it collects from",
+			"internal/daemon/child": "looks up the one host and dials it",
+			"hack/":                 "plays the production host",
 		},
 	},
 	{
