@@ -70,7 +70,7 @@ func Pull(ctx context.Context, t Tree, list *pattern.List, tally *pattern.Tally,
 		defer close(p.queue)
 		walkCtx, endWalk := context.WithCancel(ctx)
 		defer endWalk()
-		w := &walker{ctx: walkCtx, cancel: endWalk, pull: p, limits: limits, tally: tally, links: make(map[[2]uint64]*link)}
+		w := &walker{ctx: walkCtx, cancel: endWalk, pull: p, limits: limits, tally: tally, settled: make(chan struct{}, 1), links: make(map[[2]uint64]*link)}
 		root, err := t.Root()
 		if err == nil {
 			err = w.walk(root, list)

@@ -32,13 +32,13 @@ type Client struct {
 	loops      sync.WaitGroup
 	ended      chan struct{} // closed when receive ends
 
-	sending sync.Mutex // held while writing, so that packets do not mix
-	packet  []byte     // guarded by sending; reused
-
-	mu     sync.Mutex // guards the fields below
-	calls  map[uint32]*Call
-	lastID uint32
-	err    error // why the connection is of no more use
+	mu      sync.Mutex // guards the fields below
+	calls   map[uint32]*Call
+	lastID  uint32
+	err     error  // why the connection is of no more use
+	unsent  []byte // requests that nobody has begun to write
+	spare   []byte // to be unsent next
+	writing bool   // somebody writes, and will write what is unsent too
 }
 
 // A Call is a request under way.
@@ -234,12 +234,10 @@ type request struct {
 	data   []byte // for a read
 }
 
-// send sends requests in one piece. Every Call is settled in the end.
+// send sends requests, one directly after the other. Every Call is settled in
+// the end.
 func (c *Client) send(requests ...request) []*Call {
 	calls := make([]*Call, len(requests))
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	b := c.packet[:0]
 	c.mu.Lock()
 	if len(c.calls) == 0 {
 		c.heard.Store(time.Now().UnixNano())
@@ -253,21 +251,37 @@ func (c *Client) send(requests ...request) []*Call {
 		}
 		c.lastID = max(c.lastID+1, 1) // 0 belongs to VERSION
 		c.calls[c.lastID] = calls[i]
-		begin := len(b)
-		b = append(b, 0, 0, 0, 0, r.typ)
+		begin := len(c.unsent)
+		b := append(c.unsent, 0, 0, 0, 0, r.typ)
 		b = binary.BigEndian.AppendUint32(b, c.lastID)
 		b = r.fields(b)
 		binary.BigEndian.PutUint32(b[begin:], uint32(len(b)-begin-4))
+		c.unsent = b
 	}
 	c.mu.Unlock()
-	c.packet = b
-	if len(b) > 0 {
+	c.flush()
+	return calls
+}
+
+// flush writes what is unsent, unless somebody is writing already: then it is
+// left to them, and small requests of many callers travel together.
+func (c *Client) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.writing && len(c.unsent) > 0 && c.err == nil {
+		b := c.unsent
+		c.unsent, c.spare = c.spare[:0], nil
+		c.writing = true
+		c.mu.Unlock()
 		// A write can block while the server does not listen; watch ends that.
-		if _, err := c.conn.Write(b); err != nil {
+		_, err := c.conn.Write(b)
+		if err != nil {
 			c.fail(fmt.Errorf("sending a request: %w", err))
 		}
+		c.mu.Lock()
+		c.writing = false
+		c.spare = b
 	}
-	return calls
 }
 
 // wait returns when the answer is there; it must be of the type want.
