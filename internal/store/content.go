@@ -3,15 +3,13 @@ package store
 import (
 	"context"
 	"io"
-	"iter"
 
 	"strongroom/internal/store/manifest"
 )
 
-// content returns a reader of chunks in a row.
-func (s *Snapshot) content(ctx context.Context, chunks iter.Seq2[manifest.Chunk, error]) io.Reader {
-	next, stop := iter.Pull2(chunks)
-	return &contentReader{ctx: ctx, s: s, next: next, stop: stop}
+// content returns a reader of the chunks that next returns, up to io.EOF.
+func (s *Snapshot) content(ctx context.Context, next func() (manifest.Chunk, error)) io.Reader {
+	return &contentReader{ctx: ctx, s: s, next: next}
 }
 
 // A contentReader is for one goroutine. It keeps the context that its maker
@@ -19,8 +17,7 @@ func (s *Snapshot) content(ctx context.Context, chunks iter.Seq2[manifest.Chunk,
 type contentReader struct {
 	ctx  context.Context
 	s    *Snapshot
-	next func() (manifest.Chunk, error, bool)
-	stop func()
+	next func() (manifest.Chunk, error)
 	buf  []byte
 	left []byte
 	err  error
@@ -32,7 +29,6 @@ func (r *contentReader) Read(p []byte) (int, error) {
 			r.err = r.fill()
 		}
 		if r.err != nil {
-			r.stop()
 			return 0, r.err
 		}
 	}
@@ -42,10 +38,7 @@ func (r *contentReader) Read(p []byte) (int, error) {
 }
 
 func (r *contentReader) fill() error {
-	c, err, ok := r.next()
-	if !ok {
-		return io.EOF
-	}
+	c, err := r.next()
 	if err != nil {
 		return err
 	}
@@ -54,13 +47,13 @@ func (r *contentReader) fill() error {
 	return err
 }
 
-// noErrors makes a sequence of chunks one that could have failed.
-func noErrors(chunks iter.Seq[manifest.Chunk]) iter.Seq2[manifest.Chunk, error] {
-	return func(yield func(manifest.Chunk, error) bool) {
-		for c := range chunks {
-			if !yield(c, nil) {
-				return
-			}
+// inRow returns a function that returns one chunk after the other.
+func inRow(chunks []manifest.Chunk) func() (manifest.Chunk, error) {
+	return func() (c manifest.Chunk, err error) {
+		if len(chunks) == 0 {
+			return c, io.EOF
 		}
+		c, chunks = chunks[0], chunks[1:]
+		return c, nil
 	}
 }

@@ -23,6 +23,9 @@ const openPacks = 32
 // packs opens the packs of one snapshot as they are needed, and keeps those
 // used last. It may be used concurrently.
 type packs struct {
+	// ctx is that of the whole reading. It is kept because what is opened for
+	// one chunk serves all that come after it, whose own contexts end sooner.
+	ctx   context.Context
 	r     blob.Reader
 	d     safe.Snapshot
 	ident Identities
@@ -41,7 +44,8 @@ type runState struct {
 }
 
 // An openPack counts its users, so that it is closed by the last of them if
-// it was dropped meanwhile.
+// it was dropped meanwhile. One that could not be opened is dropped at once,
+// so that the next chunk tries again.
 type openPack struct {
 	digest safe.Digest
 	once   sync.Once
@@ -53,12 +57,12 @@ type openPack struct {
 	dropped bool // guarded by packs.mu
 }
 
-func newPacks(r blob.Reader, d safe.Snapshot, identities Identities) *packs {
-	return &packs{r: r, d: d, ident: identities, runs: make(map[safe.RunID]*runState), open: make(map[safe.Digest]*openPack)}
+func newPacks(ctx context.Context, r blob.Reader, d safe.Snapshot, identities Identities) *packs {
+	return &packs{ctx: ctx, r: r, d: d, ident: identities, runs: make(map[safe.RunID]*runState), open: make(map[safe.Digest]*openPack)}
 }
 
 // identity opens a run that the description names, at most once.
-func (p *packs) identity(ctx context.Context, run safe.RunID) (seal.RunIdentity, error) {
+func (p *packs) identity(run safe.RunID) (seal.RunIdentity, error) {
 	if _, named := p.d.Runs[run]; !named {
 		return seal.RunIdentity{}, fmt.Errorf("the snapshot refers to run %s, which its description does not name", run)
 	}
@@ -69,7 +73,7 @@ func (p *packs) identity(ctx context.Context, run safe.RunID) (seal.RunIdentity,
 		p.runs[run] = state
 	}
 	p.mu.Unlock()
-	state.once.Do(func() { state.identity, state.err = p.ident(ctx, run) })
+	state.once.Do(func() { state.identity, state.err = p.ident(p.ctx, run) })
 	return state.identity, state.err
 }
 
@@ -83,14 +87,14 @@ func (p *packs) chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte
 		return dst, err
 	}
 	defer p.release(o)
-	o.once.Do(func() { o.err = p.load(ctx, o, c.Run) })
+	o.once.Do(func() { o.err = p.load(o, c.Run) })
 	if o.err != nil {
 		return dst, o.err
 	}
 	n := len(dst)
 	dst, err = o.reader.Chunk(dst, pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length})
 	if err != nil {
-		return dst[:n], &CorruptError{Name: layout.Pack(c.Run, c.Pack), Err: err}
+		return dst[:n], p.corrupt(layout.Pack(c.Run, c.Pack), err)
 	}
 	return dst, nil
 }
@@ -123,30 +127,39 @@ func (p *packs) dropOldestLocked() {
 		return
 	}
 	o := p.recent[0]
-	p.recent = slices.Delete(p.recent, 0, 1)
-	delete(p.open, o.digest)
-	o.dropped = true
+	p.dropLocked(o)
 	if o.users == 0 && o.object != nil {
 		o.object.Close() // nothing was written
 	}
+}
+
+// dropLocked forgets a pack, which may still be in use. p.mu must be held.
+func (p *packs) dropLocked(o *openPack) {
+	i := slices.Index(p.recent, o)
+	p.recent = slices.Delete(p.recent, i, i+1)
+	delete(p.open, o.digest)
+	o.dropped = true
 }
 
 func (p *packs) release(o *openPack) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o.users--
+	if o.err != nil && !o.dropped {
+		p.dropLocked(o)
+	}
 	if o.dropped && o.users == 0 && o.object != nil {
 		o.object.Close() // nothing was written
 	}
 }
 
-func (p *packs) load(ctx context.Context, o *openPack, run safe.RunID) error {
-	identity, err := p.identity(ctx, run)
+func (p *packs) load(o *openPack, run safe.RunID) error {
+	identity, err := p.identity(run)
 	if err != nil {
 		return err
 	}
 	name := layout.Pack(run, o.digest)
-	o.object, err = p.r.Open(ctx, name)
+	o.object, err = p.r.Open(p.ctx, name)
 	if errors.Is(err, blob.ErrNotExist) {
 		return &CorruptError{Name: name, Err: err}
 	}
@@ -154,9 +167,18 @@ func (p *packs) load(ctx context.Context, o *openPack, run safe.RunID) error {
 		return fmt.Errorf("opening pack %s: %w", name, err)
 	}
 	if o.reader, err = pack.Open(o.object, o.object.Size(), identity.OpenAt); err != nil {
-		return &CorruptError{Name: name, Err: err}
+		return p.corrupt(name, err)
 	}
 	return nil
+}
+
+// corrupt blames an object for an error of reading it, unless the reading as a
+// whole was given up.
+func (p *packs) corrupt(name string, err error) error {
+	if p.ctx.Err() != nil {
+		return p.ctx.Err()
+	}
+	return &CorruptError{Name: name, Err: err}
 }
 
 // close closes everything, after the last chunk was read.

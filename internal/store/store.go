@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -88,25 +87,36 @@ type Snapshot struct {
 // adds to it.
 const maxRootObject = manifest.MaxRoot + 64<<10
 
-// Open opens the snapshot of a description that the caller believes.
+// Open opens the snapshot of a description that the caller believes. All
+// reading of it ends with ctx, since packs stay open from one chunk to another.
 func Open(ctx context.Context, r blob.Reader, d safe.Snapshot, identities Identities) (*Snapshot, error) {
-	s := &Snapshot{Description: d, packs: newPacks(r, d, identities)}
-	identity, err := s.packs.identity(ctx, d.Run)
-	if err != nil {
+	s := &Snapshot{Description: d, packs: newPacks(ctx, r, d, identities)}
+	var err error
+	if s.root, err = s.openRoot(ctx, r); err != nil {
 		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Snapshot) openRoot(ctx context.Context, r blob.Reader) (manifest.Root, error) {
+	d := s.Description
+	identity, err := s.packs.identity(d.Run)
+	if err != nil {
+		return manifest.Root{}, err
 	}
 	sealed, err := readCopied(ctx, r, layout.Root(d.Run, d.Root), d.Root, maxRootObject)
 	if err != nil {
-		return nil, err
+		return manifest.Root{}, err
 	}
-	if s.root, err = openRoot(sealed, identity); err != nil {
-		return nil, fmt.Errorf("opening the root of run %s: %w", d.Run, err)
+	root, err := openRoot(sealed, identity)
+	if err != nil {
+		return manifest.Root{}, fmt.Errorf("opening the root of run %s: %w", d.Run, err)
 	}
-	if s.root.Store != d.Store || s.root.Run != d.Run || s.root.Source != d.Source {
-		return nil, fmt.Errorf("the root of run %s says that it belongs to run %s of %s in store %s: it was swapped",
-			d.Run, s.root.Run, s.root.Source, s.root.Store)
+	if root.Store != d.Store || root.Run != d.Run || root.Source != d.Source {
+		return manifest.Root{}, fmt.Errorf("the root of run %s says that it belongs to run %s of %s in store %s: it was swapped",
+			d.Run, root.Run, root.Source, root.Store)
 	}
-	return s, nil
+	return root, nil
 }
 
 func openRoot(sealed []byte, identity seal.RunIdentity) (manifest.Root, error) {
@@ -144,7 +154,10 @@ func SealRoot(root manifest.Root, seal func(io.Writer) (io.WriteCloser, error)) 
 	if err := compressing.Close(); err != nil {
 		return nil, err
 	}
-	return object.Bytes(), sealing.Close()
+	if err := sealing.Close(); err != nil { // writes what is left
+		return nil, err
+	}
+	return object.Bytes(), nil
 }
 
 // Close releases what was opened.
@@ -153,9 +166,9 @@ func (s *Snapshot) Close() error { return s.packs.close() }
 // Manifest returns a reader of the snapshot's entries from the first on. It
 // has checked that the manifest is that of this snapshot.
 func (s *Snapshot) Manifest(ctx context.Context) (*manifest.Reader, manifest.Header, error) {
-	content := s.content(ctx, noErrors(slices.Values(s.root.Chunks)))
+	content := s.content(ctx, inRow(s.root.Chunks))
 	if s.root.List {
-		content = s.content(ctx, manifest.ReadChunkList(content))
+		content = s.content(ctx, manifest.NewListReader(content).Next)
 	}
 	r, h, err := manifest.NewReader(content)
 	if err != nil {
@@ -172,8 +185,8 @@ func (s *Snapshot) Chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]b
 	return s.packs.chunk(ctx, dst, c)
 }
 
-// Content reads the chunks of an entry one after the other, each verified
-// before a byte of it is returned.
+// Content reads what is left of the chunks of r's entry one after the other,
+// each verified before a byte of it is returned.
 func (s *Snapshot) Content(ctx context.Context, r *manifest.Reader) io.Reader {
-	return s.content(ctx, r.Chunks())
+	return s.content(ctx, r.NextChunk)
 }

@@ -108,8 +108,8 @@ type Finished struct {
 	Parity int64 // bytes of its parity
 }
 
-// New returns an Intake for a run. Its goroutines end with Close, or when ctx
-// does.
+// New returns an Intake for a run. Its goroutines end with Close, which must be
+// called also after ctx has ended what they do.
 func New(ctx context.Context, dst blob.Writer, run safe.RunID, seal Seal, known Known, opts Options) *Intake {
 	if opts.Workers <= 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)

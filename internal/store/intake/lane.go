@@ -27,6 +27,10 @@ type Lane struct {
 
 	open *openPack // owned by run
 
+	// leansOn are other lanes that had yet to publish content which a piece of
+	// this one has too. Guarded by Intake.mu.
+	leansOn []*Lane
+
 	newBytes atomic.Int64
 }
 
@@ -43,6 +47,7 @@ type ticket struct {
 
 // An openPack is a pack being filled.
 type openPack struct {
+	lane   *Lane
 	run    safe.RunID
 	index  uint32
 	staged blob.Staged
@@ -80,7 +85,7 @@ func (l *Lane) Store(src io.Reader, cutter *chunk.Cutter, renew Renew) (pieces [
 			l.in.buffers <- buffer
 			return pieces, size, err
 		}
-		p := &Piece{data: buffer[:n], buffer: buffer, renew: renew, ready: make(chan struct{})}
+		p := &Piece{lane: l, data: buffer[:n], buffer: buffer, renew: renew, ready: make(chan struct{})}
 		if n <= smallChunk {
 			p.data, p.buffer = append([]byte(nil), p.data...), nil
 			l.in.buffers <- buffer
@@ -121,8 +126,26 @@ func (l *Lane) put(p *Piece) error {
 }
 
 // Finish ends the pack being filled and returns when all packs of the lane are
-// published, so that every piece has its place. The lane may be used further.
+// published, so that every piece has its place. Of another lane whose content
+// some of them share the same is done, which may be in use meanwhile. The lane
+// may be used further.
 func (l *Lane) Finish() error {
+	if err := l.finishPacks(); err != nil {
+		return err
+	}
+	l.in.mu.Lock()
+	others := l.leansOn
+	l.leansOn = nil
+	l.in.mu.Unlock()
+	for _, other := range others {
+		if err := other.finishPacks(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Lane) finishPacks() error {
 	t := ticket{finished: make(chan struct{})}
 	select {
 	case l.order <- t:
@@ -194,7 +217,7 @@ func (l *Lane) begin() error {
 		staged.Discard() // nothing of it is needed
 		return fmt.Errorf("beginning a pack: %w", err)
 	}
-	l.open = &openPack{run: l.in.run, staged: staged, writer: writer}
+	l.open = &openPack{lane: l, run: l.in.run, staged: staged, writer: writer}
 	l.in.mu.Lock()
 	defer l.in.mu.Unlock()
 	l.open.index = uint32(len(l.in.packs))

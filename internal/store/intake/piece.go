@@ -3,6 +3,7 @@ package intake
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"strongroom/internal/safe"
@@ -12,6 +13,7 @@ import (
 
 // A Piece is a chunk on its way into the store.
 type Piece struct {
+	lane   *Lane
 	data   []byte // until it is in a pack or known to be elsewhere
 	buffer []byte // the big buffer that data lies in, to be given back; may be nil
 	renew  Renew
@@ -104,12 +106,27 @@ func (in *Intake) foundHere(p *Piece) bool {
 
 func (in *Intake) foundHereLocked(p *Piece) bool {
 	if at, ok := in.placed[p.hash]; ok {
+		to := in.packs[at.pack]
 		p.offset, p.stored = at.offset, at.stored
-		p.pack.Store(in.packs[at.pack])
+		p.pack.Store(to)
+		if to.digest.Load() == nil {
+			p.lane.leanOnLocked(to.lane)
+		}
 		return true
 	}
-	p.same = in.underway[p.hash]
-	return p.same != nil
+	if p.same = in.underway[p.hash]; p.same == nil {
+		return false
+	}
+	p.lane.leanOnLocked(p.same.lane)
+	return true
+}
+
+// leanOnLocked notes that a piece of l has its place once other has published
+// its packs. Intake.mu must be held.
+func (l *Lane) leanOnLocked(other *Lane) {
+	if other != l && !slices.Contains(l.leansOn, other) {
+		l.leansOn = append(l.leansOn, other)
+	}
 }
 
 // claim makes p the piece that stores its content, unless there is one.

@@ -2,9 +2,9 @@ package manifest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
-	"iter"
 )
 
 // AppendChunkList appends a bare list of chunks, in as many lines as it
@@ -18,41 +18,49 @@ func AppendChunkList(b []byte, chunks []Chunk) []byte {
 	return append(b, "}\n"...)
 }
 
-// ReadChunkList yields the chunks of a list as AppendChunkList writes it, in
-// constant memory. An error is the last thing that it yields.
-func ReadChunkList(src io.Reader) iter.Seq2[Chunk, error] {
-	return func(yield func(Chunk, error) bool) {
-		r := &Reader{src: bufio.NewReaderSize(src, 64<<10)}
-		for more := false; ; {
-			line, err := r.readLine()
-			if err == io.EOF && !more {
-				return
-			}
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			if err == nil && r.line > 1 && !more {
-				err = fmt.Errorf("something follows a list of chunks")
-			}
-			if err != nil {
-				yield(Chunk{}, fmt.Errorf("line %d of a list of chunks: %w", r.line, err))
-				return
-			}
-			s := &scanner{line: line, rest: line}
-			s.want(`{`)
-			var chunks []Chunk
-			chunks, more = s.chunks(r.chunks[:0])
-			s.end()
-			if s.err != nil {
-				yield(Chunk{}, fmt.Errorf("line %d of a list of chunks: %w", r.line, s.err))
-				return
-			}
-			r.keep(chunks)
-			for _, c := range chunks {
-				if !yield(c, nil) {
-					return
-				}
-			}
+// A ListReader reads a list of chunks as AppendChunkList writes it, in constant
+// memory. The first error ends it.
+type ListReader struct {
+	lines Reader
+	left  []Chunk // of the line read last
+	more  bool    // whether that line says that another follows
+	err   error
+}
+
+// NewListReader returns a ListReader of all that src has.
+func NewListReader(src io.Reader) *ListReader {
+	return &ListReader{lines: Reader{src: bufio.NewReaderSize(src, 64<<10)}}
+}
+
+// Next returns the next chunk, and io.EOF after the last one.
+func (l *ListReader) Next() (Chunk, error) {
+	for l.err == nil && len(l.left) == 0 {
+		if l.err = l.readLine(); l.err != nil && l.err != io.EOF {
+			l.err = fmt.Errorf("line %d of a list of chunks: %w", l.lines.line, l.err)
 		}
 	}
+	if l.err != nil {
+		return Chunk{}, l.err
+	}
+	c := l.left[0]
+	l.left = l.left[1:]
+	return c, nil
+}
+
+func (l *ListReader) readLine() error {
+	line, err := l.lines.readLine()
+	switch {
+	case err == io.EOF && l.more:
+		return io.ErrUnexpectedEOF
+	case err != nil:
+		return err
+	case l.lines.line > 1 && !l.more:
+		return errors.New("something follows a list of chunks")
+	}
+	s := &scanner{line: line, rest: line}
+	s.want(`{`)
+	l.left, l.more = s.chunks(l.lines.chunks[:0])
+	s.end()
+	l.lines.keep(l.left)
+	return s.err
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 
 	"strongroom/internal/safe"
 )
@@ -22,10 +21,10 @@ type Reader struct {
 	line    int64
 	entry   Entry   // the current one; Chunks are those of the last line read
 	chunks  []Chunk // reused
-	started bool    // whether the chunks of the current entry were asked for
+	yielded int     // how many of entry.Chunks were handed out
 	more    bool    // whether lines of the current entry follow
 	left    int64   // bytes of the current entry's size not yet covered by chunks
-	folders []string
+	checks  Sequence
 	totals  Totals
 	err     error
 }
@@ -98,13 +97,16 @@ func (r *Reader) next() error {
 	s := &scanner{line: line, rest: line}
 	e, more := s.entry(r.chunks[:0])
 	if s.err == nil {
-		s.err = r.check(e)
+		s.err = r.checks.Check(e.Entry)
+	}
+	if s.err == nil && len(e.Chunks) > 0 && !hasContent(e.Type) {
+		s.err = fmt.Errorf("a %s has content", e.Type)
 	}
 	if s.err != nil {
 		return fmt.Errorf("line %d of the manifest: %w", r.line, s.err)
 	}
 	r.keep(e.Chunks)
-	r.entry, r.more, r.left, r.started = e, more, contentSize(e.Entry), false
+	r.entry, r.more, r.left, r.yielded = e, more, contentSize(e.Entry), 0
 	r.totals.Entries++
 	r.totals.Bytes += r.left
 	return r.cover()
@@ -136,105 +138,37 @@ func (r *Reader) finish(line []byte) error {
 	return io.EOF
 }
 
-// check holds what one entry may be, given those before it.
-func (r *Reader) check(e Entry) error {
-	if err := safe.CheckPath(e.Path); err != nil {
-		return err
-	}
-	if r.totals.Entries > 0 && safe.ComparePaths(r.entry.Path, e.Path) >= 0 {
-		return fmt.Errorf("path %.80q does not come after %.80q", e.Path, r.entry.Path)
-	}
-	if err := r.descend(e); err != nil {
-		return err
-	}
-	return checkShape(e)
-}
-
-// descend keeps the folders that enclose the current entry, and refuses an
-// entry whose folder was not listed as one: something under a symlink, say.
-func (r *Reader) descend(e Entry) error {
-	for len(r.folders) > 0 && !strings.HasPrefix(e.Path, r.folders[len(r.folders)-1]+"/") {
-		r.folders = r.folders[:len(r.folders)-1]
-	}
-	parent := ""
-	if i := strings.LastIndexByte(e.Path, '/'); i >= 0 {
-		parent = e.Path[:i]
-	}
-	last := ""
-	if len(r.folders) > 0 {
-		last = r.folders[len(r.folders)-1]
-	}
-	if parent != last {
-		return fmt.Errorf("path %.80q is in a folder that was not listed", e.Path)
-	}
-	if e.Type == safe.Dir {
-		r.folders = append(r.folders, e.Path)
-	}
-	return nil
-}
-
-// checkShape refuses fields that do not go with the type.
-func checkShape(e Entry) error {
-	switch e.Type {
-	case safe.File, safe.Stream:
-		if e.Target != "" {
-			return fmt.Errorf("a %s has a target", e.Type)
-		}
-		return nil
-	case safe.Symlink:
-		if e.Target == "" || len(e.Target) > safe.MaxPath {
-			return fmt.Errorf("a symlink has a target of %d bytes", len(e.Target))
-		}
-		if strings.IndexByte(e.Target, 0) >= 0 {
-			return errors.New("a symlink's target has a NUL byte")
-		}
-	case safe.Hardlink:
-		if err := safe.CheckPath(e.Target); err != nil {
-			return fmt.Errorf("a hardlink's target: %w", err)
-		}
-		if safe.ComparePaths(e.Target, e.Path) >= 0 {
-			return errors.New("a hardlink's target does not come before it")
-		}
-	case safe.Dir, safe.Special:
-		if e.Target != "" {
-			return fmt.Errorf("a %s has a target", e.Type)
-		}
-	default:
-		return fmt.Errorf("type %.20q is not known", e.Type)
-	}
-	if len(e.Chunks) > 0 || e.Sparse {
-		return fmt.Errorf("a %s has content", e.Type)
-	}
-	return nil
-}
-
 // contentSize is how many bytes the chunks of an entry have to add up to.
 func contentSize(e safe.Entry) int64 {
-	if e.Type == safe.File || e.Type == safe.Stream {
+	if hasContent(e.Type) {
 		return e.Size
 	}
 	return 0
 }
 
-// Chunks yields the chunks of the entry that Next returned last. It may be
-// called once for an entry, or not at all.
+// NextChunk returns the next chunk of the entry that Next returned last, and
+// io.EOF after the last one.
+func (r *Reader) NextChunk() (Chunk, error) {
+	for r.err == nil && r.yielded == len(r.entry.Chunks) {
+		if !r.more {
+			return Chunk{}, io.EOF
+		}
+		r.err = r.goOn()
+	}
+	if r.err != nil {
+		return Chunk{}, r.err
+	}
+	r.yielded++
+	return r.entry.Chunks[r.yielded-1], nil
+}
+
+// Chunks yields the chunks of the entry that Next returned last, as NextChunk
+// returns them. An error is the last thing that it yields.
 func (r *Reader) Chunks() iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
-		if r.err != nil || r.started {
-			return
-		}
-		r.started = true
 		for {
-			for _, c := range r.entry.Chunks {
-				if !yield(c, nil) {
-					return
-				}
-			}
-			if !r.more {
-				return
-			}
-			if r.err = r.goOn(); r.err != nil {
-				yield(Chunk{}, r.err)
+			c, err := r.NextChunk()
+			if err == io.EOF || !yield(c, err) || err != nil {
 				return
 			}
 		}
@@ -268,6 +202,7 @@ func (r *Reader) goOn() error {
 		return fmt.Errorf("line %d of the manifest: %w", r.line, s.err)
 	}
 	r.keep(r.entry.Chunks)
+	r.yielded = 0
 	return r.cover()
 }
 

@@ -60,7 +60,11 @@ func ParseRoot(b []byte) (Root, error) {
 	if r.Version != rootVersion {
 		return Root{}, fmt.Errorf("a root has version %d, this program knows version %d", r.Version, rootVersion)
 	}
-	for c, err := range ReadChunkList(bytes.NewReader(list)) {
+	for chunks := NewListReader(bytes.NewReader(list)); ; {
+		c, err := chunks.Next()
+		if err == io.EOF {
+			break
+		}
 		if err != nil {
 			return Root{}, fmt.Errorf("reading a root: %w", err)
 		}
