@@ -1,0 +1,298 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"strongroom/internal/safe"
+	"strongroom/internal/store"
+	"strongroom/internal/store/manifest"
+)
+
+const (
+	// smallChunk is up to which length a chunk is read into a worker's own
+	// buffer.
+	smallChunk = 128 << 10
+
+	// bigBuffers bounds the longer chunks in flight. With a frame of the same
+	// length each, as package pack needs it, that is 64 MiB if all of them had
+	// the greatest length; a quarter of that is usual.
+	bigBuffers = 8
+
+	// workers is how many chunks are worked on for each processor: while one
+	// waits for the disk another can be decrypted.
+	workers = 2
+
+	// waiting is how many chunks the manifest is read ahead of the workers.
+	waiting = 64
+)
+
+// A sink takes the content of one entry. The first two methods are called
+// concurrently, then finish or abort once.
+type sink interface {
+	// holds tells whether the chunk is in its place already. It may use the
+	// room of buf, which is enough for the chunk.
+	holds(buf []byte, c manifest.Chunk, off int64) bool
+	write(p []byte, off int64) error
+	// finish makes the content appear. kept tells that it was there before.
+	finish() (kept bool, err error)
+	abort()
+}
+
+// A content is a file or stream whose chunks are under way.
+type content struct {
+	entry safe.Entry
+	sink  sink
+
+	// pending counts the chunks that are under way, and the sender's hold
+	// until the last of them was sent. Whoever takes it to 0 ends the content.
+	pending atomic.Int64
+
+	mu  sync.Mutex // guards err
+	err error      // first failure
+}
+
+func (c *content) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+func (c *content) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// A task is one chunk of a content, or, for an empty content, none. Tasks are
+// taken in the order of the manifest, so that packs are read nearly in order.
+type task struct {
+	to     *content
+	chunk  manifest.Chunk // of no length if there is none
+	offset int64          // in the content
+}
+
+// A pipe brings chunks from the snapshot to where they belong, many at a time.
+// One goroutine sends.
+type pipe struct {
+	s     *store.Snapshot
+	tally *tally
+
+	// ctx is that of the caller. Packs are opened with it and stay open for
+	// longer than a pipe, so it is not the context that the pipe ends itself.
+	ctx context.Context
+	// stopped ends with ctx and with the first error after which it makes no
+	// sense to go on, which is its cause.
+	stopped context.Context
+	stop    context.CancelCauseFunc
+
+	tasks chan task   // closed by close
+	big   chan []byte // free buffers for long chunks; nil for one not yet made
+	group sync.WaitGroup
+
+	mu       sync.Mutex               // guards underway
+	underway map[string]chan struct{} // by path, contents that have not ended; closed when they do
+}
+
+func newPipe(ctx context.Context, s *store.Snapshot, t *tally) *pipe {
+	p := &pipe{
+		s: s, tally: t, ctx: ctx,
+		tasks:    make(chan task, waiting),
+		big:      make(chan []byte, bigBuffers),
+		underway: make(map[string]chan struct{}),
+	}
+	p.stopped, p.stop = context.WithCancelCause(ctx)
+	for range bigBuffers {
+		p.big <- nil
+	}
+	for range workers * runtime.GOMAXPROCS(0) {
+		p.group.Go(p.work)
+	}
+	return p
+}
+
+// noChunks are the chunks of a content that is not to be read.
+func noChunks(func(manifest.Chunk, error) bool) {}
+
+// send sends the chunks of a content.
+func (p *pipe) send(c *content, chunks iter.Seq2[manifest.Chunk, error]) error {
+	p.mu.Lock()
+	p.underway[c.entry.Path] = make(chan struct{})
+	p.mu.Unlock()
+	c.pending.Store(1)
+	// The last task takes over the hold of the sender, so the one before is
+	// sent when there is another.
+	last := task{to: c}
+	for chunk, err := range chunks {
+		if err != nil {
+			return p.recall(c, fmt.Errorf("reading the manifest: %w", err))
+		}
+		if last.chunk.Length > 0 {
+			c.pending.Add(1)
+			if err := p.put(last); err != nil {
+				c.pending.Add(-1)
+				return p.recall(c, err)
+			}
+		}
+		last = task{to: c, chunk: chunk, offset: last.offset + int64(last.chunk.Length)}
+	}
+	if err := p.put(last); err != nil {
+		return p.recall(c, err)
+	}
+	return nil
+}
+
+// recall ends the sending of a content before its last chunk.
+func (p *pipe) recall(c *content, err error) error {
+	p.stop(err)
+	c.fail(err)
+	p.release(c)
+	return err
+}
+
+func (p *pipe) put(t task) error {
+	select {
+	case p.tasks <- t:
+		return nil
+	case <-p.stopped.Done():
+		return p.cause()
+	}
+}
+
+// cause returns why the pipe was stopped; nil if it was not.
+func (p *pipe) cause() error {
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
+	return context.Cause(p.stopped)
+}
+
+// wait returns when the content of the path is not under way any more.
+func (p *pipe) wait(path string) error {
+	p.mu.Lock()
+	ended := p.underway[path]
+	p.mu.Unlock()
+	if ended == nil {
+		return nil
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-p.stopped.Done():
+		return p.cause()
+	}
+}
+
+// close waits for what is under way, or, after an error of the sender, stops
+// it. It returns the first error.
+func (p *pipe) close(err error) error {
+	if err != nil {
+		p.stop(err)
+	}
+	close(p.tasks)
+	p.group.Wait()
+	err = p.cause()
+	p.stop(nil) // releases the context
+	return err
+}
+
+// work goes on taking tasks when the pipe was stopped, so that every content
+// is ended.
+func (p *pipe) work() {
+	small := make([]byte, smallChunk)
+	for t := range p.tasks {
+		if err := p.move(t, small); err != nil {
+			t.to.fail(err)
+		}
+		p.tally.moved(int64(t.chunk.Length))
+		p.release(t.to)
+	}
+}
+
+// move brings one chunk to its place.
+func (p *pipe) move(t task, buf []byte) error {
+	if err := p.cause(); err != nil {
+		return err
+	}
+	if t.chunk.Length == 0 || t.to.failure() != nil {
+		return nil
+	}
+	if t.chunk.Length > smallChunk {
+		buf = <-p.big
+		if cap(buf) < int(t.chunk.Length) {
+			buf = make([]byte, t.chunk.Length)
+		}
+		defer func() { p.big <- buf }() // never blocks: there are as many places as buffers
+	}
+	if t.to.sink.holds(buf, t.chunk, t.offset) {
+		return nil
+	}
+	data, err := p.s.Chunk(p.ctx, buf[:0], t.chunk)
+	if err != nil {
+		return err
+	}
+	return p.targetError(t.to.entry, t.to.sink.write(data, t.offset))
+}
+
+// targetError stops the pipe if err means that the target fails as a whole.
+func (p *pipe) targetError(e safe.Entry, err error) error {
+	if err != nil && fatal(err) {
+		err = fmt.Errorf("restoring %q: %w", e.Path, err)
+		p.stop(err)
+	}
+	return err
+}
+
+// release takes one off what is pending of a content, and ends it if that was
+// the last.
+func (p *pipe) release(c *content) {
+	if c.pending.Add(-1) > 0 {
+		return
+	}
+	kept, err := false, c.failure()
+	if err == nil {
+		kept, err = c.sink.finish()
+		err = p.targetError(c.entry, err)
+	} else {
+		c.sink.abort()
+	}
+	switch {
+	case err == nil:
+		p.tally.countFile(c.entry.Size, kept)
+	case p.cause() == nil:
+		p.tally.lose(c.entry.Path, Whole, err)
+	}
+	p.tally.done()
+	p.mu.Lock()
+	close(p.underway[c.entry.Path])
+	delete(p.underway, c.entry.Path)
+	p.mu.Unlock()
+}
+
+// walk calls visit with every entry of the manifest, until p is stopped.
+func walk(ctx context.Context, s *store.Snapshot, p *pipe, visit func(*manifest.Reader, safe.Entry) error) error {
+	m, _, err := s.Manifest(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the manifest: %w", err)
+	}
+	for p.cause() == nil {
+		e, err := m.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading the manifest: %w", err)
+		}
+		if err := visit(m, e); err != nil {
+			return err
+		}
+	}
+	return p.cause()
+}
