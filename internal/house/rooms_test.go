@@ -110,6 +110,17 @@ var rooms = []room{
 		"internal/store/layout": "by their names",
 	}},
 
+	{"internal/store/storetest", map[string]string{
+		"internal/safe":           "makes snapshots",
+		"internal/store":          "opens them",
+		"internal/store/blob":     "puts them in a store",
+		"internal/store/blob/mem": "in memory",
+		"internal/store/layout":   "by its names",
+		"internal/store/manifest": "writes what they list",
+		"internal/store/pack":     "and their content",
+		"internal/store/seal":     "with keys of its own",
+	}},
+
 	// Where things come from.
 	{"internal/source", map[string]string{
 		"internal/safe": "yields its entries",
@@ -229,12 +240,16 @@ var rooms = []room{
 		"internal/access":         "the roster in force",
 		"internal/daemon/child":   "the tasks and answers of its children",
 		"internal/daemon/state":   "the state of the safe",
-		"golang.org/x/crypto":     "reads the private key that a child logs in with",
+		"golang.org/x/crypto":     "a known host key as a child's task has it",
 		"golang.org/x/sys":        "one process at a time",
 	}},
 	{"cmd/strongroom", map[string]string{
 		"internal/daemon":        "serves a safe",
 		"internal/daemon/child":  "is also its children",
+		"internal/safe":          "ids on the command line",
+		"internal/collect":       "progress of a collection",
+		"internal/ledger":        "an error's exit status",
+		"internal/store/seal":    "an error's exit status",
 		"internal/safe/config":   "reads it",
 		"internal/store/restore": "restores",
 		"internal/ui":            "tells its user",
