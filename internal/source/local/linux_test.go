@@ -63,6 +63,13 @@ func confine(paths ...string) error {
 			continue
 		}
 		rule := unix.LandlockPathBeneathAttr{Allowed_access: access, Parent_fd: int32(dir)}
+		var st unix.Stat_t
+		if err := unix.Fstat(dir, &st); err != nil {
+			return err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			rule.Allowed_access = unix.LANDLOCK_ACCESS_FS_READ_FILE
+		}
 		if _, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, fd, unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0); errno != 0 {
 			return errno
 		}
@@ -84,7 +91,7 @@ func TestConfined(t *testing.T) {
 	if root := os.Getenv(variable); root != "" && os.Getenv(stage) == "" {
 		runtime.LockOSThread()
 		// The rest is what the test's own program needs to start.
-		if err := confine(root+"/in", filepath.Dir(os.Args[0]), "/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev"); err != nil {
+		if err := confine(root+"/in", os.Args[0], "/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev"); err != nil {
 			fmt.Println("no landlock:", err)
 			return
 		}

@@ -116,11 +116,6 @@ func mustNew(t *testing.T, kind Kind, include, exclude []string) source.Source {
 	return s
 }
 
-// without leaves out the problems of one kind.
-func (p pulled) without(kind source.Kind) []source.Problem {
-	return slices.DeleteFunc(slices.Clone(p.problems), func(problem source.Problem) bool { return problem.Kind == kind })
-}
-
 // expected says what a source of the given roots has to yield, by asking the
 // filesystem in another way than sources do.
 func expected(t *testing.T, kind Kind, roots ...string) []safe.Entry {
@@ -599,15 +594,15 @@ func checkResources(t *testing.T, goroutines, files int) {
 
 func manyFiles(t *testing.T) string {
 	root := t.TempDir()
-	for i := range 1000 {
-		write(t, fmt.Sprintf("%s/%02d/%04d", root, i%50, i), strings.Repeat("x", 1000*(i%300)))
+	for i := range 600 {
+		write(t, fmt.Sprintf("%s/%02d/%04d", root, i%30, i), strings.Repeat("x", 1000*(i%100)))
 	}
 	return root
 }
 
 func testEarlyStop(t *testing.T, kind Kind) {
 	root := manyFiles(t)
-	for _, stop := range []int{1, 10, 500} {
+	for _, stop := range []int{1, 10, 400} {
 		goroutines, files := resources()
 		n := 0
 		for item, err := range mustNew(t, kind, []string{root}, nil).Pull(t.Context(), source.Request{}) {
@@ -628,7 +623,7 @@ func testEarlyStop(t *testing.T, kind Kind) {
 
 func testCancel(t *testing.T, kind Kind) {
 	root := manyFiles(t)
-	for _, stop := range []int{0, 1, 10, 500} {
+	for _, stop := range []int{0, 1, 10, 400} {
 		goroutines, files := resources()
 		ctx, cancel := context.WithCancel(t.Context())
 		if stop == 0 {

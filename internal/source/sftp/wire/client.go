@@ -274,9 +274,10 @@ func (c *Client) flush() {
 		c.writing = true
 		c.mu.Unlock()
 		// A write can block while the server does not listen; watch ends that.
+		// If it fails and nothing had failed before, the other side is gone.
 		_, err := c.conn.Write(b)
 		if err != nil {
-			c.fail(fmt.Errorf("sending a request: %w", err))
+			c.fail(fmt.Errorf("the server closed the connection: %w", err))
 		}
 		c.mu.Lock()
 		c.writing = false
