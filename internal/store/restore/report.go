@@ -53,7 +53,7 @@ type Report struct {
 	// Missing counts the entries of which nothing is in place, each of them a
 	// Loss too.
 	Missing int64
-	// Losses lists the first 10,000 losses by path; LossCount counts all.
+	// Losses lists up to 10,000 losses, by path; LossCount counts all.
 	Losses    []Loss
 	LossCount int64
 	// Unmatched are the lines of Options.Include that matched nothing.
@@ -85,16 +85,12 @@ func newTally(progress func(Progress)) *tally {
 func (t *tally) lose(path string, what What, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.loseLocked(Loss{path, what, err})
-}
-
-func (t *tally) loseLocked(l Loss) {
-	if l.What == Whole {
+	if what == Whole {
 		t.report.Missing++
 	}
 	t.report.LossCount++
 	if len(t.report.Losses) < maxLosses {
-		t.report.Losses = append(t.report.Losses, l)
+		t.report.Losses = append(t.report.Losses, Loss{path, what, err})
 	}
 }
 
@@ -154,12 +150,13 @@ func (t *tally) advance(entries, bytes int64) {
 func (t *tally) finish(sel *selection) Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	slices.SortStableFunc(t.report.Losses, func(a, b Loss) int { return safe.ComparePaths(a.Path, b.Path) })
 	for _, what := range []What{Owned, Mode} {
 		if s, ok := t.skipped[what]; ok {
-			t.loseLocked(Loss{What: what, Err: fmt.Errorf("of %d entries: %s", s.entries, s.why)})
+			t.report.LossCount++
+			t.report.Losses = append(t.report.Losses, Loss{What: what, Err: fmt.Errorf("of %d entries: %s", s.entries, s.why)})
 		}
 	}
+	slices.SortStableFunc(t.report.Losses, func(a, b Loss) int { return safe.ComparePaths(a.Path, b.Path) })
 	t.report.Unmatched = sel.unmatched()
 	if t.progress != nil {
 		t.progress(t.so)

@@ -179,6 +179,22 @@ func TestEveryType(t *testing.T) {
 	}
 }
 
+// TestSeveralRuns restores content that lies in packs of earlier runs.
+func TestSeveralRuns(t *testing.T) {
+	s := storetest.New(t)
+	first := s.Snapshot(storetest.File("a", "one "))
+	second := s.Snapshot(storetest.File("a", "two "))
+	mixed := storetest.File("a", "three ")
+	mixed.Chunks = append(s.Chunks(second, "a"), s.Chunks(first, "a")...)
+	third := s.Snapshot(mixed)
+	if len(third.Runs) != 3 {
+		t.Fatalf("the snapshot refers to %d runs, want 3", len(third.Runs))
+	}
+	folder := t.TempDir()
+	checkLosses(t, mustRun(t, s.Open(third), folder, restore.Options{}))
+	checkTree(t, folder, map[string]string{"a": "file three two one "})
+}
+
 func TestVerifyWritesNothing(t *testing.T) {
 	s := storetest.New(t)
 	s.PackChunks = 1

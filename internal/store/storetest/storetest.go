@@ -39,6 +39,9 @@ type Entry struct {
 	Content string
 	// ChunkSize is where the content is cut; 0 means into pieces of 1 MiB.
 	ChunkSize int
+	// Chunks follow the Content. They lie in the store already, in whatever
+	// run of it.
+	Chunks []manifest.Chunk
 }
 
 // File is a file with the mode 0644 and root as its owner.
@@ -98,14 +101,14 @@ type Store struct {
 	// PackChunks is how many chunks go into a pack; 0 means as many as fit.
 	PackChunks int
 
-	t    testing.TB
-	runs int
+	t         testing.TB
+	envelopes map[safe.RunID]safe.Digest
 }
 
 // New returns a store without snapshots. Failures end the test.
 func New(t testing.TB) *Store {
 	t.Helper()
-	s := &Store{Blobs: mem.New(mem.Options{}), ID: safe.NewStoreID(), Source: "erp-files", t: t}
+	s := &Store{Blobs: mem.New(mem.Options{}), ID: safe.NewStoreID(), Source: "erp-files", t: t, envelopes: make(map[safe.RunID]safe.Digest)}
 	var err error
 	s.Outer, err = seal.NewOuterIdentity()
 	s.must(err)
@@ -135,14 +138,17 @@ func (s *Store) Snapshot(entries ...Entry) safe.Snapshot {
 		all := complete(entries)
 		chunks := make([][]manifest.Chunk, len(all))
 		for i, e := range all {
+			all[i].Size = int64(len(e.Content))
 			chunks[i] = r.Store(e.Content, e.ChunkSize)
+			for _, c := range e.Chunks {
+				all[i].Size += int64(c.Length)
+			}
 		}
 		r.Finish()
 		lines := manifest.AppendHeader(nil, r.Header)
 		var totals manifest.Totals
 		for i, e := range all {
-			e.Size = int64(len(e.Content))
-			lines = manifest.AppendEntry(lines, manifest.Entry{Entry: e.Entry, Chunks: chunks[i]})
+			lines = manifest.AppendEntry(lines, manifest.Entry{Entry: e.Entry, Chunks: append(chunks[i], e.Chunks...)})
 			totals.Entries++
 			totals.Bytes += e.Size
 		}
@@ -194,12 +200,12 @@ type openPack struct {
 // what must be refused. The description's counts are right if the totals are.
 func (s *Store) Raw(write func(*Run) []byte) safe.Snapshot {
 	s.t.Helper()
-	s.runs++
-	begun := Begun.Add(time.Duration(s.runs) * 24 * time.Hour)
+	begun := Begun.AddDate(0, 0, len(s.envelopes)) // one run a day
 	id := safe.NewRunID(begun)
 	envelope, to, err := seal.NewEnvelope(
 		seal.Label{Store: s.ID, Run: id, Source: s.Source, Time: begun, Roster: 1}, s.Outer.Recipient(), s.Inner.Recipient())
 	s.must(err)
+	s.envelopes[id] = safe.DigestOf(envelope)
 	s.put(layout.Envelope(id), envelope)
 	s.put(layout.EnvelopeCopy(id), envelope)
 	r := &Run{
@@ -209,8 +215,9 @@ func (s *Store) Raw(write func(*Run) []byte) safe.Snapshot {
 	lines := write(r)
 	r.Finish() // the manifest has packs of its own
 	root := manifest.Root{Store: s.ID, Run: id, Source: s.Source, Chunks: r.Store(string(lines), 128<<10)}
-	root.Entries, root.Bytes = totals(lines)
 	r.Finish()
+	packs := map[safe.RunID][]safe.Digest{id: r.packs}
+	root.Entries, root.Bytes = survey(lines, packs)
 	object, err := store.SealRoot(root, to.Seal)
 	s.must(err)
 	d := safe.Snapshot{
@@ -218,8 +225,11 @@ func (s *Store) Raw(write func(*Run) []byte) safe.Snapshot {
 		Started: begun, Finished: begun.Add(time.Minute), KeepUntil: begun.AddDate(0, 0, 35),
 		Tier: safe.Daily, Root: safe.DigestOf(object),
 	}
-	slices.SortFunc(r.packs, safe.Digest.Compare)
-	d.Runs = map[safe.RunID]safe.RunPacks{id: {Envelope: safe.DigestOf(envelope), Packs: slices.Compact(r.packs)}}
+	d.Runs = make(map[safe.RunID]safe.RunPacks)
+	for run, digests := range packs {
+		slices.SortFunc(digests, safe.Digest.Compare)
+		d.Runs[run] = safe.RunPacks{Envelope: s.envelopes[run], Packs: slices.Compact(digests)}
+	}
 	d.Entries, d.Bytes = root.Entries, root.Bytes
 	s.put(layout.Root(id, d.Root), object)
 	s.put(layout.Copy(layout.Root(id, d.Root)), object)
@@ -227,20 +237,24 @@ func (s *Store) Raw(write func(*Run) []byte) safe.Snapshot {
 	return d
 }
 
-// totals counts what a manifest lists, as far as it can be read.
-func totals(lines []byte) (entries, bytes int64) {
+// survey counts what a manifest lists and notes the packs it refers to, as far
+// as it can be read.
+func survey(lines []byte, packs map[safe.RunID][]safe.Digest) (entries, bytes int64) {
 	m, _, err := manifest.NewReader(strings.NewReader(string(lines)))
 	if err != nil {
 		return 0, 0
 	}
 	for {
-		e, err := m.Next()
-		if err != nil {
+		if _, err := m.Next(); err != nil {
 			return entries, bytes
 		}
 		entries++
-		if e.Type == safe.File || e.Type == safe.Stream {
-			bytes += e.Size
+		for c, err := range m.Chunks() {
+			if err != nil {
+				return entries, bytes
+			}
+			bytes += int64(c.Length)
+			packs[c.Run] = append(packs[c.Run], c.Pack)
 		}
 	}
 }
@@ -341,6 +355,7 @@ func (s *Store) Chunks(d safe.Snapshot, path string) []manifest.Chunk {
 }
 
 // Damage changes one bit in the middle of a chunk, where it lies in its pack.
+// A second call repairs it.
 func (s *Store) Damage(c manifest.Chunk) {
 	s.Blobs.Corrupt(layout.Pack(c.Run, c.Pack), func(object []byte) []byte {
 		object = bytes.Clone(object)

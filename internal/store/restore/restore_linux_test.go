@@ -200,12 +200,12 @@ func TestWithoutRoot(t *testing.T) {
 		storetest.File("closed/d/f", "y").With(func(e *safe.Entry) { e.Mode = 0o4755 }),
 	)
 	folder := interrupted(t, s, d) // continues what is not open even to its owner
-	t.Cleanup(func() { // before the folder is removed
+	t.Cleanup(func() {             // before the folder is removed
 		os.Chmod(filepath.Join(folder, "closed"), 0o700)
 		os.Chmod(filepath.Join(folder, "closed/d"), 0o700)
 	})
 	report := mustRun(t, s.Open(d), folder, restore.Options{})
-	checkLosses(t, report, "closed/d/f: mode", ": owner")
+	checkLosses(t, report, ": owner", "closed/d/f: mode")
 	if report.Kept != 2 || report.Missing != 0 {
 		t.Errorf("kept %d, missing %d, want 2 and 0", report.Kept, report.Missing)
 	}
