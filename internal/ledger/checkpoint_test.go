@@ -17,10 +17,10 @@ import (
 // The checkpoint of the ledger that has the golden entries, in their order.
 // Anything that changes it breaks the checkpoints in old mails.
 const goldenCheckpoint = `strongroom/000102030405060708090a0b0c0d0e0f
-13
-PrxeZPbQnZjTCtRVijIkhgeyUuYAE0coCKfEv+H7FFU=
+14
+fH67UDL+Wz0fnSS7xU+OpJX3LP5eZGq7oEKRvRks46Y=
 
-— strongroom/000102030405060708090a0b0c0d0e0f KxGNaxXrp5/zJFhwfdZnWlNtxVia1XKiu0CK+l9nz4cnhlQ2i05dWeWiTobnjiNG2Frue+e5J3O5D4lPP05p7iZTKAI=
+— strongroom/000102030405060708090a0b0c0d0e0f KxGNa6b6ucEozd1Avv5zKHJ7M5Jrs6Qgo+L23uSkW1RHXom/ikD1R/YIWc1cKx4wZrWJgyaQepS0c/b27jEjzkfDiww=
 `
 
 func goldenLog(t testing.TB) (*ledgertest.Log, ledger.Head) {
@@ -100,7 +100,7 @@ func TestParseCheckpointRefusesWhatIsSignedButNotOne(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var b []byte
 			if strings.Contains(tt.text, "\r") {
-				b = []byte(strings.ReplaceAll(goldenCheckpoint, "\n13\n", "\n13\r\n"))
+				b = []byte(strings.ReplaceAll(goldenCheckpoint, "\n14\n", "\n14\r\n"))
 			} else {
 				b = signText(t, tt.text)
 			}
@@ -141,7 +141,7 @@ func TestParseCheckpointSignatures(t *testing.T) {
 		{"no key", good, nil, ledger.ErrNotSigned},
 		{"another key of the store", good, []ledger.PublicKey{successor.Public()}, ledger.ErrNotSigned},
 		{"key of another store", good, []ledger.PublicKey{neighbour.Public()}, ledger.ErrNotSigned},
-		{"other size", edit("\n13\n", "\n14\n"), []ledger.PublicKey{key}, ledger.ErrNotSigned},
+		{"other size", edit("\n14\n", "\n15\n"), []ledger.PublicKey{key}, ledger.ErrNotSigned},
 		{"witness only", []byte(goldenCheckpoint[:strings.Index(goldenCheckpoint, "—")] + witness), []ledger.PublicKey{key}, ledger.ErrNotSigned},
 	}
 	for _, tt := range tests {

@@ -59,6 +59,8 @@ func goldens(t testing.TB) []golden {
 			`"kind":"memory.forgotten","who":"safe","what":{"source":"erp-db","reason":"incident 7"}}`},
 		{ledger.ObjectRepaired{Name: "runs/019aa3f1-7c00-7abc-8def-0123456789ab/packs/" + digestText, How: ledger.FromParity},
 			`"kind":"object.repaired","who":"safe","what":{"name":"runs/019aa3f1-7c00-7abc-8def-0123456789ab/packs/` + digestText + `","how":"parity"}}`},
+		{ledger.ObjectRepaired{Name: "ledger/entries/7.2", How: ledger.FromState},
+			`"kind":"object.repaired","who":"safe","what":{"name":"ledger/entries/7.2","how":"state"}}`},
 		{ledger.LostOf("roster/2.json", []safe.RunID{run, older, run}),
 			`"kind":"object.lost","who":"safe","what":{"name":"roster/2.json","snapshots":["01989a2b-3c00-7abc-8def-0123456789ab","019aa3f1-7c00-7abc-8def-0123456789ab"]}}`},
 		{ledger.LostOf("roster/2.json", nil),

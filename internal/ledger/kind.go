@@ -179,6 +179,7 @@ const (
 	FromParity    Repair = "parity"
 	FromCopy      Repair = "copy"    // the object of that name ending in .2, or the other way round
 	FromReplica   Repair = "replica" // another store
+	FromState     Repair = "state"   // what the safe knows itself: entries, descriptions
 	ParityRebuilt Repair = "parity-rebuilt"
 )
 
@@ -192,7 +193,7 @@ type ObjectRepaired struct {
 func (ObjectRepaired) Kind() Kind { return "object.repaired" }
 func (e ObjectRepaired) check() error {
 	switch e.How {
-	case FromParity, FromCopy, FromReplica, ParityRebuilt:
+	case FromParity, FromCopy, FromReplica, FromState, ParityRebuilt:
 	default:
 		return fmt.Errorf("unknown way to repair: %.40q", e.How)
 	}

@@ -47,6 +47,8 @@ type Catalog struct {
 	Runs       map[safe.RunID]Run
 	Kept       map[safe.RunID]ledger.SnapshotKept
 	Rosters    map[int64]safe.Digest
+
+	useCopy map[int64]bool // entries whose first copy is not the one that was signed
 }
 
 // A Run is what the ledger says of a run that was begun.
@@ -167,7 +169,7 @@ func checkpointSizes(ctx context.Context, r blob.Reader) ([]int64, error) {
 // copy is damaged, are tried in each.
 func replay(ctx context.Context, r blob.Reader, id safe.StoreID, keys []ledger.PublicKey, newest ledger.Checkpoint, kept []ledger.Checkpoint) (*Catalog, error) {
 	try := func(useCopy map[int64]bool) (*Catalog, error) {
-		c := &Catalog{Store: id, Checkpoint: newest, Keys: keys,
+		c := &Catalog{Store: id, Checkpoint: newest, Keys: keys, useCopy: useCopy,
 			Runs: make(map[safe.RunID]Run), Kept: make(map[safe.RunID]ledger.SnapshotKept), Rosters: make(map[int64]safe.Digest)}
 		var err error
 		c.Replay, err = ledger.Verify(ctx, entries(ctx, r, newest.Size, useCopy), append([]ledger.Checkpoint{newest}, kept...), c.add)
@@ -248,6 +250,12 @@ func entries(ctx context.Context, r blob.Reader, size int64, useCopy map[int64]b
 			}
 		}
 	}
+}
+
+// Entries yields the bytes of the entries that were verified, read once more.
+// Whoever relies on them compares the head of what comes with Replay.
+func (c *Catalog) Entries(ctx context.Context, r blob.Reader) iter.Seq2[[]byte, error] {
+	return entries(ctx, r, c.Checkpoint.Size, c.useCopy)
 }
 
 // add takes in one entry.
