@@ -265,3 +265,6 @@ func mayLockAll() bool {
 	err := unix.Capget(&header, &sets[0])
 	return err == nil && sets[0].Effective&(1<<unix.CAP_IPC_LOCK) != 0
 }
+
+// ABI returns the version of Landlock that the kernel offers, 0 for none.
+func ABI() int { return kernelABI() }

@@ -28,3 +28,6 @@ func NoDump() error { return errNotLinux }
 
 // NoSwap fails.
 func NoSwap() error { return errNotLinux }
+
+// ABI returns the version of Landlock that the kernel offers, 0 for none.
+func ABI() int { return 0 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,9 +65,9 @@ func optionsOf(src config.Source) collect.Options {
 // command returns a child that is not started. It gets no environment, and
 // its own process group, so that a Ctrl-C at the terminal is for the parent
 // to pass on.
-func (s *Safe) command(ctx context.Context, name string) *exec.Cmd {
-	args := append(append([]string(nil), s.opts.Program[1:]...), name)
-	cmd := exec.CommandContext(ctx, s.opts.Program[0], args...)
+func command(ctx context.Context, program []string, name string) *exec.Cmd {
+	args := append(slices.Clone(program[1:]), name)
+	cmd := exec.CommandContext(ctx, program[0], args...)
 	cmd.Env = []string{}
 	cmd.Dir = "/"
 	apart(cmd)
@@ -75,7 +76,7 @@ func (s *Safe) command(ctx context.Context, name string) *exec.Cmd {
 
 // ask runs a child that gives one answer to one task.
 func (s *Safe) ask(ctx context.Context, name string, task, answer any) error {
-	cmd := s.command(ctx, name)
+	cmd := command(ctx, s.opts.Program, name)
 	var in, out bytes.Buffer
 	tail := new(tail)
 	if err := child.WriteTask(&in, task); err != nil {
@@ -90,7 +91,18 @@ func (s *Safe) ask(ctx context.Context, name string, task, answer any) error {
 
 // collect runs the collecting child and returns its last answer.
 func (r *run) collect(ctx, stop context.Context, task child.CollectTask) (child.CollectAnswer, error) {
-	cmd := r.safe.command(ctx, "collect")
+	answer, err := runCollector(ctx, stop, r.safe.opts.Program, task, r.note)
+	if err == nil {
+		r.safe.step("result", "run", r.id)
+	}
+	return answer, err
+}
+
+// runCollector runs a collecting child to its end. An error means that the
+// child could not be started or that ctx has ended; what the child could not
+// do stands in its answer.
+func runCollector(ctx, stop context.Context, program []string, task child.CollectTask, note func(collect.Event)) (child.CollectAnswer, error) {
+	cmd := command(ctx, program, "collect")
 	tail := new(tail)
 	cmd.Stderr = tail
 	stdin, err := cmd.StdinPipe()
@@ -105,15 +117,12 @@ func (r *run) collect(ctx, stop context.Context, task child.CollectTask) (child.
 		return child.CollectAnswer{}, fmt.Errorf("starting the collector: %w", err)
 	}
 	defer stdin.Close() // the child may be gone already
-	if err := child.WriteTask(stdin, task); err != nil {
-		// Why it did not listen, it says below.
-		r.safe.log.Debug("the collector did not take its task", "err", err)
-	}
+	writeErr := child.WriteTask(stdin, task)
 	stopping := context.AfterFunc(stop, func() {
 		child.Stop(stdin) // if the child is gone, there is nothing to stop
 	})
 	defer stopping()
-	answer, readErr := r.follow(bufio.NewReader(stdout))
+	answer, readErr := follow(bufio.NewReader(stdout), note)
 	if readErr != nil {
 		cmd.Process.Kill() // it may wait for somebody to read on
 	}
@@ -122,13 +131,13 @@ func (r *run) collect(ctx, stop context.Context, task child.CollectTask) (child.
 		return child.CollectAnswer{}, ctx.Err()
 	}
 	if answer.Result == nil && answer.Failed == "" {
-		answer.Failed = fmt.Sprintf("the collector ended without a result (%v)%s", errors.Join(waitErr, readErr), tail)
+		answer.Failed = fmt.Sprintf("the collector ended without a result (%v)%s", errors.Join(writeErr, waitErr, readErr), tail)
 	}
 	return answer, nil
 }
 
 // follow passes on what the child tells, until its final answer or its end.
-func (r *run) follow(stdout *bufio.Reader) (child.CollectAnswer, error) {
+func follow(stdout *bufio.Reader, note func(collect.Event)) (child.CollectAnswer, error) {
 	for {
 		var answer child.CollectAnswer
 		if err := child.ReadAnswer(stdout, &answer); err != nil {
@@ -139,10 +148,9 @@ func (r *run) follow(stdout *bufio.Reader) (child.CollectAnswer, error) {
 		}
 		switch {
 		case answer.Result != nil, answer.Failed != "":
-			r.safe.step("result", "run", r.id)
 			return answer, nil
 		case answer.Event != nil:
-			r.note(*answer.Event)
+			note(*answer.Event)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/collect"
 	"strongroom/internal/confine"
+	"strongroom/internal/safe"
 	"strongroom/internal/source"
 	"strongroom/internal/source/local"
 	"strongroom/internal/source/sftp"
@@ -47,6 +48,9 @@ func Collect(stdin io.Reader, stdout io.Writer) error {
 	defer stop(nil)
 	go listen(in, stop, abort)
 
+	if task.DryRun || task.Probe {
+		return look(ctx, task, answers)
+	}
 	input, close, err := prepare(ctx, task)
 	if err != nil {
 		return answers.failed(err)
@@ -192,6 +196,51 @@ func dialAny(ctx context.Context, addrs []string) (conn net.Conn, err error) {
 		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
+}
+
+// look reaches for the source, as confined as a collection and without the
+// store.
+func look(ctx context.Context, task CollectTask, answers *answerer) error {
+	rules := confine.Rules{AllowWithoutLandlock: task.WithoutLandlock}
+	from, _, err := open(ctx, task, &rules)
+	if err != nil {
+		return answers.failed(err)
+	}
+	if _, err := confine.Apply(rules); err != nil {
+		return answers.failed(fmt.Errorf("confining the collector: %w", err))
+	}
+	if task.DryRun {
+		return list(ctx, from, answers)
+	}
+	if p, ok := from.(interface{ Probe(context.Context) error }); ok {
+		if err := p.Probe(ctx); err != nil {
+			return answers.failed(err)
+		}
+	}
+	return answers.send(CollectAnswer{Result: &collect.Result{Complete: true}})
+}
+
+// list tells what would be pulled.
+func list(ctx context.Context, from source.Source, answers *answerer) error {
+	result := collect.Result{Complete: true}
+	request := source.Request{
+		Need: func(safe.Entry) bool { return false },
+		Report: func(p source.Problem) {
+			result.Warnings++
+			answers.send(CollectAnswer{Event: &collect.Event{Problem: &collect.Problem{Kind: p.Kind, Path: []byte(p.Path), Text: p.Err.Error()}}})
+		},
+	}
+	for item, err := range from.Pull(ctx, request) {
+		if err != nil {
+			return answers.failed(err)
+		}
+		result.Entries++
+		if item.Type == safe.File {
+			result.Bytes += item.Size
+		}
+	}
+	result.Matches = from.Matches()
+	return answers.send(CollectAnswer{Result: &result})
 }
 
 // findingOf returns what a person must look at, nil for ordinary trouble.

@@ -33,21 +33,27 @@ type KeyAnswer struct {
 
 // A CollectTask asks the child "collect" to run a source.
 type CollectTask struct {
+	// DryRun asks for a look at what would be pulled. Nothing is read or
+	// stored, and only the source and its limits matter.
+	DryRun bool `json:"dry_run"`
+	// Probe asks only whether the source can be reached.
+	Probe bool `json:"probe"`
+
 	StorePath string            `json:"store_path"`
-	Store     safe.StoreID      `json:"store"`
-	Run       safe.RunID        `json:"run"`
-	Source    safe.SourceName   `json:"source"`
-	Started   time.Time         `json:"started"`
-	Recipient seal.RunRecipient `json:"recipient"`
+	Store     safe.StoreID      `json:"store,omitzero"`
+	Run       safe.RunID        `json:"run,omitzero"`
+	Source    safe.SourceName   `json:"source,omitzero"`
+	Started   time.Time         `json:"started,omitzero"`
+	Recipient seal.RunRecipient `json:"recipient,omitzero"`
 
 	CutKey    []byte `json:"cut_key"`
 	TagKey    []byte `json:"tag_key"`
 	MemoryKey []byte `json:"memory_key"` // as in its key file
 	MemoryDir string `json:"memory_dir"`
 
-	Complete    safe.RunID `json:"complete"`   // zero if there is none
-	Unfinished  safe.RunID `json:"unfinished"` // zero if there is none
-	LastStarted time.Time  `json:"last_started"`
+	Complete    safe.RunID `json:"complete,omitzero"`   // zero if there is none
+	Unfinished  safe.RunID `json:"unfinished,omitzero"` // zero if there is none
+	LastStarted time.Time  `json:"last_started,omitzero"`
 	LastBytes   int64      `json:"last_bytes"`
 
 	SFTP    *SFTPTask       `json:"sftp,omitempty"` // exactly one of these is set
@@ -86,7 +92,6 @@ type Limits struct {
 // A CollectAnswer is a line of the child's output. Exactly one field is set.
 type CollectAnswer struct {
 	Event  *collect.Event  `json:"event,omitempty"`
-	Step   string          `json:"step,omitempty"`
 	Result *collect.Result `json:"result,omitempty"`
 	// Finding goes with a result whose cause a person must look at.
 	Finding *Finding `json:"finding,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -219,4 +220,17 @@ func (s *State) Size(ctx context.Context) (n int64, err error) {
 		err = fmt.Errorf("reading the ledger: %w", err)
 	}
 	return n, err
+}
+
+// Newest returns the time of the ledger's newest entry.
+func (s *State) Newest(ctx context.Context) (time.Time, error) {
+	var b []byte
+	if err := s.db.QueryRowContext(ctx, "SELECT bytes FROM entry ORDER BY n DESC LIMIT 1").Scan(&b); err != nil {
+		return time.Time{}, fmt.Errorf("reading the ledger: %w", err)
+	}
+	e, err := ledger.ParseEntry(b)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the ledger: %w", err)
+	}
+	return e.Time, nil
 }

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/collect"
+	"strongroom/internal/daemon"
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/config"
+	"strongroom/internal/ui"
+)
+
+func (a *app) collectCommand() *cobra.Command {
+	var all, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "collect SOURCE... | --all",
+		Short: "Pull sources and seal them into the store",
+		Long: `Pull sources and seal them into the store. What is new is stored; the rest is
+referred to. Ctrl-C ends the pulling and keeps what was collected until then as
+a partial snapshot; a second Ctrl-C ends at once, and the next collection goes on
+from the last checkpoint.`,
+		RunE: func(_ *cobra.Command, given []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			sources, err := chosen(cfg, given, all)
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				return a.dryRun(sources)
+			}
+			return a.collect(sources)
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "every source of the configuration")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "list what would be pulled and what each line matches; store nothing")
+	return cmd
+}
+
+// chosen returns the sources that were named.
+func chosen(cfg *config.Config, names []string, all bool) ([]config.Source, error) {
+	if all == (len(names) > 0) {
+		return nil, &ui.UsageError{Problem: "name the sources to collect, or say --all", Remedy: "See: strongroom collect --help"}
+	}
+	if all {
+		return cfg.Sources, nil
+	}
+	var sources []config.Source
+	for _, name := range names {
+		src, err := sourceOf(cfg, name)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, src)
+	}
+	return sources, nil
+}
+
+// collect collects the sources one after the other. One that fails does not
+// keep the others from being collected.
+func (a *app) collect(sources []config.Source) error {
+	s, err := a.openSafe()
+	if err != nil {
+		return err
+	}
+	defer s.Close() // everything was committed
+	var failed []error
+	losses := false
+	for _, src := range sources {
+		if a.stop.Err() != nil {
+			break
+		}
+		partial, err := a.collectOne(s, src)
+		losses = losses || partial
+		if err == nil {
+			continue
+		}
+		if a.ctx.Err() != nil {
+			return fmt.Errorf("collecting %s was broken off; what was checkpointed is used by the next collection", src.Name)
+		}
+		a.talk().Error(err)
+		failed = append(failed, err)
+	}
+	switch {
+	case len(failed) > 0:
+		return errors.Join(append(failed, errSaid)...)
+	case losses:
+		return errLosses
+	default:
+		return nil
+	}
+}
+
+func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err error) {
+	began := time.Now()
+	progress := a.talk().Progress("collecting "+string(src.Name), "entries")
+	defer progress.Done()
+	var told collect.Progress
+	outcome, err := s.Collect(a.ctx, a.stop, src, func(e collect.Event) {
+		if e.Progress != nil {
+			progress.Add(e.Progress.Entries-told.Entries, e.Progress.Bytes-told.Bytes)
+			told = *e.Progress
+		}
+		if e.Problem != nil {
+			a.showProblem(src.Name, *e.Problem)
+		}
+	})
+	progress.Done()
+	if outcome.Finding != nil {
+		a.talk().Warn("finding in %s: %s", src.Name, outcome.Finding.Text)
+	}
+	if err != nil {
+		var failed *daemon.FailedError
+		if errors.As(err, &failed) && outcome.Finding != nil {
+			err = refusedError{err}
+		}
+		return false, err
+	}
+	a.showKept(*outcome.Snapshot, outcome, time.Since(began))
+	return outcome.Snapshot.Partial, nil
+}
+
+func (a *app) showProblem(source safe.SourceName, p collect.Problem) {
+	t := a.talk()
+	if t.JSON() {
+		t.Emit("problem", map[string]any{"source": source, "kind": p.Kind, "path": string(p.Path), "path64": p.Path, "text": p.Text})
+		return
+	}
+	if len(p.Path) == 0 {
+		t.Warn("%s: %s: %s", source, p.Kind, p.Text)
+		return
+	}
+	t.Warn("%s: %s: %q: %s", source, p.Kind, p.Path, p.Text)
+}
+
+func (a *app) showKept(snapshot safe.Snapshot, outcome daemon.Outcome, took time.Duration) {
+	t := a.talk()
+	verdict := "kept"
+	if snapshot.Partial {
+		verdict = "kept in part"
+	}
+	t.Printf("%s %s: %s entries, %s, %s new, %s stored and %s parity, %s; until %s (%s)",
+		snapshot.Short(time.Local), verdict, ui.Count(snapshot.Entries), ui.Size(snapshot.Bytes), ui.Size(snapshot.NewBytes),
+		ui.Size(snapshot.StoredBytes), ui.Size(snapshot.ParityBytes), ui.Duration(took), snapshot.KeepUntil.Local().Format(time.DateOnly), snapshot.Tier)
+	if snapshot.Partial {
+		t.Warn("%s is not complete: %s", snapshot.Short(time.Local), outcome.Reason)
+	}
+	t.Emit("kept", map[string]any{"snapshot": messageOf(snapshot), "reason": outcome.Reason, "matches": outcome.Matches, "seconds": took.Seconds()})
+}
+
+// dryRun lists what would be pulled.
+func (a *app) dryRun(sources []config.Source) error {
+	losses := false
+	for _, src := range sources {
+		found, err := daemon.DryRun(a.stop, src, daemon.Options{}, func(p collect.Problem) {
+			losses = true
+			a.showProblem(src.Name, p)
+		})
+		if err != nil {
+			return fmt.Errorf("looking at %s: %w", src.Name, err)
+		}
+		t := a.talk()
+		t.Printf("%s: %s entries, %s", src.Name, ui.Count(found.Entries), ui.Size(found.Bytes))
+		table := ui.NewTable(ui.Column{Title: "LINE"}, ui.Column{Title: "PATTERN", Cut: true}, ui.Column{Title: "ENTRIES", Right: true})
+		for _, m := range found.Matches {
+			line := "include"
+			if m.Exclude {
+				line = "exclude"
+			}
+			table.Row(line, m.Pattern, ui.Count(m.Entries))
+		}
+		t.Table(table)
+		t.Emit("dry_run", map[string]any{"source": src.Name, "entries": found.Entries, "bytes": found.Bytes, "matches": found.Matches})
+	}
+	if losses {
+		return errLosses
+	}
+	return nil
+}
+
+// messageOf is a snapshot as scripts see it.
+func messageOf(s safe.Snapshot) map[string]any {
+	return map[string]any{
+		"name": s.Short(time.UTC), "run": s.Run, "source": s.Source, "kind": s.Kind, "started": s.Started, "finished": s.Finished,
+		"entries": s.Entries, "bytes": s.Bytes, "new_bytes": s.NewBytes, "stored_bytes": s.StoredBytes, "parity_bytes": s.ParityBytes,
+		"warnings": s.Warnings, "partial": s.Partial, "keep_until": s.KeepUntil, "tier": s.Tier,
+	}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/confine"
+	"strongroom/internal/daemon"
+	"strongroom/internal/safe/config"
+	"strongroom/internal/ui"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Try everything that the safe needs, and explain what is wrong",
+		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger and
+each of its sources. Nothing is pulled and nothing is changed.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			d := &doctor{app: a, cfg: cfg}
+			for _, c := range d.checks() {
+				d.tell(c.name, c.try())
+			}
+			if d.bad > 0 {
+				return errLosses
+			}
+			return nil
+		},
+	}
+}
+
+// A doctor tries one thing after the other and counts what is wrong.
+type doctor struct {
+	app *app
+	cfg *config.Config
+	bad int
+}
+
+// A check returns nil if all is well, or what is wrong and what to do.
+type check struct {
+	name string
+	try  func() error
+}
+
+func (d *doctor) checks() []check {
+	checks := []check{
+		{"kernel confines the collector", confines},
+		{"memory is not swapped to disk", notSwapped},
+		{"processes are not dumped to disk", notDumped},
+		{"clock", d.clock},
+		{"safe, keys, store and ledger", d.safe},
+	}
+	for _, src := range d.cfg.Sources {
+		checks = append(checks, check{"source " + string(src.Name), func() error {
+			return daemon.Probe(d.app.stop, src, daemon.Options{})
+		}})
+	}
+	return checks
+}
+
+func (d *doctor) tell(name string, err error) {
+	t := d.app.talk()
+	message := map[string]any{"check": name, "ok": err == nil}
+	if err == nil {
+		t.Printf("ok    %s", name)
+	} else {
+		d.bad++
+		t.Printf("BAD   %s: %v", name, err)
+		message["problem"] = err.Error()
+	}
+	t.Emit("check", message)
+}
+
+func confines() error {
+	switch abi := confine.ABI(); {
+	case abi == 0:
+		return errors.New("the kernel has no Landlock, so a collector that is taken over could read the store; enable it (boot with lsm=landlock,...) or use Linux 6.2 or newer")
+	case abi < 3:
+		return fmt.Errorf("the Landlock here has version %d, which cannot stop truncating; objects are guarded by their mode alone. Linux 6.2 or newer does better", abi)
+	default:
+		return nil
+	}
+}
+
+func notSwapped() error {
+	b, err := os.ReadFile("/proc/swaps")
+	if err != nil {
+		return err
+	}
+	if areas := strings.Count(strings.TrimSpace(string(b)), "\n"); areas > 0 {
+		return fmt.Errorf("there are %d swap areas, to which run keys could be written: turn swap off (swapoff -a, /etc/fstab) or encrypt it with a key of each boot", areas)
+	}
+	return nil
+}
+
+func notDumped() error {
+	b, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil {
+		return err
+	}
+	if pattern := strings.TrimSpace(string(b)); strings.HasPrefix(pattern, "|") {
+		return fmt.Errorf("core dumps go to %q; the safe's own processes refuse to be dumped, but turn it off all the same: sysctl kernel.core_pattern=core, and ulimit -c 0", pattern)
+	}
+	return nil
+}
+
+// clock finds a clock that was turned back: nothing in the ledger can be from
+// the future.
+func (d *doctor) clock() error {
+	s, err := d.app.openSafe()
+	if err != nil {
+		return nil // told by another check
+	}
+	defer s.Close() // nothing was written
+	newest, err := s.State().Newest(d.app.stop)
+	if err != nil {
+		return err
+	}
+	if ahead := time.Until(newest); ahead > time.Minute {
+		return fmt.Errorf("the ledger's newest entry is %s in the future: set the clock (timedatectl), and find out who turned it", ui.Duration(ahead))
+	}
+	return nil
+}
+
+func (d *doctor) safe() error {
+	s, err := d.app.openSafe()
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}

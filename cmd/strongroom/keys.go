@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/store/seal"
+	"strongroom/internal/ui"
+)
+
+func (a *app) keysCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "keys", Short: "Make keys", Args: args(1, -1, "what to do: new-role")}
+	cmd.AddCommand(a.newRoleCommand())
+	return cmd
+}
+
+func (a *app) newRoleCommand() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "new-role outer|inner",
+		Short: "Make the role key of the keykeepers (outer) or the operators (inner)",
+		Long: `Make a role key. Run it on the machine of the person who will hold the key, not
+on the safe. The file is an ordinary age identity; it is not protected by a
+passphrase, so encrypt the disk it is on or keep it on paper. Its public half
+goes to the safe.`,
+		Args: args(1, 1, "outer or inner"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			var public string
+			var write func(io.Writer) error
+			switch given[0] {
+			case "outer":
+				key, err := seal.NewOuterIdentity()
+				if err != nil {
+					return err
+				}
+				public = key.Recipient().String()
+				write = func(w io.Writer) error { return key.Write(w, time.Now()) }
+			case "inner":
+				key, err := seal.NewInnerIdentity()
+				if err != nil {
+					return err
+				}
+				public = key.Recipient().String()
+				write = func(w io.Writer) error { return key.Write(w, time.Now()) }
+			default:
+				return &ui.UsageError{Problem: fmt.Sprintf("there is no role %q", given[0]), Remedy: "It is outer (keykeepers) or inner (operators)."}
+			}
+			if out == "" {
+				out = given[0] + ".key"
+			}
+			return a.writeRoleKey(given[0], out, public, write)
+		},
+	}
+	cmd.Flags().StringVarP(&out, "output", "o", "", "`file` to write (default outer.key or inner.key)")
+	return cmd
+}
+
+// writeRoleKey writes the private half to a new file and the public half
+// beside it.
+func (a *app) writeRoleKey(role, file, public string, write func(io.Writer) error) error {
+	if err := writeNew(file, 0o400, write); err != nil {
+		return err
+	}
+	writePublic := func(w io.Writer) error { _, err := fmt.Fprintln(w, public); return err }
+	if err := writeNew(file+".pub", 0o444, writePublic); err != nil {
+		return err
+	}
+	a.talk().Printf("The %s role key is in %s: keep it off the safe, and a copy on paper.\nIts public half is in %s.pub; the safe needs that.", role, file, file)
+	a.talk().Emit("role_key", map[string]string{"role": role, "file": file, "public": public})
+	return nil
+}
+
+func writeNew(file string, mode os.FileMode, write func(io.Writer) error) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Sync(), f.Close())
+}
+
+// publicLine finds a public key in a file: alone on a line, or in the comment
+// of a key file.
+func publicLine(b []byte) (string, error) {
+	for word := range strings.FieldsSeq(string(b)) {
+		if strings.HasPrefix(word, "age1pq1") {
+			return word, nil
+		}
+	}
+	return "", errors.New("there is no public key in it, which begins with age1pq1")
+}
+
+// roleKeys are the flags with which both role keys are given.
+type roleKeys struct{ outerFile, innerFile string }
+
+func (k *roleKeys) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&k.outerFile, "outer-key", "", "keykeepers' role key: `file`")
+	cmd.Flags().StringVar(&k.innerFile, "inner-key", "", "operators' role key: `file`")
+}
+
+// read reads both keys; one is not enough.
+func (k *roleKeys) read() (seal.OuterIdentity, seal.InnerIdentity, error) {
+	fail := func(err error) (seal.OuterIdentity, seal.InnerIdentity, error) {
+		return seal.OuterIdentity{}, seal.InnerIdentity{}, err
+	}
+	if k.outerFile == "" || k.innerFile == "" {
+		return fail(&ui.UsageError{Problem: "reading takes two keys, the keykeepers' and the operators'",
+			Remedy: "Give both: --outer-key FILE --inner-key FILE"})
+	}
+	outer, err := readKey(k.outerFile, seal.ReadOuterIdentity)
+	if err != nil {
+		return fail(err)
+	}
+	inner, err := readKey(k.innerFile, seal.ReadInnerIdentity)
+	if err != nil {
+		return fail(err)
+	}
+	return outer, inner, nil
+}
+
+func readKey[K any](file string, read func(io.Reader) (K, error)) (K, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		var none K
+		return none, err
+	}
+	defer f.Close() // nothing was written
+	key, err := read(f)
+	if err != nil {
+		return key, fmt.Errorf("%s: %w", file, err)
+	}
+	return key, nil
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/daemon"
+	"strongroom/internal/ledger"
+	"strongroom/internal/ui"
+)
+
+func (a *app) ledgerCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "ledger", Short: "Show and verify what happened", Args: args(1, -1, "what to do: show, verify or checkpoint")}
+	cmd.AddCommand(a.ledgerShowCommand(), a.ledgerVerifyCommand(), a.ledgerCheckpointCommand())
+	return cmd
+}
+
+func (a *app) ledgerShowCommand() *cobra.Command {
+	var from int64
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Show the entries of the safe's ledger",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := a.openSafe()
+			if err != nil {
+				return err
+			}
+			defer s.Close() // nothing was written
+			return a.showLedger(s, from)
+		},
+	}
+	cmd.Flags().Int64Var(&from, "from", 0, "`number` of the first entry to show")
+	return cmd
+}
+
+func (a *app) showLedger(s *daemon.Safe, from int64) error {
+	t := a.talk()
+	out := bufio.NewWriter(a.stdout)
+	n := max(from, 0)
+	for b, err := range s.State().Entries(a.stop, n) {
+		if err != nil {
+			return err
+		}
+		e, err := ledger.ParseEntry(b)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", n, err)
+		}
+		if t.JSON() {
+			t.Emit("entry", map[string]any{"n": n, "time": e.Time, "kind": e.What.Kind(), "who": e.Who, "what": e.What})
+		} else if _, err := fmt.Fprintf(out, "%6d  %s  %-18s %-8s %s\n", n, e.Time.Local().Format(time.DateTime), e.What.Kind(), e.Who, ui.Clean(describe(e.What))); err != nil {
+			return err
+		}
+		n++
+	}
+	return out.Flush()
+}
+
+// describe says an entry in words.
+func describe(what ledger.Event) string {
+	switch e := what.(type) {
+	case ledger.SafeCreated:
+		return fmt.Sprintf("safe %s with store %s", e.Name, e.Store)
+	case ledger.RosterChanged:
+		return fmt.Sprintf("roster %d, %s", e.Version, e.Digest)
+	case ledger.RunBegun:
+		return fmt.Sprintf("%s, run %s", e.Source, e.Run)
+	case ledger.SnapshotKept:
+		verdict := ""
+		if e.Partial {
+			verdict = ", partial"
+		}
+		return fmt.Sprintf("%s: %s entries, %s, %s new, until %s%s; run %s", e.Source, ui.Count(e.Entries), ui.Size(e.Bytes), ui.Size(e.NewBytes),
+			e.KeepUntil.Local().Format(time.DateOnly), verdict, e.Run)
+	case ledger.RunFailed:
+		return fmt.Sprintf("%s: %s; run %s", e.Source, e.Reason, e.Run)
+	case ledger.MemoryForgotten:
+		return fmt.Sprintf("%s: %s", e.Source, e.Reason)
+	case ledger.ObjectRepaired:
+		return fmt.Sprintf("%s, from %s", e.Name, e.How)
+	case ledger.ObjectLost:
+		return fmt.Sprintf("%s, needed by %d snapshots", e.Name, len(e.Snapshots)+e.More)
+	case ledger.ScrubDone:
+		return fmt.Sprintf("%s objects, %s, %s damaged", ui.Count(e.Objects), ui.Size(e.Bytes), ui.Count(e.Damaged))
+	case ledger.FindingRaised:
+		return fmt.Sprintf("%s: %s: %s", e.Finding, e.Subject, e.Text)
+	case ledger.KeepExtended:
+		return fmt.Sprintf("run %s until %s", e.Run, e.Until.Local().Format(time.DateOnly))
+	default:
+		return fmt.Sprintf("%+v", what)
+	}
+}
+
+func (a *app) ledgerVerifyCommand() *cobra.Command {
+	r := &reading{app: a}
+	cmd := &cobra.Command{
+		Use:   "verify [--checkpoint FILE...]",
+		Short: "Prove that the store's ledger was not changed",
+		Long: `Prove that the store's ledger is what was signed, and that it is the same history
+as every checkpoint that was kept from before: those given here, and the newest
+that this machine remembers. It needs the store alone, or a copy of it.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := r.open(a.stop)
+			if err != nil {
+				return err
+			}
+			defer s.Close() // nothing was written
+			c := s.catalog
+			a.talk().Printf("The ledger of store %s is sound: %s entries, root %s.", c.Store, ui.Count(c.Checkpoint.Size), c.Checkpoint.Root)
+			for _, key := range c.Keys {
+				a.talk().Printf("It is signed by %s", key)
+			}
+			a.talk().Emit("ledger", map[string]any{"store": c.Store, "size": c.Checkpoint.Size, "root": c.Checkpoint.Root.String(), "keys": c.Keys})
+			return nil
+		},
+	}
+	r.register(cmd)
+	return cmd
+}
+
+func (a *app) ledgerCheckpointCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "checkpoint",
+		Short: "Write the newest signed checkpoint, to keep it elsewhere",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := a.openSafe()
+			if err != nil {
+				return err
+			}
+			defer s.Close() // nothing was written
+			b, err := s.State().Checkpoint(a.stop)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.talk().Emit("checkpoint", map[string]string{"checkpoint": string(b)})
+				return nil
+			}
+			_, err = a.stdout.Write(b)
+			return err
+		},
+	}
+}

@@ -1,0 +1,171 @@
+// Strongroom keeps the data that a company needs to rise from ruins: it pulls
+// what was specified, seals it so that its own host cannot read it back, and
+// restores it for two people together.
+//
+// Here commands are parsed and concrete things wired together; what commands
+// do is in the packages beneath internal.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/safe/config"
+	"strongroom/internal/ui"
+)
+
+// version is set by the linker.
+var version = "development"
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program without its process.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop, release := onSignals(ctx)
+	defer release()
+	app := &app{ctx: ctx, stop: stop, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := app.command()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil && app.terminal != nil {
+		err = app.terminal.Err()
+	}
+	if err != nil && !errors.Is(err, errSaid) {
+		app.talk().Error(err)
+	}
+	return exitCode(err)
+}
+
+// onSignals returns two contexts. The first interrupt or termination ends
+// stop, which asks for an orderly end; the second one ends ctx.
+func onSignals(parent context.Context) (ctx, stop context.Context, release func()) {
+	ctx, cancel := context.WithCancel(parent)
+	stop, cancelStop := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				if stop.Err() != nil {
+					cancel()
+				}
+				cancelStop()
+			}
+		}
+	})
+	return ctx, stop, func() {
+		signal.Stop(signals)
+		cancelStop()
+		cancel()
+		wait.Wait()
+	}
+}
+
+// An app is one call of the program.
+type app struct {
+	ctx, stop      context.Context // kept because cobra has room for one context only
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	configFile string
+	json       bool
+	quiet      bool
+	verbose    bool
+
+	terminal *ui.Terminal
+}
+
+// talk returns the terminal, made with the flags as they were given.
+func (a *app) talk() *ui.Terminal {
+	if a.terminal == nil {
+		a.terminal = ui.New(a.stdin, a.stdout, a.stderr, ui.Options{JSON: a.json, Quiet: a.quiet, NoColor: os.Getenv("NO_COLOR") != ""})
+	}
+	return a.terminal
+}
+
+// logger returns where operators are told what happens inside.
+func (a *app) logger() *slog.Logger {
+	if !a.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// defaultConfig is looked for when no file is named.
+const defaultConfig = "/etc/strongroom/strongroom.yaml"
+
+// config loads the configuration: the file that was named, or else
+// strongroom.yaml here, or else the one in /etc.
+func (a *app) config() (*config.Config, error) {
+	file := a.configFile
+	if file == "" {
+		file = defaultConfig
+		if _, err := os.Stat(filepath.Base(defaultConfig)); err == nil {
+			file = filepath.Base(defaultConfig)
+		}
+	}
+	cfg, err := config.Load(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ui.WithRemedy(err, "Name the configuration with --config FILE, or begin one: strongroom config example > strongroom.yaml")
+	}
+	return cfg, err
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "strongroom",
+		Short: "A safe for the data that a company needs to rise from ruins",
+		Long: `Strongroom pulls what was specified from production, seals it so that its own
+host cannot read it back, and restores it for two people together.
+
+Exit status: 0 done, 1 failed, 2 not called as it can be, 3 done with losses
+that were named, 4 refused.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.configFile, "config", "c", "", "configuration `file` (default strongroom.yaml here, or "+defaultConfig+")")
+	flags.BoolVar(&a.json, "json", false, "messages for scripts, one a line, instead of text")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no notes and no progress")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens inside to standard error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &ui.UsageError{Problem: err.Error(), Remedy: "See: " + cmd.CommandPath() + " --help"}
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(
+		a.initCommand(), a.collectCommand(), a.statusCommand(), a.snapshotsCommand(), a.lsCommand(), a.catCommand(),
+		a.restoreCommand(), a.forgetCommand(), a.ledgerCommand(), a.keysCommand(), a.doctorCommand(),
+		a.configCommand(), a.versionCommand(), a.childCommand(),
+	)
+	return root
+}
+
+// args returns a check of positional arguments that says what was expected.
+func args(least, most int, expect string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if len(given) >= least && (most < 0 || len(given) <= most) {
+			return nil
+		}
+		return &ui.UsageError{Problem: cmd.CommandPath() + " takes " + expect, Remedy: "See: " + cmd.CommandPath() + " --help"}
+	}
+}

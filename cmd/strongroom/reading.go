@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+	"strongroom/internal/store"
+	"strongroom/internal/store/blob/dir"
+	"strongroom/internal/store/catalog"
+	"strongroom/internal/ui"
+)
+
+// reading is what commands that read a store have in common. They need no
+// safe: a copy of the store and the keys are enough.
+type reading struct {
+	app         *app
+	storePath   string
+	ledgerKeys  []string
+	checkpoints []string
+	unproven    bool
+	at          string
+}
+
+func (r *reading) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&r.storePath, "store", "", "`folder` of the store, or of a copy (default: that of the configuration)")
+	f.StringArrayVar(&r.ledgerKeys, "ledger-key", nil, "public `key` of the ledger, as init showed it (default: the one remembered, or else the store's own)")
+	f.StringArrayVar(&r.checkpoints, "checkpoint", nil, "`file` with a checkpoint of the ledger from before, such as from a mail")
+}
+
+// registerChoice adds the flags of commands that read one snapshot.
+func (r *reading) registerChoice(cmd *cobra.Command) {
+	r.register(cmd)
+	cmd.Flags().StringVar(&r.at, "at", "", "the newest snapshot at or before this `time`, such as 2026-11-20 or 2026-11-20T12:00")
+	cmd.Flags().BoolVar(&r.unproven, "unproven", false, "also what the ledger does not vouch for")
+}
+
+// An openStore is a store with what its ledger says.
+type openStore struct {
+	blobs   *dir.Store
+	catalog *catalog.Catalog // nil if the ledger cannot be relied on, and that was allowed
+	listed  []catalog.Listed // oldest first
+	lost    map[safe.RunID]error
+}
+
+func (s *openStore) Close() error { return s.blobs.Close() }
+
+// open opens the store and reads its ledger.
+func (r *reading) open(ctx context.Context) (*openStore, error) {
+	path := r.storePath
+	if path == "" {
+		cfg, err := r.app.config()
+		if err != nil {
+			return nil, ui.WithRemedy(err, "Name the store with --store FOLDER, or the safe's configuration with --config FILE.")
+		}
+		path = cfg.Store
+	}
+	blobs, err := dir.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	s := &openStore{blobs: blobs}
+	if err := r.read(ctx, s); err != nil {
+		blobs.Close() // nothing was written
+		return nil, err
+	}
+	return s, nil
+}
+
+func (r *reading) read(ctx context.Context, s *openStore) error {
+	id, err := catalog.ReadStoreID(ctx, s.blobs)
+	if err != nil {
+		return err
+	}
+	known := recall(id)
+	opts, err := r.trust(known)
+	if err != nil {
+		return err
+	}
+	s.catalog, err = catalog.Read(ctx, s.blobs, opts)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && !r.unproven:
+		return refusedError{ui.WithRemedy(err,
+			"Do not trust this store before you know why. Restore from a replica; if there is none, --unproven reads without the ledger.")}
+	case err != nil:
+		r.app.talk().Warn("nothing is proven: %v", err)
+		s.catalog = nil
+	default:
+		if err := known.remember(ctx, s.blobs, s.catalog); err != nil {
+			r.app.talk().Note("The newest checkpoint could not be remembered: %v", err)
+		}
+	}
+	s.listed, s.lost, err = s.catalog.Snapshots(ctx, s.blobs)
+	return err
+}
+
+// trust collects what the reader knows of the ledger.
+func (r *reading) trust(known *remembered) (catalog.Options, error) {
+	opts := catalog.Options{Keys: known.keys, Kept: known.kept}
+	if len(r.ledgerKeys) > 0 {
+		opts.Keys = nil
+		for _, text := range r.ledgerKeys {
+			key, err := ledger.ParsePublicKey(text)
+			if err != nil {
+				return opts, &ui.UsageError{Problem: "--ledger-key: " + err.Error(), Remedy: `It begins with "strongroom/", as init has shown it.`}
+			}
+			opts.Keys = append(opts.Keys, key)
+		}
+	}
+	for _, file := range r.checkpoints {
+		if len(opts.Keys) == 0 {
+			return opts, &ui.UsageError{Problem: "a checkpoint proves nothing without the ledger's key", Remedy: "Give it too: --ledger-key KEY"}
+		}
+		c, err := readCheckpoint(file, opts.Keys)
+		if err != nil {
+			return opts, err
+		}
+		opts.Kept = append(opts.Kept, c)
+	}
+	return opts, nil
+}
+
+func readCheckpoint(file string, keys []ledger.PublicKey) (ledger.Checkpoint, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return ledger.Checkpoint{}, err
+	}
+	c, err := ledger.ParseCheckpoint(b, keys...)
+	if err != nil {
+		return ledger.Checkpoint{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// choose returns the snapshot of that name, refusing one that is not proven.
+func (r *reading) choose(s *openStore, name string) (safe.Snapshot, error) {
+	until, err := parseTime(r.at)
+	if err != nil {
+		return safe.Snapshot{}, err
+	}
+	chosen, err := choose(s.listed, name, until)
+	if err != nil {
+		return safe.Snapshot{}, err
+	}
+	short := chosen.Short(time.Local)
+	if chosen.Unproven != nil {
+		if !r.unproven {
+			return safe.Snapshot{}, refusedError{ui.WithRemedy(fmt.Errorf("%s is not proven: %w", short, chosen.Unproven),
+				"It may be forged. Take another one, or add --unproven if you must.")}
+		}
+		r.app.talk().Warn("%s is not proven: %v", short, chosen.Unproven)
+	}
+	if chosen.Partial {
+		r.app.talk().Warn("%s is partial: its collection was not complete", short)
+	}
+	return chosen.Snapshot, nil
+}
+
+// openSnapshot opens a snapshot with both role keys.
+func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, keys *roleKeys) (*store.Snapshot, error) {
+	outer, inner, err := keys.read()
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.choose(s, name)
+	if err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, outer, inner))
+}
+
+// choose finds the snapshot that name means, among those listed oldest first:
+//
+//	erp-files                    the newest complete one, or else the newest
+//	erp-files@2026-11-20         the same, of those that started on that day
+//	erp-files@2026-11-20T02:30   of those that started in that minute
+//	01a1ffd6-eb8b-7c57-...       the one of that run
+//
+// until, unless zero, leaves out those that started later.
+func choose(listed []catalog.Listed, name string, until time.Time) (catalog.Listed, error) {
+	source, when, _ := strings.Cut(name, "@")
+	var newest, newestComplete *catalog.Listed
+	isSource := false
+	for i, l := range listed {
+		if l.Run.String() == name {
+			return l, nil
+		}
+		if string(l.Source) != source {
+			continue
+		}
+		isSource = true
+		if !until.IsZero() && l.Started.After(until) || !strings.HasPrefix(l.Started.Local().Format("2006-01-02T15:04:05"), when) {
+			continue
+		}
+		newest = &listed[i]
+		if !l.Partial {
+			newestComplete = &listed[i]
+		}
+	}
+	switch {
+	case newestComplete != nil:
+		return *newestComplete, nil
+	case newest != nil:
+		return *newest, nil
+	case !isSource:
+		return catalog.Listed{}, &ui.UsageError{Problem: fmt.Sprintf("the store has no snapshot of %q", source), Remedy: "See what it has: strongroom snapshots"}
+	default:
+		return catalog.Listed{}, &ui.UsageError{Problem: fmt.Sprintf("there is no snapshot of %s at that time", source), Remedy: "See what there is: strongroom snapshots " + source}
+	}
+}
+
+// parseTime reads a point in time as people write it, in the local zone. A
+// day means its end.
+func parseTime(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
+		return t.AddDate(0, 0, 1).Add(-time.Nanosecond), nil
+	}
+	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
+		if t, err := time.ParseInLocation(form, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	return time.Time{}, &ui.UsageError{Problem: fmt.Sprintf("%q is no time", s), Remedy: "Write it as 2026-11-20, 2026-11-20T12:00 or 2026-11-20T12:00:00Z."}
+}
+
+var errNothingThere = errors.New("there is no such file in the snapshot")

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/store"
+	"strongroom/internal/store/restore"
+	"strongroom/internal/ui"
+)
+
+func (a *app) restoreCommand() *cobra.Command {
+	r, keys := &reading{app: a}, &roleKeys{}
+	var to, owner string
+	var verify bool
+	var opts restore.Options
+	cmd := &cobra.Command{
+		Use:   "restore SNAPSHOT --to FOLDER | --verify",
+		Short: "Restore a snapshot into a folder, with both role keys",
+		Long: `Restore a snapshot into a folder, which must be empty. A restore that broke off
+is continued by the same command. Names of snapshots can be short: erp-files is
+the newest of that source, erp-files@2026-11-20 the newest of that day.
+
+Everything is verified before it is written. What could not be restored is
+listed, and the exit status is then 3.`,
+		Args: args(1, 1, "one snapshot"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			if verify == (to != "") {
+				return &ui.UsageError{Problem: "say where to restore, or only to verify", Remedy: "Add --to FOLDER, or --verify to write nothing."}
+			}
+			var err error
+			if opts.Owner, err = parseOwner(owner); err != nil {
+				return err
+			}
+			s, err := r.open(a.stop)
+			if err != nil {
+				return err
+			}
+			defer s.Close() // nothing was written to the store
+			snapshot, err := r.openSnapshot(a.stop, s, given[0], keys)
+			if err != nil {
+				return err
+			}
+			defer snapshot.Close() // nothing was written to the store
+			return a.restore(snapshot, to, opts)
+		},
+	}
+	r.registerChoice(cmd)
+	keys.register(cmd)
+	f := cmd.Flags()
+	f.StringVar(&to, "to", "", "`folder` to restore into; made if it is not there")
+	f.BoolVar(&verify, "verify", false, "read and verify everything, write nothing")
+	f.StringArrayVar(&opts.Include, "include", nil, "only this `path` or pattern; may be given several times")
+	f.StringVar(&owner, "owner", "", "give files to owners by number, by name, or to nobody else (none); default number for root, none for others")
+	f.BoolVar(&opts.Recheck, "recheck", false, "when continuing, compare the content of files that are in place")
+	return cmd
+}
+
+func parseOwner(s string) (restore.Owner, error) {
+	switch s {
+	case "":
+		if os.Geteuid() != 0 {
+			return restore.NoOwner, nil
+		}
+		return restore.ByNumber, nil
+	case "number":
+		return restore.ByNumber, nil
+	case "name":
+		return restore.ByName, nil
+	case "none":
+		return restore.NoOwner, nil
+	default:
+		return 0, &ui.UsageError{Problem: fmt.Sprintf("--owner %q is not known", s), Remedy: "It is number, name or none."}
+	}
+}
+
+// restore restores, or verifies if there is no folder to restore into.
+func (a *app) restore(snapshot *store.Snapshot, to string, opts restore.Options) error {
+	t, d := a.talk(), snapshot.Description
+	what, doing := "restored", "restoring "
+	if to == "" {
+		what, doing = "verified", "verifying "
+	}
+	progress := t.Progress(doing+d.Short(time.Local), "entries")
+	defer progress.Done()
+	if len(opts.Include) == 0 {
+		progress.Expect(d.Bytes)
+	}
+	var told restore.Progress
+	opts.Progress = func(p restore.Progress) {
+		progress.Add(p.Entries-told.Entries, p.Bytes-told.Bytes)
+		told = p
+	}
+	began := time.Now()
+	report, err := a.runRestore(snapshot, to, opts)
+	progress.Done()
+	for _, line := range report.Unmatched {
+		t.Warn("%q matches nothing in the snapshot", line)
+	}
+	for _, loss := range report.Losses {
+		t.Warn("%s", loss)
+	}
+	if err != nil {
+		return err
+	}
+	if more := report.LossCount - int64(len(report.Losses)); more > 0 {
+		t.Warn("and %s more losses", ui.Count(more))
+	}
+	t.Printf("%s %s: %s files with %s, %s folders, %s links, in %s", d.Short(time.Local), what, ui.Count(report.Files), ui.Size(report.Bytes),
+		ui.Count(report.Dirs), ui.Count(report.Symlinks+report.Hardlinks), ui.Duration(time.Since(began)))
+	if report.Special > 0 {
+		t.Note("%s devices, sockets and pipes are recorded in the snapshot and were not made.", ui.Count(report.Special))
+	}
+	t.Emit(what, map[string]any{"run": d.Run, "source": d.Source, "files": report.Files, "bytes": report.Bytes, "dirs": report.Dirs,
+		"symlinks": report.Symlinks, "hardlinks": report.Hardlinks, "special": report.Special, "missing": report.Missing, "losses": report.LossCount})
+	if report.LossCount > 0 {
+		return errLosses
+	}
+	if len(report.Unmatched) > 0 {
+		return errLosses
+	}
+	return nil
+}
+
+func (a *app) runRestore(snapshot *store.Snapshot, to string, opts restore.Options) (restore.Report, error) {
+	if to == "" {
+		return restore.Verify(a.stop, snapshot, opts)
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return restore.Report{}, err
+	}
+	target, err := os.OpenRoot(to)
+	if err != nil {
+		return restore.Report{}, err
+	}
+	defer target.Close() // Run has synced
+	report, err := restore.Run(a.stop, snapshot, target, opts)
+	switch {
+	case errors.Is(err, restore.ErrNotEmpty):
+		err = ui.WithRemedy(fmt.Errorf("%s: %w", to, err), "Restore into a new folder and move things from there.")
+	case err != nil:
+		err = ui.WithRemedy(err, "Call the same command again to continue.")
+	}
+	return report, err
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/daemon"
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/config"
+	"strongroom/internal/store/seal"
+	"strongroom/internal/ui"
+)
+
+// openSafe opens the safe of the configuration.
+func (a *app) openSafe() (*daemon.Safe, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	s, err := daemon.Open(a.ctx, cfg, daemon.Options{Logger: a.logger()})
+	var not *daemon.NotInitialisedError
+	if errors.As(err, &not) {
+		return nil, ui.WithRemedy(err, "Make it once: strongroom init --outer FILE --inner FILE")
+	}
+	return s, err
+}
+
+// sourceOf returns the source of that name.
+func sourceOf(cfg *config.Config, name string) (config.Source, error) {
+	var names []string
+	for _, src := range cfg.Sources {
+		if string(src.Name) == name {
+			return src, nil
+		}
+		names = append(names, string(src.Name))
+	}
+	return config.Source{}, &ui.UsageError{
+		Problem: fmt.Sprintf("there is no source %q in the configuration", name),
+		Remedy:  fmt.Sprintf("It has: %v", names),
+	}
+}
+
+func (a *app) initCommand() *cobra.Command {
+	var outerFile, innerFile string
+	cmd := &cobra.Command{
+		Use:   "init --outer FILE --inner FILE",
+		Short: "Make the safe that the configuration describes",
+		Long: `Make the safe that the configuration describes: its store, its own keys, its
+ledger. Every run will be sealed to two role keys, the keykeepers' (outer) and
+the operators' (inner), whose public halves are given here, each in a file or as
+the text that begins with age1pq1. Make them with "strongroom keys new-role",
+each on its holder's own machine; their private halves never come to the safe.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.config()
+			if err != nil {
+				return err
+			}
+			outer, err := readRecipient(outerFile, "--outer", seal.ParseOuterRecipient)
+			if err != nil {
+				return err
+			}
+			inner, err := readRecipient(innerFile, "--inner", seal.ParseInnerRecipient)
+			if err != nil {
+				return err
+			}
+			s, err := daemon.Init(a.ctx, cfg, outer, inner, daemon.Options{Logger: a.logger()})
+			if err != nil {
+				return err
+			}
+			defer s.Close() // everything was committed
+			return a.showInit(s)
+		},
+	}
+	cmd.Flags().StringVar(&outerFile, "outer", "", "public half of the keykeepers' role key: `file` or text")
+	cmd.Flags().StringVar(&innerFile, "inner", "", "public half of the operators' role key: `file` or text")
+	return cmd
+}
+
+func (a *app) showInit(s *daemon.Safe) error {
+	t, cfg := a.talk(), s.Config()
+	key := s.LedgerKeys()[0].String()
+	t.Printf("Safe %s is ready.\n  store       %s (%s)\n  keys, state %s\n  ledger key  %s\n", cfg.Safe, cfg.Store, s.ID(), cfg.Dir, key)
+	t.Note("Keep the ledger key with the role keys: it tells a genuine store from a forged one.")
+	if len(cfg.Sources) > 0 {
+		t.Note("Next: strongroom doctor, then strongroom collect --all")
+	}
+	t.Emit("safe", map[string]any{"name": cfg.Safe, "store": s.ID(), "ledger_key": key})
+	return nil
+}
+
+func (a *app) forgetCommand() *cobra.Command {
+	var yes bool
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "forget SOURCE",
+		Short: "Drop what is remembered of a source, so that everything is stored again",
+		Long: `Drop what the safe remembers of a source's newest snapshot. Snapshots stay as
+they are; the next collection reads and stores everything again. It is for after
+an incident, when what production told may have been a lie.`,
+		Args: args(1, 1, "one source"),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			s, err := a.openSafe()
+			if err != nil {
+				return err
+			}
+			defer s.Close() // everything was committed
+			src, err := sourceOf(s.Config(), given[0])
+			if err != nil {
+				return err
+			}
+			if !yes {
+				question := fmt.Sprintf("Forget %s? The next collection reads and stores all of it again.", src.Name)
+				if ok, err := a.talk().Ask(cmd.Context(), question, "Add --yes to go on without being asked."); err != nil || !ok {
+					return err
+				}
+			}
+			if err := s.Forget(a.ctx, src.Name, reason); err != nil {
+				return err
+			}
+			a.talk().Printf("%s is forgotten: its next collection stores everything again.", src.Name)
+			a.talk().Emit("forgotten", map[string]safe.SourceName{"source": src.Name})
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().StringVar(&reason, "reason", "by hand", "why, for the ledger")
+	return cmd
+}
+
+// readRecipient takes a public key as text, or from a file.
+func readRecipient[R any](value, flag string, parse func(string) (R, error)) (R, error) {
+	var none R
+	if value == "" {
+		return none, &ui.UsageError{Problem: flag + " is missing", Remedy: `Make a role key with "strongroom keys new-role" and give its public half.`}
+	}
+	if r, err := parse(value); err == nil {
+		return r, nil
+	}
+	b, err := os.ReadFile(value)
+	if err != nil {
+		return none, fmt.Errorf("%s is neither a public key nor a file with one: %w", flag, err)
+	}
+	text, err := publicLine(b)
+	if err != nil {
+		return none, fmt.Errorf("%s %s: %w", flag, value, err)
+	}
+	r, err := parse(text)
+	if err != nil {
+		return none, fmt.Errorf("%s %s: %w", flag, value, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/safe"
+	"strongroom/internal/source/pattern"
+	"strongroom/internal/store"
+	"strongroom/internal/store/catalog"
+	"strongroom/internal/ui"
+)
+
+func (a *app) snapshotsCommand() *cobra.Command {
+	r := &reading{app: a, unproven: true}
+	cmd := &cobra.Command{
+		Use:   "snapshots [SOURCE]",
+		Short: "List the snapshots of the store",
+		Args:  args(0, 1, "at most one source"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			s, err := r.open(a.stop)
+			if err != nil {
+				return err
+			}
+			defer s.Close() // nothing was written
+			source := ""
+			if len(given) > 0 {
+				source = given[0]
+			}
+			return a.listSnapshots(s, source)
+		},
+	}
+	r.register(cmd)
+	return cmd
+}
+
+func (a *app) listSnapshots(s *openStore, source string) error {
+	t, now := a.talk(), time.Now()
+	table := ui.NewTable(ui.Column{Title: "SNAPSHOT"}, ui.Column{Title: "AGE"}, ui.Column{Title: "ENTRIES", Right: true},
+		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "NEW", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: "", Cut: true})
+	for _, l := range s.listed {
+		if source != "" && string(l.Source) != source {
+			continue
+		}
+		table.Row(l.Short(time.Local), ui.Age(l.Started, now), ui.Count(l.Entries), ui.Size(l.Bytes), ui.Size(l.NewBytes),
+			l.KeepUntil.Local().Format(time.DateOnly)+" "+string(l.Tier), remarkOn(l))
+		message := messageOf(l.Snapshot)
+		message["proven"] = l.Unproven == nil
+		t.Emit("snapshot", message)
+	}
+	t.Table(table)
+	for run, err := range s.lost {
+		t.Warn("the description of run %s is lost: %v", run, err)
+	}
+	if len(s.lost) > 0 {
+		return errLosses
+	}
+	return nil
+}
+
+func remarkOn(l catalog.Listed) any {
+	switch {
+	case l.Unproven != nil:
+		return ui.Bad("NOT PROVEN: " + l.Unproven.Error())
+	case l.Partial:
+		return ui.Bad("partial")
+	case l.Warnings > 0:
+		return fmt.Sprintf("%s warnings", ui.Count(l.Warnings))
+	default:
+		return ""
+	}
+}
+
+func (a *app) lsCommand() *cobra.Command {
+	r, keys := &reading{app: a}, &roleKeys{}
+	var long bool
+	cmd := &cobra.Command{
+		Use:   "ls SNAPSHOT [PATH...]",
+		Short: "List what a snapshot contains",
+		Long:  "List what a snapshot contains: everything, or what the paths and patterns match.",
+		Args:  args(1, -1, "a snapshot, and paths or patterns"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			s, err := r.open(a.stop)
+			if err != nil {
+				return err
+			}
+			defer s.Close() // nothing was written
+			snapshot, err := r.openSnapshot(a.stop, s, given[0], keys)
+			if err != nil {
+				return err
+			}
+			defer snapshot.Close() // nothing was written
+			return a.list(snapshot, given[1:], long)
+		},
+	}
+	r.registerChoice(cmd)
+	keys.register(cmd)
+	cmd.Flags().BoolVarP(&long, "long", "l", false, "with mode, owner, size and time")
+	return cmd
+}
+
+// list lists the entries that the paths match, as they are read.
+func (a *app) list(snapshot *store.Snapshot, paths []string, long bool) error {
+	wanted, err := wants(paths)
+	if err != nil {
+		return err
+	}
+	reader, _, err := snapshot.Manifest(a.stop)
+	if err != nil {
+		return err
+	}
+	t := a.talk()
+	out := bufio.NewWriter(a.stdout)
+	for {
+		e, err := reader.Next()
+		if err == io.EOF {
+			return out.Flush()
+		}
+		if err != nil {
+			return err
+		}
+		if !wanted(e.Path) {
+			continue
+		}
+		if t.JSON() {
+			t.Emit("entry", entryMessage(e))
+			continue
+		}
+		if _, err := fmt.Fprintln(out, entryLine(e, long)); err != nil {
+			return err
+		}
+	}
+}
+
+func entryLine(e safe.Entry, long bool) string {
+	name := ui.Clean(e.Path)
+	if e.Type == safe.Dir {
+		name += "/"
+	}
+	if !long {
+		return name
+	}
+	if e.Target != "" {
+		name += " -> " + ui.Clean(e.Target)
+	}
+	return fmt.Sprintf("%s%04o %s %10s  %s  %s", typeLetter(e.Type), e.Mode, owner(e), ui.Size(e.Size), e.MTime.Local().Format("2006-01-02 15:04:05"), name)
+}
+
+func typeLetter(t safe.EntryType) string {
+	letters := map[safe.EntryType]string{safe.File: "-", safe.Dir: "d", safe.Symlink: "l", safe.Hardlink: "h", safe.Stream: "s", safe.Special: "x"}
+	return letters[t]
+}
+
+func owner(e safe.Entry) string {
+	user, group := e.User, e.Group
+	if user == "" {
+		user = fmt.Sprint(e.UID)
+	}
+	if group == "" {
+		group = fmt.Sprint(e.GID)
+	}
+	return ui.Clean(user + ":" + group)
+}
+
+func entryMessage(e safe.Entry) map[string]any {
+	return map[string]any{
+		"path": e.Path, "path64": []byte(e.Path), "kind": e.Type, "mode": fmt.Sprintf("%04o", e.Mode), "uid": e.UID, "gid": e.GID,
+		"user": e.User, "group": e.Group, "mtime": e.MTime, "size": e.Size, "target": e.Target,
+	}
+}
+
+func (a *app) catCommand() *cobra.Command {
+	r, keys := &reading{app: a}, &roleKeys{}
+	cmd := &cobra.Command{
+		Use:   "cat SNAPSHOT PATH",
+		Short: "Write the content of one file to standard output",
+		Args:  args(2, 2, "a snapshot and the path of a file in it"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			s, err := r.open(a.stop)
+			if err != nil {
+				return err
+			}
+			defer s.Close() // nothing was written
+			snapshot, err := r.openSnapshot(a.stop, s, given[0], keys)
+			if err != nil {
+				return err
+			}
+			defer snapshot.Close() // nothing was written
+			return a.cat(snapshot, strings.TrimPrefix(given[1], "/"))
+		},
+	}
+	r.registerChoice(cmd)
+	keys.register(cmd)
+	return cmd
+}
+
+func (a *app) cat(snapshot *store.Snapshot, path string) error {
+	reader, _, err := snapshot.Manifest(a.stop)
+	if err != nil {
+		return err
+	}
+	for {
+		e, err := reader.Next()
+		if err == io.EOF || err == nil && safe.ComparePaths(e.Path, path) > 0 {
+			return fmt.Errorf("%s: %w", ui.Clean(path), errNothingThere)
+		}
+		if err != nil {
+			return err
+		}
+		if e.Path != path {
+			continue
+		}
+		if e.Type == safe.Hardlink {
+			return a.cat(snapshot, e.Target)
+		}
+		if e.Type != safe.File && e.Type != safe.Stream {
+			return fmt.Errorf("%s is a %s and has no content", ui.Clean(path), e.Type)
+		}
+		_, err = io.Copy(a.stdout, snapshot.Content(a.stop, reader))
+		return err
+	}
+}
+
+// wants returns what tells whether a path is matched; no lines match all.
+func wants(lines []string) (func(path string) bool, error) {
+	if len(lines) == 0 {
+		return func(string) bool { return true }, nil
+	}
+	for i, line := range lines {
+		lines[i] = "/" + strings.TrimSuffix(strings.TrimPrefix(line, "/"), "/")
+	}
+	list, err := pattern.Compile(lines, nil)
+	if err != nil {
+		return nil, &ui.UsageError{Problem: err.Error(), Remedy: "Name paths of the snapshot, or patterns with * and **."}
+	}
+	return func(path string) bool { return matches(list.Root(), path) }, nil
+}
+
+// matches descends from place to the last component of path.
+func matches(place *pattern.Place, path string) bool {
+	name, rest, more := strings.Cut(path, "/")
+	verdict := place.Match(name)
+	if !more {
+		return verdict.Included
+	}
+	return verdict.Beneath != nil && matches(verdict.Beneath, rest)
+}

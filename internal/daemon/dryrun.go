@@ -1,0 +1,54 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+
+	"strongroom/internal/collect"
+	"strongroom/internal/daemon/child"
+	"strongroom/internal/safe/config"
+	"strongroom/internal/source"
+)
+
+// Found is what a source would yield.
+type Found struct {
+	Entries int64
+	Bytes   int64 // of files, as they are listed
+	Matches []source.Match
+}
+
+// DryRun looks at what a source would yield, in a child that is confined as
+// for a collection. It needs no safe, and reads no content.
+func DryRun(ctx context.Context, src config.Source, opts Options, problem func(collect.Problem)) (Found, error) {
+	limits := child.Limits{Bytes: src.Limits.Bytes, Entries: src.Limits.Entries}
+	result, err := look(ctx, src, opts, child.CollectTask{DryRun: true, Limits: limits}, func(e collect.Event) {
+		if e.Problem != nil {
+			problem(*e.Problem)
+		}
+	})
+	return Found{Entries: result.Entries, Bytes: result.Bytes, Matches: result.Matches}, err
+}
+
+// Probe tells whether a source can be reached, without pulling anything.
+func Probe(ctx context.Context, src config.Source, opts Options) error {
+	_, err := look(ctx, src, opts, child.CollectTask{Probe: true}, func(collect.Event) {})
+	return err
+}
+
+func look(ctx context.Context, src config.Source, opts Options, task child.CollectTask, note func(collect.Event)) (collect.Result, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return collect.Result{}, err
+	}
+	if err := specify(&task, src.Spec); err != nil {
+		return collect.Result{}, err
+	}
+	answer, err := runCollector(ctx, ctx, opts.Program, task, note)
+	if err != nil {
+		return collect.Result{}, err
+	}
+	if answer.Failed != "" {
+		return collect.Result{}, errors.New(answer.Failed)
+	}
+	return *answer.Result, nil
+}
