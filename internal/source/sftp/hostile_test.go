@@ -136,7 +136,7 @@ func TestHostileServer(t *testing.T) {
 				}
 				return nil
 			}},
-			want: "d: dir", err: "closed the connection",
+			want: "d: dir", err: "the server closed the connection",
 		},
 		{name: "hangs up when listed", fake: fake{answer: on(12, func(uint32) []byte { return hangUp })}, want: "d: dir", err: "closed the connection"},
 		{

@@ -19,9 +19,9 @@ const (
 	// queued is how many entries the walk is ahead of the consumer.
 	queued = 512
 	// aheadBytes bounds the memory of content that is read ahead, and a file
-	// counts with leastBytes at least: so at most 64 are open.
+	// counts with leastBytes at least: so at most 128 are open.
 	aheadBytes = 16 << 20
-	leastBytes = 256 << 10
+	leastBytes = 128 << 10
 )
 
 // pull is one run over a tree.

@@ -55,6 +55,11 @@ type Call struct {
 // ErrStalled means that the server owed an answer and sent nothing.
 var ErrStalled = errors.New("the server has gone silent")
 
+// errGone is what all errors of reading and writing come to, unless we hung up
+// ourselves: which it was is chance, and there may be words of the server in
+// them.
+var errGone = errors.New("the server closed the connection")
+
 // NewClient begins to speak SFTP on conn. If the server owes an answer and
 // sends no byte for the time stall, or breaks the protocol, the client calls
 // hangUp, which must make all reading and writing on conn fail, may be called
@@ -70,7 +75,9 @@ func NewClient(conn io.ReadWriter, hangUp func(), stall time.Duration) (*Client,
 	c.loops.Go(c.receive)
 	c.loops.Go(c.watch)
 	_, err := conn.Write([]byte{0, 0, 0, 5, typeInit, 0, 0, 0, version})
-	if err == nil {
+	if err != nil {
+		err = errGone
+	} else {
 		err = hello.wait(typeVersion)
 	}
 	if err == nil {
@@ -153,8 +160,9 @@ func (c *Client) receive() {
 	for {
 		call, err := c.receiveOne(r)
 		if err != nil {
-			if err == io.EOF || err == io.ErrUnexpectedEOF {
-				err = errors.New("the server closed the connection")
+			var broken *ProtocolError
+			if !errors.As(err, &broken) {
+				err = errGone
 			}
 			c.fail(err)
 		}
@@ -277,7 +285,7 @@ func (c *Client) flush() {
 		// If it fails and nothing had failed before, the other side is gone.
 		_, err := c.conn.Write(b)
 		if err != nil {
-			c.fail(fmt.Errorf("the server closed the connection: %w", err))
+			c.fail(errGone)
 		}
 		c.mu.Lock()
 		c.writing = false
