@@ -59,6 +59,7 @@ func optionsOf(src config.Source) collect.Options {
 		NoParity:        !src.Parity,
 		AllowUnreadable: src.AllowUnreadable,
 		Limits:          collect.Limits{Duration: src.Limits.Duration, Rate: src.Limits.Rate},
+		CheckpointEvery: src.Checkpoint,
 	}
 }
 

@@ -1,0 +1,393 @@
+package daemon
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/collect"
+	"strongroom/internal/daemon/child"
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/config"
+	"strongroom/internal/store/blob"
+	"strongroom/internal/store/blob/dir"
+	"strongroom/internal/store/catalog"
+	"strongroom/internal/store/layout"
+	"strongroom/internal/store/seal"
+)
+
+// The test binary plays the children too: an honest maker of run keys, and a
+// collector that was taken over.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 4 && os.Args[1] == "play" {
+		if err := play(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func play(part, name string) error {
+	if name == "runkey" {
+		return child.RunKey(os.Stdin, os.Stdout)
+	}
+	line, err := bufio.NewReader(os.Stdin).ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	var task child.CollectTask
+	if err := json.Unmarshal(line, &task); err != nil {
+		return err
+	}
+	return parts[part](task, json.NewEncoder(os.Stdout))
+}
+
+// parts are what the collector does and claims.
+var parts = map[string]func(child.CollectTask, *json.Encoder) error{
+	"honest": func(task child.CollectTask, out *json.Encoder) error { return out.Encode(claim(task, nil)) },
+	"partial": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) { r.Complete, r.Reason = false, "the source is gone" }))
+	},
+	"run of another source": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) { r.Runs[other(task)] = nil }))
+	},
+	"unknown run": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) { r.Runs[safe.NewRunID(time.Now())] = nil }))
+	},
+	"not its own run": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) { delete(r.Runs, task.Run) }))
+	},
+	"missing pack": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) { r.Runs[task.Run] = []safe.Digest{{1}} }))
+	},
+	"missing root": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) { r.Root = safe.Digest{1} }))
+	},
+	"other root": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) {
+			r.Root = safe.Digest{2}
+			put(task, layout.Root(task.Run, r.Root), []byte("not what its name says"))
+			put(task, layout.Copy(layout.Root(task.Run, r.Root)), []byte("not what its name says"))
+		}))
+	},
+	"no copy of the root": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) {
+			r.Root = safe.DigestOf([]byte("alone"))
+			put(task, layout.Root(task.Run, r.Root), []byte("alone"))
+		}))
+	},
+	"nothing to keep": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(child.CollectAnswer{Result: &collect.Result{Reason: "connection refused"}})
+	},
+	"failed": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(child.CollectAnswer{Failed: "no space left", Finding: &child.Finding{Kind: "source.host_key_refused", Text: "another key"}})
+	},
+	"silent":  func(child.CollectTask, *json.Encoder) error { return nil },
+	"crashed": func(child.CollectTask, *json.Encoder) error { return errors.New("last words") },
+	"garbage": func(child.CollectTask, *json.Encoder) error {
+		_, err := io.WriteString(os.Stdout, "{\"x\":1}\n")
+		return err
+	},
+	"endless": func(child.CollectTask, *json.Encoder) error {
+		for {
+			if _, err := os.Stdout.Write(bytes.Repeat([]byte("x"), 1<<20)); err != nil {
+				return nil // the supervisor has had enough
+			}
+		}
+	},
+	"poisoned": func(task child.CollectTask, out *json.Encoder) error {
+		p := collect.Problem{Kind: collect.Poisoned, Path: []byte("secret name"), Text: "x"}
+		if err := out.Encode(child.CollectAnswer{Event: &collect.Event{Problem: &p}}); err != nil {
+			return err
+		}
+		return out.Encode(claim(task, nil))
+	},
+}
+
+// claim is an honest result, changed.
+func claim(task child.CollectTask, change func(*collect.Result)) child.CollectAnswer {
+	root := []byte("root of " + task.Run.String())
+	r := collect.Result{Complete: true, Entries: 1, Bytes: 2, Root: safe.DigestOf(root), Runs: map[safe.RunID][]safe.Digest{task.Run: {}}}
+	put(task, layout.Root(task.Run, r.Root), root)
+	put(task, layout.Copy(layout.Root(task.Run, r.Root)), root)
+	if change != nil {
+		change(&r)
+	}
+	return child.CollectAnswer{Result: &r}
+}
+
+func put(task child.CollectTask, name string, b []byte) {
+	store, err := dir.Open(task.StorePath)
+	if err == nil {
+		err = blob.PutOnce(context.Background(), store, name, b)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// other finds a run of the other source in the store.
+func other(task child.CollectTask) safe.RunID {
+	entries, err := os.ReadDir(filepath.Join(task.StorePath, "runs"))
+	if err != nil {
+		panic(err)
+	}
+	id, err := safe.ParseRunID(entries[0].Name()) // run ids sort by time, and the other source came first
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+type desk struct {
+	t    *testing.T
+	cfg  *config.Config
+	safe *Safe
+	now  time.Time
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	folder := t.TempDir()
+	text := fmt.Sprintf("safe: test\nstore: %[1]s/store\ndir: %[1]s/dir\nsources:\n  erp: { kind: local, include: [/etc] }\n  web: { kind: local, include: [/etc] }\n", folder)
+	cfg, err := config.Parse("test.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &desk{t: t, cfg: cfg, now: time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)}
+	outer, err := seal.NewOuterIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := seal.NewInnerIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.safe, err = Init(t.Context(), cfg, outer.Recipient(), inner.Recipient(), d.options("honest")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.safe.Close() })
+	return d
+}
+
+func (d *desk) options(part string) Options {
+	return Options{Now: func() time.Time { d.now = d.now.Add(time.Second); return d.now }, Program: []string{os.Args[0], "play", part}}
+}
+
+func (d *desk) collect(part string, source int) (Outcome, error) {
+	d.safe.opts = d.options(part)
+	return d.safe.Collect(d.t.Context(), d.t.Context(), d.cfg.Sources[source], nil)
+}
+
+// check verifies the store against its own ledger, as others would.
+func (d *desk) check() (*catalog.Catalog, []catalog.Listed) {
+	d.t.Helper()
+	c, err := catalog.Read(d.t.Context(), d.safe.Store(), catalog.Options{Keys: d.safe.LedgerKeys()})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	listed, lost, err := c.Snapshots(d.t.Context(), d.safe.Store())
+	if err != nil || len(lost) > 0 {
+		d.t.Fatal(lost, err)
+	}
+	for _, l := range listed {
+		if l.Unproven != nil {
+			d.t.Errorf("run %s is not proven: %v", l.Run, l.Unproven)
+		}
+	}
+	return c, listed
+}
+
+// A collector that was taken over can lie about what it read. It cannot make
+// the safe commit something that is not there or not its own.
+func TestClaimsOfTheCollector(t *testing.T) {
+	for _, c := range []struct {
+		part, want string // of the error; "" means that the snapshot is kept
+	}{
+		{"honest", ""},
+		{"partial", ""},
+		{"poisoned", ""},
+		{"run of another source", "none of this source"},
+		{"unknown run", "none of this source"},
+		{"not its own run", "does not name its own run"},
+		{"missing pack", "refers to a pack"},
+		{"missing root", "its root"},
+		{"other root", "does not match its name"},
+		{"no copy of the root", "its root"},
+		{"nothing to keep", "connection refused"},
+		{"failed", "no space left"},
+		{"silent", "without a result"},
+		{"crashed", "last words"},
+		{"garbage", "cannot be read"},
+		{"endless", "a line of more than"},
+	} {
+		t.Run(c.part, func(t *testing.T) {
+			d := newDesk(t)
+			if _, err := d.collect("honest", 1); err != nil {
+				t.Fatal(err)
+			}
+			outcome, err := d.collect(c.part, 0)
+			_, listed := d.check()
+			if c.want == "" {
+				if err != nil || outcome.Snapshot == nil || len(listed) != 2 {
+					t.Errorf("got %+v, %v, and %d snapshots", outcome, err, len(listed))
+				}
+				return
+			}
+			var failed *FailedError
+			if !errors.As(err, &failed) || !strings.Contains(failed.Reason, c.want) {
+				t.Errorf("got error %v, want one with %q", err, c.want)
+			}
+			if len(listed) != 1 {
+				t.Errorf("%d snapshots are kept, want the other source's only", len(listed))
+			}
+			// The source is not blocked by it.
+			if outcome, err := d.collect("honest", 0); err != nil || outcome.Snapshot.Partial {
+				t.Errorf("the next collection: %+v, %v", outcome, err)
+			}
+		})
+	}
+}
+
+func TestFindingsAreRecorded(t *testing.T) {
+	for part, want := range map[string]string{"poisoned": "source.content_changed", "failed": "source.host_key_refused"} {
+		d := newDesk(t)
+		d.collect(part, 0) // its error is another test's
+		found := ""
+		for b, err := range d.safe.State().Entries(t.Context(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(b), "secret name") {
+				t.Errorf("%s: a name from inside the source is in the ledger: %s", part, b)
+			}
+			e, err := ledger.ParseEntry(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if raised, ok := e.What.(ledger.FindingRaised); ok {
+				found = raised.Finding
+			}
+		}
+		if found != want {
+			t.Errorf("%s: the ledger has the finding %q, want %q", part, found, want)
+		}
+	}
+}
+
+func TestTiersAndPartial(t *testing.T) {
+	d := newDesk(t)
+	first, err := d.collect("honest", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Snapshot.Tier != safe.Daily { // a new source's first days
+		t.Errorf("the first snapshot is %s", first.Snapshot.Tier)
+	}
+	d.now = d.now.AddDate(0, 0, 8)
+	partial, err := d.collect("partial", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := partial.Snapshot; s.Tier != safe.Broken || !s.Partial || !s.KeepUntil.Equal(s.Finished.AddDate(0, 0, 14)) {
+		t.Errorf("a partial snapshot is %s until %s", s.Tier, s.KeepUntil)
+	}
+	later, err := d.collect("honest", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if later.Snapshot.Tier != safe.Yearly {
+		t.Errorf("the first complete one after the first days is %s", later.Snapshot.Tier)
+	}
+}
+
+func TestASourceIsCollectedOnceAtATime(t *testing.T) {
+	d := newDesk(t)
+	unlock, err := d.safe.lockSource("erp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.collect("honest", 0); !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v, want ErrBusy", err)
+	}
+	if _, err := d.collect("honest", 1); err != nil {
+		t.Errorf("the other source: %v", err)
+	}
+	unlock()
+	if _, err := d.collect("honest", 0); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestInitTwice(t *testing.T) {
+	d := newDesk(t)
+	period := d.safe.Roster().Current()
+	if _, err := Init(t.Context(), d.cfg, period.Outer, period.Inner, d.options("honest")); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := d.collect("honest", 0); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}
+
+// State and store must be of one history.
+func TestContradictionsAreRefused(t *testing.T) {
+	copyFile := func(t *testing.T, from, to string) {
+		t.Helper()
+		b, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("older state", func(t *testing.T) {
+		d := newDesk(t)
+		d.safe.Close()
+		old := filepath.Join(t.TempDir(), "old.db")
+		copyFile(t, statePath(d.cfg), old)
+		s, err := Open(t.Context(), d.cfg, d.options("honest"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.safe = s
+		if _, err := d.collect("honest", 0); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		copyFile(t, old, statePath(d.cfg))
+		if _, err := Open(t.Context(), d.cfg, d.options("honest")); err == nil || !strings.Contains(err.Error(), "older copy") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("another safe's store", func(t *testing.T) {
+		d, other := newDesk(t), newDesk(t)
+		d.safe.Close()
+		d.cfg.Store = other.cfg.Store
+		if _, err := Open(t.Context(), d.cfg, d.options("honest")); err == nil || !strings.Contains(err.Error(), "check `store`") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("readable key", func(t *testing.T) {
+		d := newDesk(t)
+		if err := os.Chmod(filepath.Join(keysPath(d.cfg), secretFile), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), d.cfg, d.options("honest")); err == nil || !strings.Contains(err.Error(), "chmod 0400") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
