@@ -56,6 +56,7 @@ type Source struct {
 	Refresh         time.Duration
 	AllowUnreadable bool
 	Limits          Limits
+	Checkpoint      time.Duration // how much work a crash may cost
 	Compression     Compression
 	Parity          bool
 }

@@ -50,12 +50,12 @@ func TestExample(t *testing.T) {
 					Key:         SecretRef{file: "/etc/strongroom/secrets/erp-app.key"},
 					Connections: 2,
 				},
-				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Compression: Default, Parity: true,
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
 				Limits: Limits{Bytes: 2e12, Entries: 10e6, Duration: 8 * time.Hour, Rate: 50e6},
 			},
 			{
 				Name: "handbooks", Spec: Local{Paths{Include: []string{"/srv/handbooks"}}},
-				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Compression: Default, Parity: true,
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
 			},
 		},
 	}
@@ -111,6 +111,7 @@ sources:
     allow_unreadable: true
     limits: { bytes: 3GiB, entries: 12, duration: 2d, rate: 1B/s }
     connections: 16
+    checkpoint: 90s
     compression: better
     parity: false
   "1":
@@ -133,13 +134,13 @@ sources:
 					Connections: 16,
 				},
 				Keep:   keep.Rules{Daily: keep.Span{N: 31, Unit: keep.Day}, Monthly: keep.Span{N: 1, Unit: keep.Month}, AtLeast: 7},
-				Reread: 672 * time.Hour, Refresh: 90 * time.Minute, AllowUnreadable: true, Compression: Better,
+				Reread: 672 * time.Hour, Refresh: 90 * time.Minute, AllowUnreadable: true, Checkpoint: 90 * time.Second, Compression: Better,
 				Limits: Limits{Bytes: 3 << 30, Entries: 12, Duration: 48 * time.Hour, Rate: 1},
 			},
 			{
 				Name: "1", Spec: Local{Paths{Include: []string{"**"}}},
 				Keep:   keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
-				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Compression: Default, Parity: true,
+				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
 			},
 		},
 	}
@@ -458,7 +459,7 @@ func TestSchemaTakesWhatParseTakes(t *testing.T) {
 		takes(size.schema, s)
 		takes(rate.schema, s+"/s")
 	}
-	for s := range strings.FieldsSeq("90min 8h 30d 4w") {
+	for s := range strings.FieldsSeq("90s 30min 8h 30d 4w") {
 		takes(duration.schema, s)
 	}
 	for s := range strings.FieldsSeq("a@b a.b@c-d.e:22 a@[::1]:22 a@127.0.0.1") {

@@ -189,7 +189,7 @@ var (
 	}
 	countUnits    = map[string]int64{"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 	durationUnits = map[string]int64{
-		"min": int64(time.Minute), "h": int64(time.Hour), "d": 24 * int64(time.Hour), "w": 7 * 24 * int64(time.Hour),
+		"s": int64(time.Second), "min": int64(time.Minute), "h": int64(time.Hour), "d": 24 * int64(time.Hour), "w": 7 * 24 * int64(time.Hour),
 	}
 )
 
@@ -210,7 +210,7 @@ var rate = text("a rate such as 50MB/s", schema{Pattern: "^" + sizePattern + "/s
 // tenYears bounds durations, which are counted in hours, not by the calendar.
 const tenYears = 87_600 * time.Hour
 
-var duration = text("a duration such as 90min, 8h, 30d or 4w", schema{Pattern: `^[1-9][0-9]{0,17}(min|h|d|w)$`},
+var duration = text("a duration such as 90s, 30min, 8h, 30d or 4w", schema{Pattern: `^[1-9][0-9]{0,17}(s|min|h|d|w)$`},
 	func(s string) (time.Duration, error) {
 		n, err := scaled(s, durationUnits, int64(tenYears))
 		return time.Duration(n), err
