@@ -53,11 +53,13 @@ func (e *FailedError) Error() string {
 //  3. packs      the child; every minute a checkpoint of what survives a crash
 //  4. root       the child; it is the last thing that it writes
 //  5. commit     one transaction: state, ledger entry, description's bytes
-//  6. publish    description, ledger entry, checkpoint, from that transaction
+//  6. forget     what is remembered of all runs that the next cannot build on
+//  7. publish    description, ledger entry, checkpoint, from that transaction
 //
 // A crash before 5 leaves a run without a snapshot, whose checkpointed packs
 // the next run may use. A crash after 5 leaves a full outbox, which the next
-// Publish empties. Nothing in the store ever refers to what is not there.
+// Publish empties, and memories, which the next collection forgets before it
+// begins. Nothing in the store ever refers to what is not there.
 func (s *Safe) Collect(ctx, stop context.Context, src config.Source, events func(collect.Event)) (Outcome, error) {
 	if events == nil {
 		events = func(collect.Event) {}
@@ -129,6 +131,20 @@ func (r *run) lookBack(ctx context.Context) (err error) {
 		return err
 	}
 	return memory.Sweep(folder, complete, r.broken)
+}
+
+// forget drops what is remembered of the runs that the next one cannot build
+// on, so that the safe never knows a name of what was deleted in production
+// for longer than until the next snapshot.
+func (r *run) forget(outcome Outcome) error {
+	var complete safe.RunID
+	switch {
+	case outcome.Snapshot != nil && !outcome.Snapshot.Partial:
+		complete = r.id
+	case r.last != nil:
+		complete = r.last.Run
+	}
+	return memory.Sweep(r.safe.memoryPath(r.source.Name), complete, r.id)
 }
 
 // task says what the collecting child shall do.
@@ -206,7 +222,7 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 		return Outcome{}, fmt.Errorf("recording the collection of %s: %w", r.source.Name, err)
 	}
 	r.safe.step("committed", "run", r.id)
-	if err := r.safe.Publish(ctx); err != nil {
+	if err := errors.Join(r.forget(outcome), r.safe.Publish(ctx)); err != nil {
 		return outcome, err
 	}
 	if outcome.Snapshot == nil {

@@ -261,6 +261,7 @@ var rooms = []room{
 
 	// The house itself: tests without a program.
 	{"internal/house", nil},
+	{"internal/promise", nil},
 }
 
 // testModules may be imported by every test beside the modules of the table.

@@ -1,0 +1,294 @@
+package promise
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"strongroom/internal/safe"
+	"strongroom/internal/source/sftp/sshdtest"
+	"strongroom/internal/store/blob/dir"
+	"strongroom/internal/store/catalog"
+	"strongroom/internal/store/layout"
+	"strongroom/internal/store/seal"
+)
+
+// built is where the program is, once it was asked for.
+var built struct {
+	once   sync.Once
+	folder string
+	err    error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.folder != "" {
+		os.RemoveAll(built.folder)
+	}
+	os.Exit(code)
+}
+
+// program builds the program as it is released: without cgo, since otherwise
+// it could not confine itself.
+func program(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.folder, built.err = os.MkdirTemp("", "promise"); built.err != nil {
+			return
+		}
+		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", built.folder, "strongroom/cmd/strongroom")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		if out, err := build.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("building the program: %w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return filepath.Join(built.folder, "strongroom")
+}
+
+// A site is a safe that was made for one test, beneath one folder:
+//
+//	host/  all that is on the safe: strongroom.yaml, dir, store, and the
+//	       credentials of its sources
+//	keys/  both role keys, which are elsewhere
+//	home/  of the user who calls the program
+type site struct {
+	t       *testing.T
+	folder  string
+	sources string // as they stand in the configuration
+}
+
+// newSite makes a safe with the given sources, in YAML without indentation.
+func newSite(t *testing.T, sources string) *site {
+	t.Helper()
+	s := &site{t: t, folder: t.TempDir()}
+	for _, name := range []string{"host", "keys", "home"} {
+		if err := os.Mkdir(s.path(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.configure(sources)
+	for _, role := range []string{"outer", "inner"} {
+		s.must("keys", "new-role", role, "-o", s.path("keys", role))
+	}
+	s.must("init", "--outer", s.path("keys/outer.pub"), "--inner", s.path("keys/inner.pub"))
+	return s
+}
+
+func (s *site) path(elem ...string) string {
+	return filepath.Join(append([]string{s.folder}, elem...)...)
+}
+
+// configure writes the configuration.
+func (s *site) configure(sources string) {
+	s.t.Helper()
+	s.sources = sources
+	var b strings.Builder
+	fmt.Fprintf(&b, "safe: test\nstore: %s\ndir: %s\nkeep: { daily: 35d, at_least: 2 }\nsources:\n", s.path("host/store"), s.path("host/dir"))
+	for line := range strings.Lines(sources) {
+		b.WriteString("  " + line)
+	}
+	if err := os.WriteFile(s.path("host/strongroom.yaml"), []byte(b.String()), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// localSource is a source of one folder of this machine.
+func localSource(name, folder, more string) string {
+	return fmt.Sprintf("%s:\n  kind: local\n  include: [ %q ]\n%s", name, folder, more)
+}
+
+// sftpSource is a source of one folder of a server.
+func sftpSource(name string, server *sshdtest.Server, folder, more string) string {
+	return fmt.Sprintf("%s:\n  kind: sftp\n  host: %s@%s\n  host_key: %s\n  key: file:%s\n  include: [ %q ]\n%s",
+		name, server.User, server.Addr, server.HostKey, server.KeyFile, folder, more)
+}
+
+// A result is what a call of the program came to.
+type result struct {
+	args     []string
+	code     int
+	out, err string
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("strongroom %s: exit status %d\n%s%s", strings.Join(r.args, " "), r.code, r.out, r.err)
+}
+
+// command returns a call of the program, as it is made from a terminal of its
+// own user.
+func (s *site) command(args ...string) *exec.Cmd {
+	s.t.Helper()
+	// What hangs is a failure, and shall be seen as one.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	s.t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, program(s.t), append([]string{"-c", s.path("host/strongroom.yaml")}, args...)...)
+	cmd.Env = []string{"HOME=" + s.path("home"), "PATH=" + os.Getenv("PATH"), "TZ=UTC"}
+	return cmd
+}
+
+func (s *site) run(args ...string) result {
+	s.t.Helper()
+	return s.finish(s.command(args...))
+}
+
+// finish runs a command to its end.
+func (s *site) finish(cmd *exec.Cmd) result {
+	s.t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || !exit.Exited()) {
+		s.t.Fatalf("%v: %v\n%s", cmd.Args, err, errs.Bytes())
+	}
+	return result{args: cmd.Args[1:], code: cmd.ProcessState.ExitCode(), out: out.String(), err: errs.String()}
+}
+
+// must runs what has to succeed.
+func (s *site) must(args ...string) result {
+	s.t.Helper()
+	r := s.run(args...)
+	if r.code != 0 {
+		s.t.Fatal(r)
+	}
+	return r
+}
+
+// read runs a command that reads the store at path, with both role keys.
+func (s *site) read(store string, args ...string) result {
+	s.t.Helper()
+	return s.run(append(args, "--store", store, "--outer-key", s.path("keys/outer"), "--inner-key", s.path("keys/inner"))...)
+}
+
+func (s *site) outer() seal.OuterIdentity { return readKey(s, "outer", seal.ReadOuterIdentity) }
+func (s *site) inner() seal.InnerIdentity { return readKey(s, "inner", seal.ReadInnerIdentity) }
+
+// snapshots returns the descriptions in the store, oldest first, all proven.
+func (s *site) snapshots(store *dir.Store) []safe.Snapshot {
+	s.t.Helper()
+	c, err := catalog.Read(s.t.Context(), store, catalog.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	listed, lost, err := c.Snapshots(s.t.Context(), store)
+	if err != nil || len(lost) > 0 {
+		s.t.Fatal(err, lost)
+	}
+	var all []safe.Snapshot
+	for _, l := range listed {
+		if l.Unproven != nil {
+			s.t.Fatal(l.Unproven)
+		}
+		all = append(all, l.Snapshot)
+	}
+	return all
+}
+
+func (s *site) openStore(path string) *dir.Store {
+	s.t.Helper()
+	store, err := dir.Open(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { store.Close() })
+	return store
+}
+
+// entry is a line of "ledger show --json".
+type entry struct {
+	Kind string          `json:"kind"`
+	What json.RawMessage `json:"what"`
+}
+
+// ledger returns the entries of a kind.
+func (s *site) ledger(kind string) []string {
+	s.t.Helper()
+	var found []string
+	for line := range strings.Lines(s.must("ledger", "show", "--json").out) {
+		var e entry
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			s.t.Fatalf("%v: %s", err, line)
+		}
+		if e.Kind == kind {
+			found = append(found, string(e.What))
+		}
+	}
+	return found
+}
+
+// identity opens the envelope of a run with both role keys.
+func (s *site) identity(want seal.Want) seal.RunIdentity {
+	s.t.Helper()
+	inner := s.innerFile(want)
+	identity, err := seal.OpenInner(s.inner(), inner, want)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return identity
+}
+
+func (s *site) innerFile(want seal.Want) seal.InnerFile {
+	s.t.Helper()
+	envelope, err := os.ReadFile(s.path("host/store", layout.Envelope(want.Run)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	inner, err := seal.OpenOuter(s.outer(), envelope, want)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return inner
+}
+
+// everyFile calls f for every regular file beneath a folder.
+func everyFile(t *testing.T, folder string, f func(path string)) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			f(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// write writes files, each with the folders that it takes.
+func write(t *testing.T, folder string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// containsAll reports whether every one of words stands in text.
+func containsAll(text string, words ...string) bool {
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can look at other processes, or give files away")
+	}
+}
