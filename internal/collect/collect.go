@@ -127,7 +127,8 @@ var ErrStopped = errors.New("stopped by request")
 
 // Run collects. When pulling ends, whether it fails, finishes, or is stopped
 // by cancelling pull, what was collected is completed to a snapshot: partial
-// unless everything went well. Cancelling ctx leaves things as a crash would.
+// unless everything went well. Cancelling ctx, which also ends the pulling,
+// leaves things as a crash would.
 //
 // An error means that there is no snapshot, and why. events, which may be nil,
 // is called from one goroutine at a time.
@@ -167,6 +168,7 @@ func begin(ctx context.Context, in Input, events func(Event)) (*collector, error
 		saved:  time.Now(),
 	}
 	if err := c.recall(ctx); err != nil {
+		c.close()
 		return nil, err
 	}
 	var err error
@@ -201,7 +203,10 @@ func (c *collector) recall(ctx context.Context) error {
 		m, err := memory.Open(ctx, c.in.MemoryDir, earlier.run, c.in.Memory)
 		var damaged *memory.DamagedError
 		switch {
+		case errors.Is(err, memory.ErrNone) && earlier.run == c.in.Unfinished:
+			continue // it broke off before its first checkpoint
 		case errors.Is(err, memory.ErrNone):
+			c.warn(Problem{Kind: "memory lost", Text: err.Error() + "; everything is read and stored again"})
 			continue
 		case errors.As(err, &damaged):
 			c.warn(Problem{Kind: "memory lost", Text: err.Error() + "; everything is read and stored again"})

@@ -58,8 +58,9 @@ type collector struct {
 	decisions []decision
 	memoryErr error
 
+	sequence  manifest.Sequence
+	changed   string    // path of the last file that changed while it was read
 	waiting   []listing // in path order, not yet listed
-	last      string    // path taken last
 	line      []byte    // reused
 	announced int       // packs of this run that the memory knows
 	needed    map[safe.Digest]safe.RunID
@@ -120,9 +121,7 @@ func (c *collector) before(e safe.Entry) (before manifest.Entry, same, fromCompl
 	for _, earlier := range []*recollection{c.complete, c.unfinished} {
 		found, ok, err := earlier.find(e.Path)
 		if err != nil {
-			c.mu.Lock()
-			c.memoryErr = err
-			c.mu.Unlock()
+			c.lose(err)
 			continue
 		}
 		if ok && !same && looksSame(found.Entry, e) {
@@ -147,13 +146,24 @@ func (c *collector) decided(path string) decision {
 	return decision{path: path}
 }
 
+// lose notes that a memory, or a part of it, is of no use.
+func (c *collector) lose(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.memoryErr == nil {
+		c.memoryErr = err
+	}
+}
+
 // known finds a chunk that this run may refer to.
 func (c *collector) known(hash safe.Digest) (manifest.Chunk, bool, error) {
 	for _, earlier := range []*recollection{c.complete, c.unfinished} {
-		if earlier == nil {
+		found, ok, err := earlier.lookup(hash)
+		if damaged, isDamaged := errors.AsType[*memory.DamagedError](err); isDamaged {
+			c.lose(damaged)
 			continue
 		}
-		if found, ok, err := earlier.memory.Lookup(hash); ok || err != nil {
+		if ok || err != nil {
 			return found, ok, err
 		}
 	}
@@ -191,8 +201,9 @@ func (c *collector) pull(ctx, pull context.Context) (broke, err error) {
 		defer cancel()
 		pull = limited
 	}
-	pull, cancel := context.WithCancel(pull)
-	defer cancel()
+	pull, cancel := context.WithCancelCause(pull)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
 	c.meter = &meter{ctx: pull, rate: c.in.Options.Limits.Rate, began: time.Now()}
 	request := source.Request{Need: c.need, Report: c.report}
 	for item, sourceErr := range c.in.From.Pull(pull, request) {
@@ -214,12 +225,17 @@ func (c *collector) pull(ctx, pull context.Context) (broke, err error) {
 		}
 	}
 	c.result.Matches = c.in.From.Matches()
+	return broke, context.Cause(ctx)
+}
+
+// tellLoss warns of what came to light of the memories since they were opened.
+func (c *collector) tellLoss() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.memoryErr != nil {
-		c.warn(Problem{Kind: "memory lost", Text: c.memoryErr.Error() + "; what it would have told was read again"})
+	err := c.memoryErr
+	c.mu.Unlock()
+	if err != nil {
+		c.warn(Problem{Kind: "memory lost", Text: err.Error() + "; what it would have told was read and stored again"})
 	}
-	return broke, nil
 }
 
 // take takes one entry in. sourceErr is a failure of the source that ends the
@@ -228,19 +244,19 @@ func (c *collector) take(item source.Item) (sourceErr, err error) {
 	if item.Content != nil {
 		defer item.Content.Close() // nothing was written
 	}
-	// The source promised both; what it yields comes from production.
-	if err := safe.CheckPath(item.Path); err != nil {
+	l := listing{entry: item.Entry}
+	hasContent := item.Type == safe.File || item.Type == safe.Stream
+	if !hasContent {
+		l.entry.Size = 0
+	}
+	// The source promised as much; what it yields comes from production, and
+	// one entry that no reader takes would spoil the snapshot.
+	if err := c.sequence.Check(l.entry); err != nil {
 		c.report(source.Problem{Kind: source.Invalid, Path: item.Path, Err: err})
 		return nil, nil
 	}
-	if c.last != "" && safe.ComparePaths(c.last, item.Path) >= 0 {
-		return fmt.Errorf("the source yields %.80q after %.80q, which is out of order", item.Path, c.last), nil
-	}
-	c.last = item.Path
-	l := listing{entry: item.Entry}
 	switch {
-	case item.Type != safe.File && item.Type != safe.Stream:
-		l.entry.Size = 0
+	case !hasContent:
 	case item.Content == nil:
 		d := c.decided(item.Path)
 		if !d.same {
@@ -277,7 +293,8 @@ func (c *collector) read(item source.Item, l *listing) (problem *source.Problem,
 	if errors.As(content.err, &problem) {
 		return problem, nil, nil
 	}
-	if d := c.decided(item.Path); d.same {
+	// A file that changed just now has been reported.
+	if d := c.decided(item.Path); d.same && c.changed != item.Path {
 		l.before = &d.before
 	}
 	return nil, content.err, nil
@@ -302,6 +319,9 @@ func (c *collector) report(p source.Problem) {
 	lost := p.Kind == source.Invalid || p.Kind == source.Unreadable && !c.in.Options.AllowUnreadable
 	if lost {
 		c.incomplete(&p)
+	}
+	if p.Kind == source.Changed {
+		c.changed = p.Path
 	}
 	c.warn(Problem{Kind: p.Kind, Path: []byte(p.Path), Text: p.Err.Error()})
 }
@@ -481,6 +501,7 @@ func (c *collector) finish(ctx context.Context) (Result, error) {
 	if err := c.finishList(); err != nil {
 		return Result{}, err
 	}
+	c.tellLoss()
 	if err := c.checkpoint(ctx); err != nil {
 		return Result{}, err
 	}

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"io"
+	"sync/atomic"
 
 	"strongroom/internal/safe"
 	"strongroom/internal/store/manifest"
@@ -16,6 +17,8 @@ type recollection struct {
 	reader *manifest.Reader
 	next   safe.Entry // read, and not before any path asked for yet
 	err    error      // of reading; io.EOF at the end
+
+	damaged atomic.Bool // a lookup failed
 }
 
 func newRecollection(m *memory.Memory) *recollection {
@@ -49,6 +52,19 @@ func (r *recollection) find(path string) (e manifest.Entry, ok bool, err error) 
 	}
 	r.next, r.err = r.reader.Next()
 	return e, true, nil
+}
+
+// lookup finds a chunk by its digest. A memory that is damaged in one place is
+// not asked again.
+func (r *recollection) lookup(hash safe.Digest) (manifest.Chunk, bool, error) {
+	if r == nil || r.damaged.Load() {
+		return manifest.Chunk{}, false, nil
+	}
+	found, ok, err := r.memory.Lookup(hash)
+	if err != nil {
+		r.damaged.Store(true)
+	}
+	return found, ok, err
 }
 
 func (r *recollection) close() {

@@ -36,6 +36,10 @@ const (
 	// block for all of them.
 	maxXattrs = 256 << 10
 
+	// maxOwner bounds the names of user and group. LOGIN_NAME_MAX of Linux is
+	// 256; with a domain before it a name may be longer.
+	maxOwner = 1024
+
 	// MaxChunk is the greatest length of a chunk that a manifest may name.
 	MaxChunk = 4 << 20
 )

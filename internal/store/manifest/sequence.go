@@ -91,6 +91,9 @@ func checkShape(e safe.Entry) error {
 	if e.Size < 0 {
 		return fmt.Errorf("a size of %d bytes", e.Size)
 	}
+	if len(e.User) > maxOwner || len(e.Group) > maxOwner {
+		return fmt.Errorf("an owner with a name of more than %d bytes", maxOwner)
+	}
 	return checkXattrs(e.Xattrs)
 }
 
