@@ -37,9 +37,9 @@ const MaxRoster = 4 << 20
 
 const rosterVersion = 1
 
-// First returns version 1 of a safe's roster.
-func First(store safe.StoreID, key ledger.PublicKey, period Period) Roster {
-	return Roster{Version: rosterVersion, Store: store, Number: 1, LedgerKeys: []ledger.PublicKey{key}, Periods: []Period{period}}
+// First returns version 1 of the roster of the safe whose ledger the key signs.
+func First(key ledger.PublicKey, period Period) Roster {
+	return Roster{Version: rosterVersion, Store: key.Store(), Number: 1, LedgerKeys: []ledger.PublicKey{key}, Periods: []Period{period}}
 }
 
 // Current returns the period whose keys runs are sealed to.

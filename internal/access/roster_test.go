@@ -24,7 +24,7 @@ func first(t *testing.T) Roster {
 	id := safe.NewStoreID()
 	key, _ := ledger.GenerateKey(id)
 	from := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
-	return First(id, key.Public(), Period{From: from, Outer: outer.Recipient(), Inner: inner.Recipient()})
+	return First(key.Public(), Period{From: from, Outer: outer.Recipient(), Inner: inner.Recipient()})
 }
 
 func TestRosterComesBack(t *testing.T) {

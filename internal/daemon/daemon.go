@@ -84,8 +84,15 @@ func (s *Safe) lockPath(source safe.SourceName) string {
 	return filepath.Join(s.config.Dir, "locks", string(source))
 }
 
-// Init makes a new safe whose runs are sealed to the two role keys. It leaves
-// nothing behind if it fails before the last step.
+// Init makes a new safe whose runs are sealed to the two role keys. The order
+// matters:
+//
+//  1. keys    appear all at once, and name the store
+//  2. store   its mark, with that name
+//  3. ledger  its first entry, with the roster: from now on there is a safe
+//  4. publish
+//
+// A crash before 3 leaves what the next Init goes on with.
 func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, inner seal.InnerRecipient, opts Options) (*Safe, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -94,32 +101,33 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 	if outer.String() == inner.String() {
 		return nil, errors.New("outer and inner key are the same: two people must hold two different keys")
 	}
-	if _, err := os.Stat(keysPath(cfg)); err == nil {
-		return nil, fmt.Errorf("there is a safe in %s already; it is left as it is", cfg.Dir)
-	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	id := safe.NewStoreID()
-	store, err := dir.Create(cfg.Store)
-	if err != nil {
-		return nil, fmt.Errorf("making the store: %w", err)
+	k, err := readKeys(keysPath(cfg))
+	if errors.Is(err, os.ErrNotExist) {
+		k, err = makeKeys(keysPath(cfg), safe.NewStoreID(), opts.Now())
 	}
-	defer store.Close() // Open opens it again
-	for _, name := range []string{layout.FormatName, layout.Copy(layout.FormatName)} {
-		if err := blob.PutOnce(ctx, store, name, layout.Format(id)); err != nil {
-			return nil, fmt.Errorf("making the store: %w", err)
-		}
-	}
-	if err := store.Sync(ctx); err != nil {
-		return nil, fmt.Errorf("making the store: %w", err)
-	}
-	k, err := makeKeys(keysPath(cfg), id, opts.Now())
 	if err != nil {
 		return nil, fmt.Errorf("making the safe's keys: %w", err)
 	}
-	roster := access.First(id, k.ledger.Public(), access.Period{From: opts.Now().UTC().Truncate(time.Second), Outer: outer, Inner: inner})
-	if err := recordCreation(ctx, cfg, k, roster, opts.Now()); err != nil {
+	db, err := state.Open(ctx, statePath(cfg), k.ledger)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close() // what counts was committed
+	size, err := db.Size(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if size > 0 {
+		return nil, fmt.Errorf("there is a safe in %s already; it is left as it is", cfg.Dir)
+	}
+	if err := makeStore(ctx, cfg.Store, k.ledger.Public().Store()); err != nil {
+		return nil, fmt.Errorf("making the store: %w", err)
+	}
+	period := access.Period{From: opts.Now().UTC().Truncate(time.Second), Outer: outer, Inner: inner}
+	if err := recordCreation(ctx, db, cfg.Safe, access.First(k.ledger.Public(), period), opts.Now()); err != nil {
 		return nil, err
 	}
 	s, err := Open(ctx, cfg, opts)
@@ -129,20 +137,45 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 	return s, s.Publish(ctx)
 }
 
-// recordCreation writes the first entry of the ledger, and the roster.
-func recordCreation(ctx context.Context, cfg *config.Config, k keys, roster access.Roster, now time.Time) error {
-	db, err := state.Open(ctx, statePath(cfg), k.ledger)
-	if err != nil {
-		return err
+// makeStore makes the store of that id, or completes it.
+func makeStore(ctx context.Context, path string, id safe.StoreID) error {
+	store, err := dir.Open(path)
+	if err == nil {
+		got, idErr := catalog.ReadStoreID(ctx, store)
+		if idErr == nil && got != id {
+			err = fmt.Errorf("%s is the store of another safe, %s", path, got)
+		}
+		if idErr != nil || err != nil {
+			store.Close() // nothing was written
+		}
+		if err != nil {
+			return err
+		}
+		err = idErr
 	}
-	defer db.Close() // what counts was committed
+	if err != nil {
+		if store, err = dir.Create(path); err != nil {
+			return err
+		}
+	}
+	defer store.Close() // Sync has made it durable
+	for _, name := range []string{layout.FormatName, layout.Copy(layout.FormatName)} {
+		if err := blob.PutOnce(ctx, store, name, layout.Format(id)); err != nil {
+			return err
+		}
+	}
+	return store.Sync(ctx)
+}
+
+// recordCreation writes the first entry of the ledger, and the roster.
+func recordCreation(ctx context.Context, db *state.State, name string, roster access.Roster, now time.Time) error {
 	encoded := roster.Encode()
 	return db.Update(ctx, func(tx *state.Tx) error {
 		if err := tx.Publish(layout.Roster(roster.Number), encoded); err != nil {
 			return err
 		}
 		return tx.Append(now, ledger.Safe, ledger.SafeCreated{
-			Name: ledger.TextOf(cfg.Safe), Store: roster.Store, Roster: safe.DigestOf(encoded), Key: k.ledger.Public(),
+			Name: ledger.TextOf(name), Store: roster.Store, Roster: safe.DigestOf(encoded), Key: roster.LedgerKeys[0],
 		})
 	})
 }
@@ -160,6 +193,9 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) 
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the safe's keys: %w", err)
+	}
+	if _, err := os.Stat(statePath(cfg)); errors.Is(err, os.ErrNotExist) {
+		return nil, &NotInitialisedError{Dir: cfg.Dir}
 	}
 	s := &Safe{config: cfg, opts: opts, log: opts.Logger, keys: k}
 	if err := s.open(ctx); err != nil {

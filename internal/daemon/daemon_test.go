@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/collect"
 	"strongroom/internal/daemon/child"
+	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
@@ -339,6 +340,56 @@ func TestInitTwice(t *testing.T) {
 	}
 	if _, err := d.collect("honest", 0); err != nil {
 		t.Errorf("after that: %v", err)
+	}
+}
+
+// Init goes on where an earlier one was broken off.
+func TestInitAfterACrash(t *testing.T) {
+	for _, left := range []string{"keys", "keys and an empty state", "keys and a store with one mark"} {
+		t.Run(left, func(t *testing.T) {
+			d := newDesk(t)
+			period := d.safe.Roster().Current()
+			d.safe.Close()
+			for _, gone := range []string{"state.db", "state.db-wal", "state.db-shm"} {
+				os.Remove(filepath.Join(d.cfg.Dir, gone)) // some of them are not there
+			}
+			switch left {
+			case "keys":
+				os.RemoveAll(d.cfg.Store)
+			case "keys and an empty state":
+				os.RemoveAll(d.cfg.Store)
+				k, err := readKeys(keysPath(d.cfg))
+				if err != nil {
+					t.Fatal(err)
+				}
+				db, err := state.Open(t.Context(), statePath(d.cfg), k.ledger)
+				if err != nil {
+					t.Fatal(err)
+				}
+				db.Close()
+			default:
+				for _, gone := range []string{"ledger", "roster", "format.2"} {
+					os.RemoveAll(filepath.Join(d.cfg.Store, gone))
+				}
+			}
+			var err error
+			if d.safe, err = Init(t.Context(), d.cfg, period.Outer, period.Inner, d.options("honest")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.collect("honest", 0); err != nil {
+				t.Error(err)
+			}
+			d.check()
+		})
+	}
+}
+
+func TestInitIntoAnotherSafesStore(t *testing.T) {
+	d, other := newDesk(t), newDesk(t)
+	period := d.safe.Roster().Current()
+	d.cfg.Store, d.cfg.Dir = other.cfg.Store, t.TempDir()
+	if _, err := Init(t.Context(), d.cfg, period.Outer, period.Inner, d.options("honest")); err == nil || !strings.Contains(err.Error(), "another safe") {
+		t.Errorf("got %v", err)
 	}
 }
 
