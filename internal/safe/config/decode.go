@@ -279,7 +279,7 @@ func mapping[S any](d *decoder, values []*ast.MappingValueNode, title string, ow
 		if i < 0 {
 			d.hide(v.Value) // a password, perhaps
 			d.fail(key, "unknown key %s%s", quote(key.Value), didYouMean(key.Value, names))
-			near, _ := nearest(key.Value, names)
+			near, _ := Nearest(key.Value, names)
 			meant[near] = true
 			continue
 		}

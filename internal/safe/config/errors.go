@@ -83,9 +83,9 @@ func excerpt(line string, column, hide int) (shown string, caret int) {
 	return string(runes), column
 }
 
-// nearest returns the candidate that a person most likely meant, if any is
+// Nearest returns the candidate that a person most likely meant, if any is
 // near enough.
-func nearest(word string, candidates []string) (string, bool) {
+func Nearest(word string, candidates []string) (string, bool) {
 	best, at := "", len(word)/3+2 // more than this would be another word
 	if len(word) > 40 {
 		return "", false
@@ -134,7 +134,7 @@ func quote(word string) string {
 
 // didYouMean completes a complaint about an unknown name.
 func didYouMean(word string, known []string) string {
-	if near, ok := nearest(word, known); ok {
+	if near, ok := Nearest(word, known); ok {
 		return fmt.Sprintf(", did you mean `%s`?", near)
 	}
 	return "; known are " + strings.Join(known, ", ")
