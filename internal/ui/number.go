@@ -72,14 +72,19 @@ func Age(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	date := t.In(now.Location()).Format("2006-01-02 15:04")
+	return Ago(t, now) + " (" + t.In(now.Location()).Format("2006-01-02 15:04") + ")"
+}
+
+// Ago writes how long before now t was, or how long after, for where the date
+// stands beside it.
+func Ago(t, now time.Time) string {
 	switch d := now.Sub(t); {
 	case d >= time.Minute:
-		return coarse(d) + " ago (" + date + ")"
+		return coarse(d) + " ago"
 	case d <= -time.Minute:
-		return "in " + coarse(-d) + " (" + date + ")"
+		return "in " + coarse(-d)
 	default:
-		return "now (" + date + ")"
+		return "now"
 	}
 }
 

@@ -199,18 +199,25 @@ type remedied struct {
 
 func (e *remedied) Unwrap() error { return e.error }
 
-// Error shows why the command failed, and the remedy on its own line if err
-// has one. In JSON mode it is a message of the type "error".
-func (t *Terminal) Error(err error) {
-	var remedy string
+// Remedy returns what a person can most likely do about an error; "" if it
+// does not say.
+func Remedy(err error) string {
 	var usage *UsageError
 	var other *remedied
 	switch {
 	case errors.As(err, &other):
-		remedy = other.remedy
+		return other.remedy
 	case errors.As(err, &usage):
-		remedy = usage.Remedy
+		return usage.Remedy
+	default:
+		return ""
 	}
+}
+
+// Error shows why the command failed, and the remedy on its own line if err
+// has one. In JSON mode it is a message of the type "error".
+func (t *Terminal) Error(err error) {
+	remedy := Remedy(err)
 	if t.opts.JSON {
 		t.Emit("error", struct {
 			Problem string `json:"problem"`
