@@ -84,8 +84,14 @@ func (s *Safe) lockPath(source safe.SourceName) string {
 	return filepath.Join(s.config.Dir, "locks", string(source))
 }
 
-// Init makes a new safe whose runs are sealed to the two role keys. The order
-// matters:
+// ErrExists says that Init would have made a safe over another.
+var ErrExists = errors.New("there is a safe already; it is left as it is")
+
+// ErrSameKey says that one person could read alone.
+var ErrSameKey = errors.New("outer and inner key are the same: two people must hold two different keys")
+
+// Init makes a new safe whose runs are sealed to the two role keys: ErrSameKey,
+// ErrExists or dir.ErrNotEmpty if it must not. The order matters:
 //
 //  1. keys    appear all at once, and name the store
 //  2. store   its mark, with that name
@@ -99,7 +105,7 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 		return nil, err
 	}
 	if outer.String() == inner.String() {
-		return nil, errors.New("outer and inner key are the same: two people must hold two different keys")
+		return nil, ErrSameKey
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
@@ -121,7 +127,7 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 		return nil, err
 	}
 	if size > 0 {
-		return nil, fmt.Errorf("there is a safe in %s already; it is left as it is", cfg.Dir)
+		return nil, fmt.Errorf("in %s %w", cfg.Dir, ErrExists)
 	}
 	if err := makeStore(ctx, cfg.Store, k.ledger.Public().Store()); err != nil {
 		return nil, fmt.Errorf("making the store: %w", err)

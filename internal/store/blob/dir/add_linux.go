@@ -40,7 +40,7 @@ func (s *Store) create() error {
 	for _, name := range children {
 		// A stage may be left of an attempt that did not come to an end.
 		if name != lostAndFound+"/" && name != stageFolder+"/" {
-			return fmt.Errorf("the folder is not empty: it holds %q", name)
+			return fmt.Errorf("%w: it holds %q", ErrNotEmpty, name)
 		}
 	}
 	stage, err := s.folder(stageFolder)

@@ -50,6 +50,9 @@ type Store struct {
 	changes changes
 }
 
+// ErrNotEmpty says that Create would have made a store among other things.
+var ErrNotEmpty = errors.New("the folder is not empty")
+
 // Open opens a store that Create has made, or a copy of one.
 func Open(path string) (*Store, error) {
 	t, err := openTree(path)
