@@ -113,7 +113,7 @@ func (c *collector) need(e safe.Entry) bool {
 	}
 	c.decisions = append(c.decisions, decision{path: e.Path, before: before, same: true})
 	// What an unfinished run read has been read just now.
-	return fromComplete && c.night.FileTurn(e.Path)
+	return fromComplete && c.night.FileTurn(e.Path, before.Chunks)
 }
 
 // before looks for an earlier entry that looks the same.

@@ -12,6 +12,7 @@ package refresh
 
 import (
 	"hash/fnv"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,9 +28,10 @@ type Rules struct {
 const day = 24 * time.Hour
 
 // share is the part of a source that one night may store again. The turns of
-// 30 days bring 3.3 % on average; the rest is room for their scatter, below
-// the 5 % that a night is promised to stay under.
-const share = 1.0 / 24
+// 30 days bring 3.3 % on average, so what a night of many turns leaves over is
+// soon made up for; and with the lines of the manifest that change with them,
+// small files stay below the 5 % that a night is promised to stay under.
+const share = 1.0 / 27
 
 // A Night is one collection's view of the rules. Its methods may be called
 // concurrently.
@@ -52,26 +54,39 @@ func NewNight(rules Rules, last, now time.Time, bytes int64) *Night {
 	return &Night{rules: rules, last: last, now: now, budget: int64(float64(bytes) * share)}
 }
 
-// FileTurn tells whether a file that looks unchanged is to be read.
-func (n *Night) FileTurn(path string) bool { return n.turn([]byte(path)) }
+// FileTurn tells whether a file that looks unchanged, and consisted of these
+// chunks, is to be read.
+func (n *Night) FileTurn(path string, chunks []manifest.Chunk) bool {
+	key := []byte(path)
+	return n.turn(key) || slices.ContainsFunc(chunks, func(c manifest.Chunk) bool { return n.missed(key, c) })
+}
 
 // turn tells whether one of the days on which key has its turn lies after the
 // day of the last collection, up to today. A night that was missed is thus
 // made up for.
 func (n *Night) turn(key []byte) bool {
-	period := int64(n.rules.Reread / day)
-	if period < 1 {
-		return true
-	}
 	today, before := dayNumber(n.now), dayNumber(n.last)
-	if today-before >= period {
-		return true
+	return n.rules.Reread < day || today-n.sinceTurn(key) > before
+}
+
+// missed tells whether a chunk was too old already when key last had its turn.
+// That the store still refers to it means that the budget was spent that
+// night; it then does not wait for the next turn.
+func (n *Night) missed(key []byte, c manifest.Chunk) bool {
+	over := n.now.Sub(c.Run.Time()) - n.rules.Refresh
+	return over > 0 && over > time.Duration(n.sinceTurn(key))*day
+}
+
+// sinceTurn returns how many days ago the last turn of key was, 0 for today.
+func (n *Night) sinceTurn(key []byte) int64 {
+	period := int64(n.rules.Reread / day)
+	if period <= 1 {
+		return 0
 	}
 	h := fnv.New64a()
 	h.Write(key)
 	slot := int64(h.Sum64() % uint64(period))
-	sinceTurn := ((today-slot)%period + period) % period // days since the turn that came last
-	return today-sinceTurn > before
+	return ((dayNumber(n.now)-slot)%period + period) % period
 }
 
 func dayNumber(t time.Time) int64 { return t.Unix() / int64(day/time.Second) }
@@ -92,7 +107,8 @@ func (n *Night) FileChunk(c manifest.Chunk, p Pack) bool {
 // StreamChunk is FileChunk for a stream, which is read every night, so that
 // it is each chunk that has its turn.
 func (n *Night) StreamChunk(c manifest.Chunk, p Pack) bool {
-	return n.due(c, p) && n.turn(c.Hash[:]) && n.afford(int64(c.Length))
+	key := c.Hash[:]
+	return n.due(c, p) && (n.turn(key) || n.missed(key, c)) && n.afford(int64(c.Length))
 }
 
 func (n *Night) due(c manifest.Chunk, p Pack) bool {

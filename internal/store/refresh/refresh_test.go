@@ -22,7 +22,7 @@ func TestEveryFileHasOneTurnInThirtyNights(t *testing.T) {
 		tonight := 0
 		for i := range files {
 			path := fmt.Sprintf("srv/data/%d", i)
-			if night(d-1, d).FileTurn(path) {
+			if night(d-1, d).FileTurn(path, nil) {
 				turns[path]++
 				tonight++
 			}
@@ -43,18 +43,38 @@ func TestMissedNightsAreMadeUpFor(t *testing.T) {
 		path := fmt.Sprint("f", i)
 		each := 0
 		for d := 11; d <= 17; d++ {
-			if night(d-1, d).FileTurn(path) {
+			if night(d-1, d).FileTurn(path, nil) {
 				each++
 			}
 		}
-		if got := night(10, 17).FileTurn(path); got != (each > 0) {
+		if got := night(10, 17).FileTurn(path, nil); got != (each > 0) {
 			t.Errorf("%s: turn in the week at once is %v, night by night %d", path, got, each)
 		}
-		if !night(0, 30).FileTurn(path) {
+		if !night(0, 30).FileTurn(path, nil) {
 			t.Errorf("%s: no turn in 30 days", path)
 		}
-		if night(5, 5).FileTurn(path) {
+		if night(5, 5).FileTurn(path, nil) {
 			t.Errorf("%s: a second turn on the same day", path)
+		}
+	}
+}
+
+// TestWhatTheBudgetLeftOver reads a file every night from the turn on at which
+// a chunk of it was too old, and no earlier.
+func TestWhatTheBudgetLeftOver(t *testing.T) {
+	const path = "srv/data/1"
+	turn := 366
+	for !night(turn-1, turn).FileTurn(path, nil) {
+		turn++
+	}
+	old := manifest.Chunk{Run: safe.NewRunID(start)}
+	young := manifest.Chunk{Run: safe.NewRunID(start.Add(time.Duration(turn-365) * day))}
+	for d := turn - 29; d < turn+30; d++ {
+		if got, want := night(d-1, d).FileTurn(path, []manifest.Chunk{young, old}), d >= turn; got != want {
+			t.Errorf("turn at night %d: read in night %d is %v", turn, d, got)
+		}
+		if got, want := night(d-1, d).FileTurn(path, []manifest.Chunk{young}), d == turn; got != want {
+			t.Errorf("turn at night %d: a young file is read in night %d is %v", turn, d, got)
 		}
 	}
 }
@@ -80,7 +100,7 @@ func TestWhichChunks(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	n := NewNight(Rules{}, start, start.Add(400*day), 240<<20)
+	n := NewNight(Rules{}, start, start.Add(400*day), 270<<20)
 	again := 0
 	for i := range 100 {
 		if n.FileChunk(chunkOf(400, byte(i)), Pack{}) {
@@ -88,7 +108,7 @@ func TestBudget(t *testing.T) {
 		}
 	}
 	if again != 10 {
-		t.Errorf("%d MiB of 240 were stored again, want a 24th", again)
+		t.Errorf("%d MiB of 270 were stored again, want a 27th", again)
 	}
 	if n := NewNight(Rules{}, start, start.Add(400*day), 1<<20); !n.FileChunk(chunkOf(400, 1), Pack{}) || n.FileChunk(chunkOf(400, 2), Pack{}) {
 		t.Error("of a small source, one chunk a night is stored again, no more")
@@ -98,11 +118,20 @@ func TestBudget(t *testing.T) {
 func TestStreamsByChunk(t *testing.T) {
 	again := 0
 	for i := range 240 {
-		if night(399, 400).StreamChunk(chunkOf(400, byte(i)), Pack{}) {
+		if night(399, 400).StreamChunk(chunkOf(366, byte(i)), Pack{}) {
 			again++
 		}
 	}
 	if again < 2 || again > 20 {
 		t.Errorf("%d of 240 chunks of a stream had their turn, want about 8", again)
+	}
+	again = 0
+	for i := range 240 { // due for a whole period
+		if NewNight(Rules{}, start.Add(399*day), start.Add(400*day), 1<<40).StreamChunk(chunkOf(396, byte(i)), Pack{}) {
+			again++
+		}
+	}
+	if again != 240 {
+		t.Errorf("%d of 240 chunks were stored again when all had missed their turn", again)
 	}
 }
