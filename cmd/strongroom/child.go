@@ -9,14 +9,12 @@ import (
 // childCommand is how the safe starts processes of its own that may do less.
 // People have no use for it.
 func (a *app) childCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "child", Hidden: true, Args: args(1, 1, "the name of a child")}
-	cmd.AddCommand(
-		&cobra.Command{Use: "runkey", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+	return group(&cobra.Command{Use: "child COMMAND", Short: "Be a process that may do less; not for people", Hidden: true},
+		&cobra.Command{Use: "runkey", Short: "Make the key of a run", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 			return child.RunKey(a.stdin, a.stdout)
 		}},
-		&cobra.Command{Use: "collect", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		&cobra.Command{Use: "collect", Short: "Collect a source", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 			return child.Collect(a.stdin, a.stdout)
 		}},
 	)
-	return cmd
 }

@@ -122,7 +122,11 @@ func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err e
 		}
 		return false, err
 	}
-	a.showKept(*outcome.Snapshot, outcome, time.Since(began))
+	all, err := s.State().Snapshots(a.ctx, src.Name)
+	if err != nil {
+		return false, err
+	}
+	a.showKept(namesOf(all).of(*outcome.Snapshot), *outcome.Snapshot, outcome, time.Since(began))
 	return outcome.Snapshot.Partial, nil
 }
 
@@ -139,17 +143,18 @@ func (a *app) showProblem(source safe.SourceName, p collect.Problem) {
 	t.Warn("%s: %s: %q: %s", source, p.Kind, p.Path, p.Text)
 }
 
-func (a *app) showKept(snapshot safe.Snapshot, outcome daemon.Outcome, took time.Duration) {
+func (a *app) showKept(name string, snapshot safe.Snapshot, outcome daemon.Outcome, took time.Duration) {
 	t := a.talk()
 	verdict := "kept"
 	if snapshot.Partial {
 		verdict = "kept in part"
 	}
-	t.Printf("%s %s: %s entries, %s, %s new, %s stored and %s parity, %s; until %s (%s)",
-		snapshot.Short(time.Local), verdict, ui.Count(snapshot.Entries), ui.Size(snapshot.Bytes), ui.Size(snapshot.NewBytes),
-		ui.Size(snapshot.StoredBytes), ui.Size(snapshot.ParityBytes), ui.Duration(took), snapshot.KeepUntil.Local().Format(time.DateOnly), snapshot.Tier)
+	t.Printf("%s %s until %s (%s)\n  %s, %s; new %s, stored %s and parity %s, in %s",
+		name, verdict, snapshot.KeepUntil.Local().Format(time.DateOnly), snapshot.Tier,
+		plural(snapshot.Entries, "entry", "entries"), ui.Size(snapshot.Bytes), ui.Size(snapshot.NewBytes),
+		ui.Size(snapshot.StoredBytes), ui.Size(snapshot.ParityBytes), ui.Duration(took))
 	if snapshot.Partial {
-		t.Warn("%s is not complete: %s", snapshot.Short(time.Local), outcome.Reason)
+		t.Warn("%s is not complete: %s", name, outcome.Reason)
 	}
 	t.Emit("kept", map[string]any{"snapshot": messageOf(snapshot), "reason": outcome.Reason, "matches": outcome.Matches, "seconds": took.Seconds()})
 }
@@ -166,7 +171,7 @@ func (a *app) dryRun(sources []config.Source) error {
 			return fmt.Errorf("looking at %s: %w", src.Name, err)
 		}
 		t := a.talk()
-		t.Printf("%s: %s entries, %s", src.Name, ui.Count(found.Entries), ui.Size(found.Bytes))
+		t.Printf("%s would pull %s, %s", src.Name, plural(found.Entries, "entry", "entries"), ui.Size(found.Bytes))
 		table := ui.NewTable(ui.Column{Title: "LINE"}, ui.Column{Title: "PATTERN", Cut: true}, ui.Column{Title: "ENTRIES", Right: true})
 		for _, m := range found.Matches {
 			line := "include"
@@ -184,10 +189,16 @@ func (a *app) dryRun(sources []config.Source) error {
 	return nil
 }
 
+// nameOfAnyZone returns a name by which a snapshot can be called from a script
+// in whatever zone that runs.
+func nameOfAnyZone(s safe.Snapshot) string {
+	return string(s.Source) + "@" + s.Started.UTC().Format(toSecond) + "Z"
+}
+
 // messageOf is a snapshot as scripts see it.
 func messageOf(s safe.Snapshot) map[string]any {
 	return map[string]any{
-		"name": s.Short(time.UTC), "run": s.Run, "source": s.Source, "kind": s.Kind, "started": s.Started, "finished": s.Finished,
+		"name": nameOfAnyZone(s), "run": s.Run, "source": s.Source, "kind": s.Kind, "started": s.Started, "finished": s.Finished,
 		"entries": s.Entries, "bytes": s.Bytes, "new_bytes": s.NewBytes, "stored_bytes": s.StoredBytes, "parity_bytes": s.ParityBytes,
 		"warnings": s.Warnings, "partial": s.Partial, "keep_until": s.KeepUntil, "tier": s.Tier,
 	}

@@ -21,7 +21,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Try everything that the safe needs, and explain what is wrong",
 		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger and
 each of its sources. Nothing is pulled and nothing is changed.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.config()
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,9 +16,7 @@ import (
 )
 
 func (a *app) keysCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "Make keys", Args: args(1, -1, "what to do: new-role")}
-	cmd.AddCommand(a.newRoleCommand())
-	return cmd
+	return group(&cobra.Command{Use: "keys COMMAND", Short: "Make the keys of the people who read together"}, a.newRoleCommand())
 }
 
 func (a *app) newRoleCommand() *cobra.Command {
@@ -62,13 +61,20 @@ goes to the safe.`,
 }
 
 // writeRoleKey writes the private half to a new file and the public half
-// beside it.
+// beside it. A key that is there already may be the only one that reads a
+// store, so nothing is ever written over.
 func (a *app) writeRoleKey(role, file, public string, write func(io.Writer) error) error {
-	if err := writeNew(file, 0o400, write); err != nil {
-		return err
-	}
 	writePublic := func(w io.Writer) error { _, err := fmt.Fprintln(w, public); return err }
-	if err := writeNew(file+".pub", 0o444, writePublic); err != nil {
+	err := writeNew(file+".pub", 0o444, writePublic)
+	if err == nil {
+		if err = writeNew(file, 0o400, write); err != nil {
+			os.Remove(file + ".pub") // it is ours, and of no key
+		}
+	}
+	if errors.Is(err, os.ErrExist) {
+		return refusedError{ui.WithRemedy(fmt.Errorf("a key is not written over another: %w", err), "Name another file: --output FILE")}
+	}
+	if err != nil {
 		return err
 	}
 	a.talk().Printf("The %s role key is in %s: keep it off the safe, and a copy on paper.\nIts public half is in %s.pub; the safe needs that.", role, file, file)
@@ -112,15 +118,29 @@ func (k *roleKeys) read() (seal.OuterIdentity, seal.InnerIdentity, error) {
 		return fail(&ui.UsageError{Problem: "reading takes two keys, the keykeepers' and the operators'",
 			Remedy: "Give both: --outer-key FILE --inner-key FILE"})
 	}
-	outer, err := readKey(k.outerFile, seal.ReadOuterIdentity)
-	if err != nil {
-		return fail(err)
-	}
-	inner, err := readKey(k.innerFile, seal.ReadInnerIdentity)
-	if err != nil {
-		return fail(err)
+	outer, outerErr := readKey(k.outerFile, seal.ReadOuterIdentity)
+	inner, innerErr := readKey(k.innerFile, seal.ReadInnerIdentity)
+	if err := cmp.Or(outerErr, innerErr); err != nil {
+		return fail(k.explain(err))
 	}
 	return outer, inner, nil
+}
+
+// explain says what is wrong if a key file is that of the other role.
+func (k *roleKeys) explain(err error) error {
+	_, outerErr := readKey(k.outerFile, seal.ReadInnerIdentity)
+	_, innerErr := readKey(k.innerFile, seal.ReadOuterIdentity)
+	switch {
+	case outerErr == nil && innerErr == nil:
+		return &ui.UsageError{Problem: fmt.Sprintf("the keys are swapped: %s is the inner key, %s the outer one", k.outerFile, k.innerFile),
+			Remedy: fmt.Sprintf("Give them as --outer-key %s --inner-key %s", k.innerFile, k.outerFile)}
+	case outerErr == nil:
+		return &ui.UsageError{Problem: k.outerFile + " is the inner key, which the operators hold", Remedy: "--outer-key takes the other one, which the keykeepers hold."}
+	case innerErr == nil:
+		return &ui.UsageError{Problem: k.innerFile + " is the outer key, which the keykeepers hold", Remedy: "--inner-key takes the other one, which the operators hold."}
+	default:
+		return err
+	}
 }
 
 func readKey[K any](file string, read func(io.Reader) (K, error)) (K, error) {

@@ -13,9 +13,13 @@ import (
 )
 
 func (a *app) ledgerCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ledger", Short: "Show and verify what happened", Args: args(1, -1, "what to do: show, verify or checkpoint")}
-	cmd.AddCommand(a.ledgerShowCommand(), a.ledgerVerifyCommand(), a.ledgerCheckpointCommand())
-	return cmd
+	return group(&cobra.Command{
+		Use:   "ledger COMMAND",
+		Short: "Show what happened, and prove that nobody changed it",
+		Long: `The ledger records every collection, failure and change of the safe. It only
+grows; its newest signed checkpoint fixes all that was before, so whoever has
+kept one can tell whether anything was changed, removed or put in since.`,
+	}, a.ledgerShowCommand(), a.ledgerVerifyCommand(), a.ledgerCheckpointCommand())
 }
 
 func (a *app) ledgerShowCommand() *cobra.Command {
@@ -23,7 +27,7 @@ func (a *app) ledgerShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show the entries of the safe's ledger",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := a.openSafe()
 			if err != nil {
@@ -102,7 +106,7 @@ func (a *app) ledgerVerifyCommand() *cobra.Command {
 		Long: `Prove that the store's ledger is what was signed, and that it is the same history
 as every checkpoint that was kept from before: those given here, and the newest
 that this machine remembers. It needs the store alone, or a copy of it.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := r.open(a.stop)
 			if err != nil {
@@ -126,7 +130,7 @@ func (a *app) ledgerCheckpointCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Write the newest signed checkpoint, to keep it elsewhere",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := a.openSafe()
 			if err != nil {

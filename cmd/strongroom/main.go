@@ -130,8 +130,8 @@ func (a *app) config() (*config.Config, error) {
 }
 
 func (a *app) command() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "strongroom",
+	root := group(&cobra.Command{
+		Use:   "strongroom COMMAND",
 		Short: "A safe for the data that a company needs to rise from ruins",
 		Long: `Strongroom pulls what was specified from production, seals it so that its own
 host cannot read it back, and restores it for two people together.
@@ -140,32 +140,35 @@ Exit status: 0 done, 1 failed, 2 not called as it can be, 3 done with losses
 that were named, 4 refused.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
+	})
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.configFile, "config", "c", "", "configuration `file` (default strongroom.yaml here, or "+defaultConfig+")")
 	flags.BoolVar(&a.json, "json", false, "messages for scripts, one a line, instead of text")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no notes and no progress")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens inside to standard error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &ui.UsageError{Problem: err.Error(), Remedy: "See: " + cmd.CommandPath() + " --help"}
+		return &ui.UsageError{Problem: err.Error(), Remedy: seeHelp(cmd)}
 	})
+	root.SetUsageTemplate(usage)
+	root.SetHelpCommand(helpCommand(root))
+	root.SetHelpCommandGroupID("other")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(
-		a.initCommand(), a.collectCommand(), a.statusCommand(), a.snapshotsCommand(), a.lsCommand(), a.catCommand(),
-		a.restoreCommand(), a.forgetCommand(), a.ledgerCommand(), a.keysCommand(), a.doctorCommand(),
-		a.configCommand(), a.versionCommand(), a.childCommand(),
-	)
-	return root
-}
-
-// args returns a check of positional arguments that says what was expected.
-func args(least, most int, expect string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, given []string) error {
-		if len(given) >= least && (most < 0 || len(given) <= most) {
-			return nil
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"make", "Make a safe:", []*cobra.Command{a.keysCommand(), a.configCommand(), a.initCommand(), a.doctorCommand()}},
+		{"keep", "Keep:", []*cobra.Command{a.collectCommand(), a.statusCommand(), a.forgetCommand()}},
+		{"back", "Bring back:", []*cobra.Command{a.snapshotsCommand(), a.lsCommand(), a.catCommand(), a.restoreCommand()}},
+		{"prove", "Prove:", []*cobra.Command{a.ledgerCommand()}},
+		{"other", "Other:", []*cobra.Command{a.versionCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, cmd := range g.commands {
+			cmd.GroupID = g.id
+			root.AddCommand(cmd)
 		}
-		return &ui.UsageError{Problem: cmd.CommandPath() + " takes " + expect, Remedy: "See: " + cmd.CommandPath() + " --help"}
 	}
+	root.AddCommand(a.childCommand())
+	return root
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +47,7 @@ type openStore struct {
 	blobs   *dir.Store
 	catalog *catalog.Catalog // nil if the ledger cannot be relied on, and that was allowed
 	listed  []catalog.Listed // oldest first
+	names   names            // of those listed
 	lost    map[safe.RunID]error
 }
 
@@ -59,7 +59,10 @@ func (r *reading) open(ctx context.Context) (*openStore, error) {
 	if path == "" {
 		cfg, err := r.app.config()
 		if err != nil {
-			return nil, ui.WithRemedy(err, "Name the store with --store FOLDER, or the safe's configuration with --config FILE.")
+			if errors.Is(err, fs.ErrNotExist) {
+				err = ui.WithRemedy(err, "Name the store with --store FOLDER, or the safe's configuration with --config FILE.")
+			}
+			return nil, err
 		}
 		path = cfg.Store
 	}
@@ -101,6 +104,10 @@ func (r *reading) read(ctx context.Context, s *openStore) error {
 		}
 	}
 	s.listed, s.lost, err = s.catalog.Snapshots(ctx, s.blobs)
+	s.names = make(names)
+	for _, l := range s.listed {
+		s.names.add(l.Snapshot)
+	}
 	return err
 }
 
@@ -152,7 +159,7 @@ func (r *reading) choose(s *openStore, name string) (safe.Snapshot, error) {
 	if err != nil {
 		return safe.Snapshot{}, err
 	}
-	short := chosen.Short(time.Local)
+	short := s.names.of(chosen.Snapshot)
 	if chosen.Unproven != nil {
 		if !r.unproven {
 			return safe.Snapshot{}, refusedError{ui.WithRemedy(fmt.Errorf("%s is not proven: %w", short, chosen.Unproven),
@@ -177,66 +184,6 @@ func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, k
 		return nil, err
 	}
 	return store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, outer, inner))
-}
-
-// choose finds the snapshot that name means, among those listed oldest first:
-//
-//	erp-files                    the newest complete one, or else the newest
-//	erp-files@2026-11-20         the same, of those that started on that day
-//	erp-files@2026-11-20T02:30   of those that started in that minute
-//	01a1ffd6-eb8b-7c57-...       the one of that run
-//
-// until, unless zero, leaves out those that started later.
-func choose(listed []catalog.Listed, name string, until time.Time) (catalog.Listed, error) {
-	source, when, _ := strings.Cut(name, "@")
-	var newest, newestComplete *catalog.Listed
-	isSource := false
-	for i, l := range listed {
-		if l.Run.String() == name {
-			return l, nil
-		}
-		if string(l.Source) != source {
-			continue
-		}
-		isSource = true
-		if !until.IsZero() && l.Started.After(until) || !strings.HasPrefix(l.Started.Local().Format("2006-01-02T15:04:05"), when) {
-			continue
-		}
-		newest = &listed[i]
-		if !l.Partial {
-			newestComplete = &listed[i]
-		}
-	}
-	switch {
-	case newestComplete != nil:
-		return *newestComplete, nil
-	case newest != nil:
-		return *newest, nil
-	case !isSource:
-		return catalog.Listed{}, &ui.UsageError{Problem: fmt.Sprintf("the store has no snapshot of %q", source), Remedy: "See what it has: strongroom snapshots"}
-	default:
-		return catalog.Listed{}, &ui.UsageError{Problem: fmt.Sprintf("there is no snapshot of %s at that time", source), Remedy: "See what there is: strongroom snapshots " + source}
-	}
-}
-
-// parseTime reads a point in time as people write it, in the local zone. A
-// day means its end.
-func parseTime(s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
-		return t.AddDate(0, 0, 1).Add(-time.Nanosecond), nil
-	}
-	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
-		if t, err := time.ParseInLocation(form, s, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	return time.Time{}, &ui.UsageError{Problem: fmt.Sprintf("%q is no time", s), Remedy: "Write it as 2026-11-20, 2026-11-20T12:00 or 2026-11-20T12:00:00Z."}
 }
 
 var errNothingThere = errors.New("there is no such file in the snapshot")

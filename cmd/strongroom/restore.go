@@ -46,7 +46,7 @@ listed, and the exit status is then 3.`,
 				return err
 			}
 			defer snapshot.Close() // nothing was written to the store
-			return a.restore(snapshot, to, opts)
+			return a.restore(snapshot, s.names.of(snapshot.Description), to, opts)
 		},
 	}
 	r.registerChoice(cmd)
@@ -79,13 +79,13 @@ func parseOwner(s string) (restore.Owner, error) {
 }
 
 // restore restores, or verifies if there is no folder to restore into.
-func (a *app) restore(snapshot *store.Snapshot, to string, opts restore.Options) error {
+func (a *app) restore(snapshot *store.Snapshot, name, to string, opts restore.Options) error {
 	t, d := a.talk(), snapshot.Description
 	what, doing := "restored", "restoring "
 	if to == "" {
 		what, doing = "verified", "verifying "
 	}
-	progress := t.Progress(doing+d.Short(time.Local), "entries")
+	progress := t.Progress(doing+name, "entries")
 	defer progress.Done()
 	if len(opts.Include) == 0 {
 		progress.Expect(d.Bytes)
@@ -110,17 +110,14 @@ func (a *app) restore(snapshot *store.Snapshot, to string, opts restore.Options)
 	if more := report.LossCount - int64(len(report.Losses)); more > 0 {
 		t.Warn("and %s more losses", ui.Count(more))
 	}
-	t.Printf("%s %s: %s files with %s, %s folders, %s links, in %s", d.Short(time.Local), what, ui.Count(report.Files), ui.Size(report.Bytes),
-		ui.Count(report.Dirs), ui.Count(report.Symlinks+report.Hardlinks), ui.Duration(time.Since(began)))
+	t.Printf("%s %s: %s with %s, %s, %s, in %s", name, what, plural(report.Files, "file", "files"), ui.Size(report.Bytes),
+		plural(report.Dirs, "folder", "folders"), plural(report.Symlinks+report.Hardlinks, "link", "links"), ui.Duration(time.Since(began)))
 	if report.Special > 0 {
 		t.Note("%s devices, sockets and pipes are recorded in the snapshot and were not made.", ui.Count(report.Special))
 	}
 	t.Emit(what, map[string]any{"run": d.Run, "source": d.Source, "files": report.Files, "bytes": report.Bytes, "dirs": report.Dirs,
 		"symlinks": report.Symlinks, "hardlinks": report.Hardlinks, "special": report.Special, "missing": report.Missing, "losses": report.LossCount})
-	if report.LossCount > 0 {
-		return errLosses
-	}
-	if len(report.Unmatched) > 0 {
+	if report.LossCount > 0 || len(report.Unmatched) > 0 {
 		return errLosses
 	}
 	return nil
@@ -141,7 +138,7 @@ func (a *app) runRestore(snapshot *store.Snapshot, to string, opts restore.Optio
 	report, err := restore.Run(a.stop, snapshot, target, opts)
 	switch {
 	case errors.Is(err, restore.ErrNotEmpty):
-		err = ui.WithRemedy(fmt.Errorf("%s: %w", to, err), "Restore into a new folder and move things from there.")
+		err = refusedError{ui.WithRemedy(fmt.Errorf("%s: %w", to, err), "Restore into a new folder and move things from there.")}
 	case err != nil:
 		err = ui.WithRemedy(err, "Call the same command again to continue.")
 	}

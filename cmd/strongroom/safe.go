@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"strongroom/internal/daemon"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
+	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/seal"
 	"strongroom/internal/ui"
 )
@@ -37,10 +40,14 @@ func sourceOf(cfg *config.Config, name string) (config.Source, error) {
 		}
 		names = append(names, string(src.Name))
 	}
-	return config.Source{}, &ui.UsageError{
-		Problem: fmt.Sprintf("there is no source %q in the configuration", name),
-		Remedy:  fmt.Sprintf("It has: %v", names),
+	remedy := "It has " + strings.Join(names, ", ") + "."
+	switch near, ok := config.Nearest(name, names); {
+	case ok:
+		remedy = fmt.Sprintf("Did you mean %s? %s", near, remedy)
+	case len(names) == 0:
+		remedy = "It has none yet; for what one looks like see: strongroom config example"
 	}
+	return config.Source{}, &ui.UsageError{Problem: fmt.Sprintf("there is no source %q in the configuration", name), Remedy: remedy}
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -53,7 +60,7 @@ ledger. Every run will be sealed to two role keys, the keykeepers' (outer) and
 the operators' (inner), whose public halves are given here, each in a file or as
 the text that begins with age1pq1. Make them with "strongroom keys new-role",
 each on its holder's own machine; their private halves never come to the safe.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.config()
 			if err != nil {
@@ -68,7 +75,14 @@ each on its holder's own machine; their private halves never come to the safe.`,
 				return err
 			}
 			s, err := daemon.Init(a.ctx, cfg, outer, inner, daemon.Options{Logger: a.logger()})
-			if err != nil {
+			switch {
+			case errors.Is(err, daemon.ErrSameKey):
+				return &ui.UsageError{Problem: err.Error(), Remedy: "Give --outer the keykeepers' key and --inner the operators'."}
+			case errors.Is(err, daemon.ErrExists):
+				return refusedError{err}
+			case errors.Is(err, dir.ErrNotEmpty):
+				return refusedError{ui.WithRemedy(err, "Name an empty folder, or one that does not exist yet, as `store` in the configuration.")}
+			case err != nil:
 				return err
 			}
 			defer s.Close() // everything was committed
@@ -87,6 +101,8 @@ func (a *app) showInit(s *daemon.Safe) error {
 	t.Note("Keep the ledger key with the role keys: it tells a genuine store from a forged one.")
 	if len(cfg.Sources) > 0 {
 		t.Note("Next: strongroom doctor, then strongroom collect --all")
+	} else {
+		t.Note("Next: describe a source in the configuration; see strongroom config example")
 	}
 	t.Emit("safe", map[string]any{"name": cfg.Safe, "store": s.ID(), "ledger_key": key})
 	return nil
@@ -114,8 +130,13 @@ an incident, when what production told may have been a lie.`,
 			}
 			if !yes {
 				question := fmt.Sprintf("Forget %s? The next collection reads and stores all of it again.", src.Name)
-				if ok, err := a.talk().Ask(cmd.Context(), question, "Add --yes to go on without being asked."); err != nil || !ok {
+				ok, err := a.talk().Ask(cmd.Context(), question, "Add --yes to go on without being asked.")
+				if err != nil {
 					return err
+				}
+				if !ok {
+					a.talk().Note("Nothing was forgotten.")
+					return nil
 				}
 			}
 			if err := s.Forget(a.ctx, src.Name, reason); err != nil {
@@ -143,6 +164,10 @@ func readRecipient[R any](value, flag string, parse func(string) (R, error)) (R,
 	b, err := os.ReadFile(value)
 	if err != nil {
 		return none, fmt.Errorf("%s is neither a public key nor a file with one: %w", flag, err)
+	}
+	if bytes.Contains(b, []byte("AGE-SECRET-KEY-")) {
+		return none, &ui.UsageError{Problem: fmt.Sprintf("%s %s holds the private half of a key, which must never come to the safe", flag, value),
+			Remedy: "Give the public half, which is in the file that ends in .pub, and remove the private one from this machine."}
 	}
 	text, err := publicLine(b)
 	if err != nil {

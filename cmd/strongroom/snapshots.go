@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -42,12 +43,12 @@ func (a *app) snapshotsCommand() *cobra.Command {
 func (a *app) listSnapshots(s *openStore, source string) error {
 	t, now := a.talk(), time.Now()
 	table := ui.NewTable(ui.Column{Title: "SNAPSHOT"}, ui.Column{Title: "AGE"}, ui.Column{Title: "ENTRIES", Right: true},
-		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "NEW", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: "", Cut: true})
+		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "NEW", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: "REMARK", Cut: true})
 	for _, l := range s.listed {
 		if source != "" && string(l.Source) != source {
 			continue
 		}
-		table.Row(l.Short(time.Local), ui.Age(l.Started, now), ui.Count(l.Entries), ui.Size(l.Bytes), ui.Size(l.NewBytes),
+		table.Row(s.names.of(l.Snapshot), ui.Ago(l.Started, now), ui.Count(l.Entries), ui.Size(l.Bytes), ui.Size(l.NewBytes),
 			l.KeepUntil.Local().Format(time.DateOnly)+" "+string(l.Tier), remarkOn(l))
 		message := messageOf(l.Snapshot)
 		message["proven"] = l.Unproven == nil
@@ -106,7 +107,7 @@ func (a *app) lsCommand() *cobra.Command {
 
 // list lists the entries that the paths match, as they are read.
 func (a *app) list(snapshot *store.Snapshot, paths []string, long bool) error {
-	wanted, err := wants(paths)
+	wanted, err := want(paths)
 	if err != nil {
 		return err
 	}
@@ -119,12 +120,12 @@ func (a *app) list(snapshot *store.Snapshot, paths []string, long bool) error {
 	for {
 		e, err := reader.Next()
 		if err == io.EOF {
-			return out.Flush()
+			return errors.Join(out.Flush(), a.tellUnmatched(wanted))
 		}
 		if err != nil {
 			return err
 		}
-		if !wanted(e.Path) {
+		if !wanted.has(e.Path) {
 			continue
 		}
 		if t.JSON() {
@@ -226,27 +227,56 @@ func (a *app) cat(snapshot *store.Snapshot, path string) error {
 	}
 }
 
-// wants returns what tells whether a path is matched; no lines match all.
-func wants(lines []string) (func(path string) bool, error) {
+// wanted is what of a snapshot is to be listed. The zero value is all of it.
+type wanted struct {
+	list  *pattern.List
+	tally *pattern.Tally
+	lines []string // as they were given
+}
+
+func want(lines []string) (*wanted, error) {
 	if len(lines) == 0 {
-		return func(string) bool { return true }, nil
+		return &wanted{}, nil
 	}
+	rooted := make([]string, len(lines))
 	for i, line := range lines {
-		lines[i] = "/" + strings.TrimSuffix(strings.TrimPrefix(line, "/"), "/")
+		rooted[i] = "/" + strings.TrimSuffix(strings.TrimPrefix(line, "/"), "/")
 	}
-	list, err := pattern.Compile(lines, nil)
+	list, err := pattern.Compile(rooted, nil)
 	if err != nil {
 		return nil, &ui.UsageError{Problem: err.Error(), Remedy: "Name paths of the snapshot, or patterns with * and **."}
 	}
-	return func(path string) bool { return matches(list.Root(), path) }, nil
+	return &wanted{list, list.NewTally(), lines}, nil
 }
 
-// matches descends from place to the last component of path.
-func matches(place *pattern.Place, path string) bool {
-	name, rest, more := strings.Cut(path, "/")
-	verdict := place.Match(name)
-	if !more {
-		return verdict.Included
+// has reports whether a path is wanted.
+func (w *wanted) has(path string) bool {
+	if w.list == nil {
+		return true
 	}
-	return verdict.Beneath != nil && matches(verdict.Beneath, rest)
+	for place := w.list.Root(); place != nil; {
+		name, rest, more := strings.Cut(path, "/")
+		verdict := place.Match(name)
+		if !more {
+			w.tally.Count(verdict)
+			return verdict.Included
+		}
+		place, path = verdict.Beneath, rest
+	}
+	return false
+}
+
+// tellUnmatched names the lines that matched nothing.
+func (a *app) tellUnmatched(w *wanted) error {
+	if w.list == nil {
+		return nil
+	}
+	var err error
+	for i, m := range w.tally.Matches() {
+		if m.Entries == 0 {
+			a.talk().Warn("%q matches nothing in the snapshot", w.lines[i])
+			err = errLosses
+		}
+	}
+	return err
 }
