@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -155,11 +156,15 @@ func (r *reading) choose(s *openStore, name string) (safe.Snapshot, error) {
 	if err != nil {
 		return safe.Snapshot{}, err
 	}
-	chosen, err := choose(s.listed, name, until)
+	chosen, err := choose(s.candidates(), name, until)
 	if err != nil {
 		return safe.Snapshot{}, err
 	}
 	short := s.names.of(chosen.Snapshot)
+	if err, lost := s.lost[chosen.Run]; lost {
+		return safe.Snapshot{}, refusedError{ui.WithRemedy(fmt.Errorf("the description of %s is lost or was changed: %w", short, err),
+			"Restore it from a replica, or take an earlier one by its time. See what there is: strongroom snapshots")}
+	}
 	if chosen.Unproven != nil {
 		if !r.unproven {
 			return safe.Snapshot{}, refusedError{ui.WithRemedy(fmt.Errorf("%s is not proven: %w", short, chosen.Unproven),
@@ -171,6 +176,22 @@ func (r *reading) choose(s *openStore, name string) (safe.Snapshot, error) {
 		r.app.talk().Warn("%s is partial: its collection was not complete", short)
 	}
 	return chosen.Snapshot, nil
+}
+
+// candidates returns what a name can mean, oldest first. What the ledger knows
+// and the store has no sound description of is among it, so that nobody is
+// given an older snapshot for it.
+func (s *openStore) candidates() []catalog.Listed {
+	all := slices.Clone(s.listed)
+	for run := range s.lost {
+		l := catalog.Listed{Snapshot: safe.Snapshot{Run: run, Started: run.Time()}}
+		if s.catalog != nil {
+			l.Source, l.Partial = s.catalog.Kept[run].Source, s.catalog.Kept[run].Partial
+		}
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b catalog.Listed) int { return a.Run.Compare(b.Run) })
+	return all
 }
 
 // openSnapshot opens a snapshot with both role keys.

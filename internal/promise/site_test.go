@@ -3,6 +3,7 @@ package promise
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,9 +19,9 @@ import (
 
 	"strongroom/internal/safe"
 	"strongroom/internal/source/sftp/sshdtest"
+	"strongroom/internal/store"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/catalog"
-	"strongroom/internal/store/layout"
 	"strongroom/internal/store/seal"
 )
 
@@ -177,13 +178,13 @@ func (s *site) outer() seal.OuterIdentity { return readKey(s, "outer", seal.Read
 func (s *site) inner() seal.InnerIdentity { return readKey(s, "inner", seal.ReadInnerIdentity) }
 
 // snapshots returns the descriptions in the store, oldest first, all proven.
-func (s *site) snapshots(store *dir.Store) []safe.Snapshot {
+func (s *site) snapshots(from *dir.Store) []safe.Snapshot {
 	s.t.Helper()
-	c, err := catalog.Read(s.t.Context(), store, catalog.Options{})
+	c, err := catalog.Read(s.t.Context(), from, catalog.Options{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	listed, lost, err := c.Snapshots(s.t.Context(), store)
+	listed, lost, err := c.Snapshots(s.t.Context(), from)
 	if err != nil || len(lost) > 0 {
 		s.t.Fatal(err, lost)
 	}
@@ -229,28 +230,15 @@ func (s *site) ledger(kind string) []string {
 	return found
 }
 
-// identity opens the envelope of a run with both role keys.
-func (s *site) identity(want seal.Want) seal.RunIdentity {
+// identity opens the envelope of a snapshot's run with both role keys.
+func (s *site) identity(d safe.Snapshot) seal.RunIdentity {
 	s.t.Helper()
-	inner := s.innerFile(want)
-	identity, err := seal.OpenInner(s.inner(), inner, want)
+	r := s.openStore(s.path("host/store"))
+	identity, err := store.WithRoleKeys(r, d, s.outer(), s.inner())(s.t.Context(), d.Run)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return identity
-}
-
-func (s *site) innerFile(want seal.Want) seal.InnerFile {
-	s.t.Helper()
-	envelope, err := os.ReadFile(s.path("host/store", layout.Envelope(want.Run)))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	inner, err := seal.OpenOuter(s.outer(), envelope, want)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return inner
 }
 
 // everyFile calls f for every regular file beneath a folder.
@@ -291,4 +279,20 @@ func needRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can look at other processes, or give files away")
 	}
+}
+
+// randomText returns n bytes that cannot be compressed.
+func randomText(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return string(b)
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
