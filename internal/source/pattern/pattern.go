@@ -2,7 +2,8 @@
 // include and exclude lines of a source against paths, component by component,
 // on plain bytes, without touching any file.
 //
-// A line is an absolute path. A component of it may hold "*" (any bytes), "?"
+// A line is an absolute path; the slash before a leading "**" may be left out.
+// A component of it may hold "*" (any bytes), "?"
 // (one byte) and "[a-z]" or "[!a-z]" (one byte of a set); a component that is
 // "**" stands for any number of components, and at the end of a line for at
 // least one. A backslash takes the next byte literally. What a line matches it
@@ -76,14 +77,14 @@ func parse(text string) (line, error) {
 	switch {
 	case text == "":
 		return line{}, errors.New("is empty")
-	case text[0] != '/':
-		return line{}, errors.New("is not an absolute path: it must begin with /")
+	case text[0] != '/' && text != "**" && !strings.HasPrefix(text, "**/"):
+		return line{}, errors.New("is not an absolute path: it must begin with / or **")
 	case len(text) > safe.MaxPath:
 		return line{}, fmt.Errorf("has %d bytes, at most %d are possible", len(text), safe.MaxPath)
 	case strings.IndexByte(text, 0) >= 0:
 		return line{}, errors.New("has a NUL byte")
 	}
-	trimmed := strings.TrimSuffix(text[1:], "/") // "/etc/erp/" means "/etc/erp"
+	trimmed := strings.TrimSuffix(strings.TrimPrefix(text, "/"), "/") // "/etc/erp/" means "/etc/erp"
 	if trimmed == "" {
 		return line{}, errors.New("stands for the whole machine: list what is wanted, or write /** if that is really meant")
 	}

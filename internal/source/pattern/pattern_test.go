@@ -14,7 +14,7 @@ import (
 func TestCompileRefuses(t *testing.T) {
 	for _, line := range []string{
 		"", "etc", "./etc", "~/x", "/", "//", "//etc", "/etc//erp", "/etc/../shadow", "/..", "/.", "/etc/.", `/etc/\.\.`,
-		"/etc/\x00", "/a**", "/**b/c", "/a/***", "/[a", "/[", "/[z-a]", `/a\`, "/" + strings.Repeat("n", 256), strings.Repeat("/a", 2049),
+		"/etc/\x00", "/a**", "/**b/c", "**b/c", "*/c", "***", "/a/***", "/[a", "/[", "/[z-a]", `/a\`, "/" + strings.Repeat("n", 256), strings.Repeat("/a", 2049),
 	} {
 		if _, err := Compile([]string{line}, nil); err == nil {
 			t.Errorf("include line %.60q was accepted", line)
@@ -62,6 +62,9 @@ func TestMatch(t *testing.T) {
 		{"/home/*/.ssh/authorized_keys", "", "/home/u=way /home/u/.ssh=way /home/u/.ssh/authorized_keys=in /home/u/.ssh/id=no /home/u/x=no"},
 		{"/srv/**/conf/*.yml", "", "/srv/conf/a.yml=in /srv/a/conf/b.yml=in /srv/a/b/conf/c.yml=in /srv/a/b=way /srv/conf/a.txt=way /srv/a/conf/conf/x.yml=in"},
 		{"/**/x", "", "/x=in /a/x=in /a/b/x/c=in /a=way"},
+		{"**/x", "", "/x=in /a/x=in /a/b/x/c=in /a=way"},
+		{"**", "/tmp", "/a=in /a/b=in /tmp=out"},
+		{"/srv", "**/*.tmp", "/srv/a.tmp=out /srv/a/b.tmp=out /srv/a/b.tmpx=in"},
 		{"/a/**/**/b", "", "/a/b=in /a/c/b=in"},
 		{"/srv", "/srv/cache", "/srv/a=in /srv/cache=out /srv/cache/x=out"},
 		{"/srv", "/srv/cache/**", "/srv/cache=in /srv/cache/x=out"},
@@ -170,7 +173,7 @@ func TestNoExplosion(t *testing.T) {
 func reference(line string) *regexp.Regexp {
 	var re strings.Builder
 	re.WriteString(`(?s)\A`)
-	parts := strings.Split(strings.TrimSuffix(line[1:], "/"), "/")
+	parts := strings.Split(strings.TrimSuffix(strings.TrimPrefix(line, "/"), "/"), "/")
 	for i, part := range parts {
 		switch {
 		case part == "**" && i == len(parts)-1:
@@ -198,6 +201,7 @@ func reference(line string) *regexp.Regexp {
 func FuzzMatch(f *testing.F) {
 	f.Add("/a/**/b*", "/a/x/y/bc")
 	f.Add("/**/a/**", "/a/a/a")
+	f.Add("**/a", "/b/a")
 	f.Add("/*?*", "/xyz/a")
 	f.Add("/[a-", "/a")
 	f.Add(`/\*[!x]`, "/*y")
