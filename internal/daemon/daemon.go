@@ -85,7 +85,7 @@ func (s *Safe) lockPath(source safe.SourceName) string {
 }
 
 // ErrExists says that Init would have made a safe over another.
-var ErrExists = errors.New("there is a safe already; it is left as it is")
+var ErrExists = errors.New("what is there is left as it is")
 
 // ErrSameKey says that one person could read alone.
 var ErrSameKey = errors.New("outer and inner key are the same: two people must hold two different keys")
@@ -127,7 +127,7 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 		return nil, err
 	}
 	if size > 0 {
-		return nil, fmt.Errorf("in %s %w", cfg.Dir, ErrExists)
+		return nil, fmt.Errorf("%s holds a safe already: %w", cfg.Dir, ErrExists)
 	}
 	if err := makeStore(ctx, cfg.Store, k.ledger.Public().Store()); err != nil {
 		return nil, fmt.Errorf("making the store: %w", err)
@@ -149,7 +149,7 @@ func makeStore(ctx context.Context, path string, id safe.StoreID) error {
 	if err == nil {
 		got, idErr := catalog.ReadStoreID(ctx, store)
 		if idErr == nil && got != id {
-			err = fmt.Errorf("%s is the store of another safe, %s", path, got)
+			err = fmt.Errorf("%s is the store of another safe, %s: %w", path, got, ErrExists)
 		}
 		if idErr != nil || err != nil {
 			store.Close() // nothing was written
