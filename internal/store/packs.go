@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func (p *packs) identity(run safe.RunID) (seal.RunIdentity, error) {
 
 // chunk appends the content of c to dst, verified.
 func (p *packs) chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), p.ctx.Err()); err != nil {
 		return dst, err
 	}
 	o, err := p.acquire(c)
@@ -91,12 +92,11 @@ func (p *packs) chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte
 	if o.err != nil {
 		return dst, o.err
 	}
-	n := len(dst)
-	dst, err = o.reader.Chunk(dst, pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length})
+	grown, err := o.reader.Chunk(dst, pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length})
 	if err != nil {
-		return dst[:n], p.corrupt(layout.Pack(c.Run, c.Pack), err)
+		return dst, p.corrupt(layout.Pack(c.Run, c.Pack), err)
 	}
-	return dst, nil
+	return grown, nil
 }
 
 func (p *packs) acquire(c manifest.Chunk) (*openPack, error) {
