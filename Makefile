@@ -32,7 +32,7 @@ test: deps age ## all tests, with the race detector if there is gcc
 	$(if $(RACE),CGO_ENABLED=0 go test -timeout 15m $(CONFINED))
 
 lint: ## gofmt, go vet, staticcheck
-	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
+	@unformatted=$$(gofmt -l cmd hack internal) && if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
 
@@ -45,8 +45,9 @@ soak: deps age ## the long tests, named TestSoak...
 fuzz: ## every fuzz target for FUZZTIME each (10s)
 	@hack/fuzz $(or $(FUZZTIME),10s)
 
-clean: ## remove what was built
+clean: ## remove what was built, and what the demo left
 	rm -rf bin
+	@if grep -qs '^// made by make demo' demo/go.mod; then chmod -R u+rwX demo && rm -rf demo; fi
 
 deps:
 	@hack/deps

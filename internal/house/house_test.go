@@ -42,6 +42,9 @@ var sources = sync.OnceValues(func() ([]source, error) {
 			if name != top && (base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
 				return filepath.SkipDir
 			}
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil && name != top {
+				return filepath.SkipDir // another module, as the demo makes one
+			}
 			return nil
 		}
 		if !strings.HasSuffix(base, ".go") {
