@@ -125,6 +125,11 @@ const Poisoned source.Kind = "content changed, size and time did not"
 // what was collected until then is kept as a partial snapshot.
 var ErrStopped = errors.New("stopped by request")
 
+// ErrNothing is the cause if a source yields nothing at all, as where a
+// filesystem is not mounted: that is no snapshot to rely on, however well it
+// went.
+var ErrNothing = errors.New("nothing that was specified is there")
+
 // Run collects. When pulling ends, whether it fails, finishes, or is stopped
 // by cancelling pull, what was collected is completed to a snapshot: partial
 // unless everything went well. Cancelling ctx, which also ends the pulling,

@@ -67,15 +67,6 @@ func TestFirstCollectionHoldsEverything(t *testing.T) {
 	}
 }
 
-func TestEmptySource(t *testing.T) {
-	r, tree := newRoom(t), new(tree)
-	for n := range 2 {
-		if items := r.read(r.collect(firstNight.Add(time.Duration(n)*day), tree)); items != nil {
-			t.Errorf("got %v", items)
-		}
-	}
-}
-
 func TestUnchangedSourceIsNotReadAndNotStored(t *testing.T) {
 	r, tree := newRoom(t), someTree(50)
 	first := r.collect(firstNight, tree)
@@ -307,6 +298,20 @@ func TestCrashContinues(t *testing.T) {
 	}
 	if len(d.Runs) < 2 {
 		t.Error("the snapshot does not refer to the runs that broke off")
+	}
+}
+
+func TestOneSmallFileIsSomething(t *testing.T) {
+	r, tree := newRoom(t), &tree{entries: []entry{file("a", []byte("b"))}}
+	r.holds(r.collect(firstNight, tree), tree)
+}
+
+func TestNothingIsNotKept(t *testing.T) {
+	r := newRoom(t)
+	in := r.begin(firstNight, &tree{})
+	result, err := collect.Run(t.Context(), t.Context(), in, nil)
+	if err != nil || result.Complete || !errors.Is(result.Cause, collect.ErrNothing) || !result.Root.IsZero() {
+		t.Errorf("got %+v, %v; want no snapshot, because of %v", result, err, collect.ErrNothing)
 	}
 }
 

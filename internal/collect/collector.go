@@ -495,8 +495,9 @@ func (c *collector) finish(ctx context.Context) (Result, error) {
 	if err := c.listReady(); err != nil {
 		return Result{}, err
 	}
-	if c.result.Entries == 0 && !c.result.Complete {
-		return c.result, nil // nothing came; there is nothing to keep
+	if c.result.Entries == 0 {
+		c.incomplete(ErrNothing)
+		return c.result, nil
 	}
 	if err := c.finishList(); err != nil {
 		return Result{}, err
