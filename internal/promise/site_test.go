@@ -296,3 +296,12 @@ func mustRead(t *testing.T, path string) []byte {
 	}
 	return b
 }
+
+func storeID(t *testing.T, from *dir.Store) safe.StoreID {
+	t.Helper()
+	id, err := catalog.ReadStoreID(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
