@@ -40,7 +40,7 @@ type Options struct {
 // A Catalog is what a store's ledger tells.
 type Catalog struct {
 	Store      safe.StoreID
-	Checkpoint ledger.Checkpoint // the newest of the store
+	Checkpoint ledger.Checkpoint // the newest of the store, or one kept that is newer
 	Keys       []ledger.PublicKey
 	Replay     ledger.Replay
 	Name       string // of the safe
@@ -88,7 +88,21 @@ func Read(ctx context.Context, r blob.Reader, opts Options) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
+	// One that the reader kept serves as well, if the store's own is damaged.
+	for _, kept := range opts.Kept {
+		if kept.Store == id && kept.Size > newest.Size && hasEntry(ctx, r, kept.Size-1) {
+			newest = kept
+		}
+	}
 	return replay(ctx, r, id, keys, newest, opts.Kept)
+}
+
+func hasEntry(ctx context.Context, r blob.Reader, n int64) bool {
+	_, err := r.Stat(ctx, layout.Entry(n))
+	if err != nil {
+		_, err = r.Stat(ctx, layout.Copy(layout.Entry(n)))
+	}
+	return err == nil
 }
 
 // firstKey returns the key that the first entry names.

@@ -19,7 +19,8 @@ type Listed struct {
 
 // Snapshots returns the descriptions of a store, oldest run first. Those that
 // the ledger vouches for and that are missing or damaged in both copies are
-// in lost, by run. Without a catalog, nil, nothing is proven.
+// in lost, by run; garbage under the name of one is passed over. Without a
+// catalog, nil, nothing is proven, and lost is what cannot be read.
 func (c *Catalog) Snapshots(ctx context.Context, r blob.Reader) (listed []Listed, lost map[safe.RunID]error, err error) {
 	runs, err := describedRuns(ctx, r)
 	if err != nil {
@@ -37,7 +38,9 @@ func (c *Catalog) Snapshots(ctx context.Context, r blob.Reader) (listed []Listed
 			return nil, nil, ctx.Err()
 		}
 		if err != nil {
-			lost[run] = err
+			if c == nil || c.vouches(run) {
+				lost[run] = err
+			}
 			continue
 		}
 		listed = append(listed, l)
@@ -75,7 +78,7 @@ func (c *Catalog) read(ctx context.Context, r blob.Reader, run safe.RunID) (List
 			err = fmt.Errorf("it describes run %s", l.Run)
 		}
 		if err == nil && c != nil {
-			if _, ok := c.Kept[run]; ok {
+			if c.vouches(run) {
 				return c.proves(l.Snapshot, b)
 			}
 			unproven = errors.New("the ledger knows nothing of it")
@@ -93,12 +96,21 @@ func (c *Catalog) read(ctx context.Context, r blob.Reader, run safe.RunID) (List
 	return l, nil
 }
 
+// vouches tells whether the ledger says that a run has become a snapshot.
+func (c *Catalog) vouches(run safe.RunID) bool {
+	_, ok := c.Kept[run]
+	return ok
+}
+
 // proves compares a description with what the ledger says of it, of its run
 // and of all runs that it names.
 func (c *Catalog) proves(s safe.Snapshot, b []byte) error {
 	kept := c.Kept[s.Run]
 	if kept.Description != safe.DigestOf(b) {
 		return errors.New("it is not the description that the ledger recorded")
+	}
+	if s.Store != c.Store {
+		return fmt.Errorf("it is of another store, %s", s.Store)
 	}
 	for run, needs := range s.Runs {
 		begun, ok := c.Runs[run]
