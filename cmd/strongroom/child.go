@@ -16,5 +16,8 @@ func (a *app) childCommand() *cobra.Command {
 		&cobra.Command{Use: "collect", Short: "Collect a source", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 			return child.Collect(a.stdin, a.stdout)
 		}},
+		&cobra.Command{Use: "scrub", Short: "Check the store", Args: noArgs, RunE: func(*cobra.Command, []string) error {
+			return child.Scrub(a.stdin, a.stdout)
+		}},
 	)
 }

@@ -117,7 +117,10 @@ func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err e
 	}
 	if err != nil {
 		var failed *daemon.FailedError
-		if errors.As(err, &failed) && outcome.Finding != nil {
+		switch told := errors.As(err, &failed); {
+		case !told:
+			err = fmt.Errorf("collecting %s: %w", src.Name, err)
+		case outcome.Finding != nil:
 			err = refusedError{err}
 		}
 		return false, err

@@ -20,7 +20,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Try everything that the safe needs, and explain what is wrong",
 		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger and
-each of its sources. Nothing is pulled and nothing is changed.`,
+each of its sources. Nothing is pulled and nothing is changed. Each line begins
+with ok or BAD; if any is bad, the exit status is 3.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.config()
@@ -28,6 +29,7 @@ each of its sources. Nothing is pulled and nothing is changed.`,
 				return err
 			}
 			d := &doctor{app: a, cfg: cfg}
+			defer d.close()
 			for _, c := range d.checks() {
 				d.tell(c.name, c.try())
 			}
@@ -41,9 +43,16 @@ each of its sources. Nothing is pulled and nothing is changed.`,
 
 // A doctor tries one thing after the other and counts what is wrong.
 type doctor struct {
-	app *app
-	cfg *config.Config
-	bad int
+	app  *app
+	cfg  *config.Config
+	safe *daemon.Safe // nil if it cannot be opened
+	bad  int
+}
+
+func (d *doctor) close() {
+	if d.safe != nil {
+		d.safe.Close() // nothing was written
+	}
 }
 
 // A check returns nil if all is well, or what is wrong and what to do.
@@ -57,8 +66,8 @@ func (d *doctor) checks() []check {
 		{"kernel confines the collector", confines},
 		{"memory is not swapped to disk", notSwapped},
 		{"processes are not dumped to disk", notDumped},
+		{"safe, keys, store and ledger", d.openSafe},
 		{"clock", d.clock},
-		{"safe, keys, store and ledger", d.safe},
 	}
 	for _, src := range d.cfg.Sources {
 		checks = append(checks, check{"source " + string(src.Name), func() error {
@@ -77,6 +86,10 @@ func (d *doctor) tell(name string, err error) {
 		d.bad++
 		t.Printf("BAD   %s: %v", name, err)
 		message["problem"] = err.Error()
+		if remedy := ui.Remedy(err); remedy != "" {
+			t.Printf("      %s", remedy)
+			message["remedy"] = remedy
+		}
 	}
 	t.Emit("check", message)
 }
@@ -98,7 +111,7 @@ func notSwapped() error {
 		return err
 	}
 	if areas := strings.Count(strings.TrimSpace(string(b)), "\n"); areas > 0 {
-		return fmt.Errorf("there are %d swap areas, to which run keys could be written: turn swap off (swapoff -a, /etc/fstab) or encrypt it with a key of each boot", areas)
+		return fmt.Errorf("run keys could be written to swap, of which there is some in %s: turn it off (swapoff -a, /etc/fstab) or encrypt it with a key of each boot", plural(int64(areas), "place", "places"))
 	}
 	return nil
 }
@@ -117,12 +130,10 @@ func notDumped() error {
 // clock finds a clock that was turned back: nothing in the ledger can be from
 // the future.
 func (d *doctor) clock() error {
-	s, err := d.app.openSafe()
-	if err != nil {
-		return nil // told by another check
+	if d.safe == nil {
+		return errors.New("there is no ledger to compare it with before the safe can be opened")
 	}
-	defer s.Close() // nothing was written
-	newest, err := s.State().Newest(d.app.stop)
+	newest, err := d.safe.State().Newest(d.app.stop)
 	if err != nil {
 		return err
 	}
@@ -132,10 +143,7 @@ func (d *doctor) clock() error {
 	return nil
 }
 
-func (d *doctor) safe() error {
-	s, err := d.app.openSafe()
-	if err != nil {
-		return err
-	}
-	return s.Close()
+func (d *doctor) openSafe() (err error) {
+	d.safe, err = d.app.openSafe()
+	return err
 }

@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom/internal/safe/config"
+	"strongroom/internal/source/pattern"
 	"strongroom/internal/ui"
 )
 
@@ -126,7 +128,29 @@ func (a *app) config() (*config.Config, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ui.WithRemedy(err, "Name the configuration with --config FILE, or begin one: strongroom config example > strongroom.yaml")
 	}
-	return cfg, err
+	if err != nil {
+		return nil, err
+	}
+	return cfg, checkPatterns(file, cfg)
+}
+
+// checkPatterns looks at what the configuration leaves to the sources, so that
+// a mistake is found at the desk and not at night.
+func checkPatterns(file string, cfg *config.Config) error {
+	for _, src := range cfg.Sources {
+		var paths config.Paths
+		switch spec := src.Spec.(type) {
+		case config.SFTP:
+			paths = spec.Paths
+		case config.Local:
+			paths = spec.Paths
+		}
+		if _, err := pattern.Compile(paths.Include, paths.Exclude); err != nil {
+			return &ui.UsageError{Problem: fmt.Sprintf("%s: source %s: %v", file, src.Name, err),
+				Remedy: "Write absolute paths, in which a component may have * ? and [a-z] or be **."}
+		}
+	}
+	return nil
 }
 
 func (a *app) command() *cobra.Command {
@@ -158,7 +182,7 @@ that were named, 4 refused.`,
 		commands  []*cobra.Command
 	}{
 		{"make", "Make a safe:", []*cobra.Command{a.keysCommand(), a.configCommand(), a.initCommand(), a.doctorCommand()}},
-		{"keep", "Keep:", []*cobra.Command{a.collectCommand(), a.statusCommand(), a.forgetCommand()}},
+		{"keep", "Keep:", []*cobra.Command{a.collectCommand(), a.statusCommand(), a.scrubCommand(), a.forgetCommand()}},
 		{"back", "Bring back:", []*cobra.Command{a.snapshotsCommand(), a.lsCommand(), a.catCommand(), a.restoreCommand()}},
 		{"prove", "Prove:", []*cobra.Command{a.ledgerCommand()}},
 		{"other", "Other:", []*cobra.Command{a.versionCommand()}},

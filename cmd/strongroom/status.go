@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"strongroom/internal/daemon/state"
 	"strongroom/internal/safe"
 	"strongroom/internal/ui"
 )
@@ -14,7 +15,9 @@ func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show what is kept of each source, and how old it is",
-		Args:  noArgs,
+		Long: `Show for each source of the configuration how old its newest complete snapshot
+is, how many snapshots there are, and what became of the last collection.`,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := a.openSafe()
 			if err != nil {
@@ -32,9 +35,13 @@ func (a *app) statusCommand() *cobra.Command {
 			t, now := a.talk(), time.Now()
 			table := ui.NewTable(ui.Column{Title: "SOURCE"}, ui.Column{Title: "NEWEST COMPLETE"}, ui.Column{Title: "SNAPSHOTS", Right: true},
 				ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "LAST COLLECTION"})
-			missing := 0
+			var missing int64
 			for _, src := range s.Config().Sources {
-				sum := sumUp(all, src.Name)
+				runs, err := s.State().Runs(a.stop, src.Name)
+				if err != nil {
+					return err
+				}
+				sum := sumUp(all, runs, src.Name)
 				if sum.complete == nil {
 					missing++
 				}
@@ -42,10 +49,11 @@ func (a *app) statusCommand() *cobra.Command {
 				t.Emit("source", sum.message())
 			}
 			t.Table(table)
-			t.Printf("Store %s, ledger of %s entries.", s.Config().Store, ui.Count(size))
+			t.Printf("Store %s, ledger of %s.", s.Config().Store, plural(size, "entry", "entries"))
 			if missing > 0 {
-				t.Warn("%d sources have no complete snapshot: strongroom collect --all", missing)
+				t.Warn("without a complete snapshot: %s; begin with strongroom collect --all", plural(missing, "source", "sources"))
 			}
+			t.Emit("safe", map[string]any{"name": s.Config().Safe, "store": s.ID(), "path": s.Config().Store, "ledger_size": size})
 			return nil
 		},
 	}
@@ -57,11 +65,18 @@ type summary struct {
 	count    int
 	complete *safe.Snapshot // the newest complete one
 	last     *safe.Snapshot // the newest
+	run      state.Run      // the newest, whatever became of it
 }
 
-// sumUp looks at snapshots that are listed oldest first.
-func sumUp(all []safe.Snapshot, source safe.SourceName) summary {
+// sumUp looks at snapshots that are listed oldest first, and at all runs of
+// the source.
+func sumUp(all []safe.Snapshot, runs map[safe.RunID]state.Run, source safe.SourceName) summary {
 	sum := summary{source: source}
+	for id, run := range runs {
+		if id.Compare(sum.run.ID) > 0 {
+			sum.run = run
+		}
+	}
 	for i, s := range all {
 		if s.Source != source {
 			continue
@@ -91,8 +106,12 @@ func (s summary) size() string {
 
 func (s summary) outcome() any {
 	switch {
-	case s.last == nil:
+	case s.run.ID.IsZero():
 		return ""
+	case s.run.Outcome == state.Failed:
+		return ui.Bad("failed")
+	case s.run.Outcome == state.Underway:
+		return ui.Bad("under way, or broken off")
 	case s.last.Partial:
 		return ui.Bad("partial")
 	case s.last.Warnings > 0:
@@ -109,6 +128,9 @@ func (s summary) message() map[string]any {
 	}
 	if s.last != nil {
 		m["last"] = messageOf(*s.last)
+	}
+	if !s.run.ID.IsZero() {
+		m["last_run"] = map[string]any{"run": s.run.ID, "outcome": s.run.Outcome}
 	}
 	return m
 }
