@@ -41,8 +41,11 @@ func TestMain(m *testing.M) {
 }
 
 func play(part, name string) error {
-	if name == "runkey" {
+	switch name {
+	case "runkey":
 		return child.RunKey(os.Stdin, os.Stdout)
+	case "scrub":
+		return playScrub(part)
 	}
 	line, err := bufio.NewReader(os.Stdin).ReadBytes('\n')
 	if err != nil {

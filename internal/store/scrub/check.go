@@ -221,33 +221,23 @@ func (w *walk) see(name string, size int64, flaw string) {
 		w.leaveRun()
 		w.run = n.Run
 	}
-	_, begun := t.runs[n.Run]
 	switch {
 	case n.Kind == layout.Unknown && flaw != "":
 		w.check.note(name, Unknown, flaw)
 	case n.Kind == layout.Unknown:
 		w.check.note(name, Unknown, "nothing in a store has such a name")
-	case inRun(n) && !begun:
-		w.check.note(name, Unproven, "the ledger knows nothing of its run")
+	case !t.knows(n):
+		w.check.note(name, Unproven, "the ledger knows nothing of it")
 	case n.Kind == layout.PackObject:
 		w.packs = with(w.packs, n.Digest, size)
 	case n.Kind == layout.ParityObject:
 		w.parity = with(w.parity, n.Digest, size)
 	case t.isRequired(n): // it was examined
-	case n.Kind == layout.CheckpointObject && n.Number < t.Size():
+	case n.Kind == layout.CheckpointObject:
 		w.seeCheckpoint(n.Number)
-	case n.Kind == layout.SketchObject:
-		w.examine(n, false)
-	case n.Kind == layout.RootObject && !t.isKept(n.Run):
-		w.examine(n, false)
 	default:
-		w.check.note(name, Unproven, "the ledger knows nothing of it")
+		w.examine(n, false)
 	}
-}
-
-func (t *Truth) isKept(run safe.RunID) bool {
-	_, ok := t.kept[run]
-	return ok
 }
 
 // inRun reports whether the object lies in a run's folder.
@@ -330,7 +320,7 @@ func (c *check) needers(ctx context.Context) error {
 		switch {
 		case !f.Harmful() || n.Run.IsZero():
 		case n.Kind == layout.SnapshotObject, n.Kind == layout.RootObject:
-			if c.truth.isKept(n.Run) {
+			if _, kept := c.truth.kept[n.Run]; kept {
 				c.report.Findings[i].Snapshots = []safe.RunID{n.Run}
 			}
 		default:

@@ -40,8 +40,8 @@ const (
 	// Unproven: its name has a place in the store, but the ledger knows
 	// nothing of it.
 	Unproven Problem = "unproven"
-	// Contradiction: it is what the ledger recorded, and refers to what the
-	// ledger does not know.
+	// Contradiction: it was recorded or signed by this safe, and does not go
+	// with the rest of the ledger.
 	Contradiction Problem = "contradiction"
 	// Unknown: nothing of this version has such a name.
 	Unknown Problem = "unknown"

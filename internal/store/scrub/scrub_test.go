@@ -108,6 +108,9 @@ func (f *fixture) record(what ledger.Event) {
 	head, err := f.log.Append(begun.Add(time.Duration(n)*time.Minute), what)
 	f.must(err)
 	f.small(layout.Entry(n), f.entry(n))
+	if n == 4 || n == 5 { // as if they had been committed together with the next
+		return
+	}
 	checkpoint, err := f.key.Sign(head)
 	f.must(err)
 	f.small(layout.Checkpoint(n+1), checkpoint)
@@ -216,7 +219,7 @@ func (f *fixture) whole(r blob.Reader) {
 	if report := f.check(r, scrub.Options{}); len(report.Findings) > 0 {
 		f.t.Fatalf("after the repair: %v", report.Findings)
 	}
-	if diff := cmp.Diff(f.objects, contents(f.t, r)); diff != "" {
+	if diff := cmp.Diff(f.objects, contents(f.t, r), cmp.Comparer(bytes.Equal)); diff != "" {
 		f.t.Fatalf("after the repair the store differs (-want +got):\n%s", diff)
 	}
 }
@@ -306,7 +309,8 @@ func TestEveryFlippedByte(t *testing.T) {
 			}
 		}
 		for i := range longest {
-			if testing.Short() && i%31 != 0 {
+			// Only packs are that long, and all their bytes are alike.
+			if i%31 != 0 && (i > 800 || testing.Short()) {
 				continue
 			}
 			want := make(map[string]scrub.Problem)
@@ -329,8 +333,12 @@ func TestEveryFlippedByte(t *testing.T) {
 			if len(outcomes) != len(want) {
 				t.Fatalf("%s, byte %d flipped: %d outcomes for %d objects", group, i, len(outcomes), len(want))
 			}
-			f.whole(f.store)
+			// What is not whole again is among the findings of the next round.
+			if i%31 == 0 {
+				f.whole(f.store)
+			}
 		}
+		f.whole(f.store)
 	}
 }
 
@@ -819,8 +827,12 @@ func TestForkedCheckpoint(t *testing.T) {
 	f.must(err)
 	f.set(layout.Checkpoint(3), forged)
 	report := f.check(f.store, scrub.Options{})
-	if len(report.Findings) != 1 || !strings.Contains(report.Findings[0].Why, "another history") {
-		t.Errorf("findings %v, want one about another history", report.Findings)
+	if len(report.Findings) != 1 || report.Findings[0].Problem != scrub.Contradiction {
+		t.Errorf("findings %v, want one contradiction", report.Findings)
+	}
+	// It is evidence, which no repair may put away.
+	if plan := scrub.Plan(report.Findings, f.offers); len(plan) != 0 {
+		t.Errorf("the plan is %v, want none", plan)
 	}
 }
 
@@ -846,4 +858,3 @@ func FuzzCheckpoint(f *testing.F) {
 		}
 	})
 }
-

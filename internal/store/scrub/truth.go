@@ -162,30 +162,35 @@ func (t *Truth) required() iter.Seq[layout.Name] {
 	}
 }
 
+// Knows reports whether the ledger accounts for an object of that name.
+func (t *Truth) Knows(name string) bool { return t.knows(layout.Parse(name)) }
+
+func (t *Truth) knows(n layout.Name) bool {
+	switch n.Kind {
+	case layout.PackObject, layout.ParityObject, layout.SketchObject:
+		_, begun := t.runs[n.Run]
+		return begun
+	case layout.RootObject:
+		_, begun := t.runs[n.Run]
+		_, kept := t.kept[n.Run]
+		return begun && !kept || t.isRequired(n)
+	case layout.CheckpointObject:
+		return n.Number <= t.Size()
+	default:
+		return t.isRequired(n)
+	}
+}
+
 // isRequired reports whether required yields n.
 func (t *Truth) isRequired(n layout.Name) bool {
 	switch n.Kind {
+	case layout.PackObject, layout.ParityObject, layout.SketchObject:
+		return false
 	case layout.RootObject:
 		kept, ok := t.kept[n.Run]
 		return ok && kept.Root == n.Digest
 	case layout.CheckpointObject:
 		return n.Number == t.Size()
-	case layout.PackObject, layout.ParityObject, layout.SketchObject:
-		return false
-	default:
-		_, ok := t.digest(n)
-		return ok
-	}
-}
-
-// knows reports whether an object of that name can be right in this store.
-func (t *Truth) knows(n layout.Name) bool {
-	switch n.Kind {
-	case layout.PackObject, layout.ParityObject, layout.SketchObject, layout.RootObject:
-		_, begun := t.runs[n.Run]
-		return begun
-	case layout.CheckpointObject:
-		return n.Number <= t.Size()
 	default:
 		_, ok := t.digest(n)
 		return ok
@@ -244,7 +249,10 @@ func (t *Truth) judge(ctx context.Context, r blob.Reader, n layout.Name, buf []b
 	if err != nil && ctx.Err() != nil {
 		return verdict{}, ctx.Err()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errFork):
+		v.problem, v.why = Contradiction, err.Error()
+	case err != nil:
 		v.problem, v.why = Damaged, err.Error()
 	}
 	return v, nil
@@ -301,6 +309,10 @@ func (t *Truth) checkDigest(n layout.Name, got safe.Digest) error {
 // signatures of witnesses.
 const maxCheckpoint = 64 << 10
 
+// errFork is wrapped by what is wrong with a checkpoint that the ledger's key
+// has signed: no accident does that, so it is evidence and stays.
+var errFork = errors.New("it is signed, for another history than the ledger's")
+
 // checkCheckpoint reports why b is not the checkpoint of the ledger's first
 // size entries.
 func (t *Truth) checkCheckpoint(size int64, b []byte) error {
@@ -319,7 +331,7 @@ func (t *Truth) checkCheckpoint(size int64, b []byte) error {
 		return err
 	}
 	if c.Head != head {
-		return fmt.Errorf("it is signed, but for another history: the root of the ledger is %s there, not %s", head.Root, c.Root)
+		return fmt.Errorf("%w: the root of the ledger is %s there, not %s", errFork, head.Root, c.Root)
 	}
 	return checkSpelling(b)
 }
