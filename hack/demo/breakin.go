@@ -30,15 +30,15 @@ func (d *demo) alone() error {
 	if err := d.refused("keykeeper", "grep -v '^#' outer.key > other.key; strongroom restore erp "+store+" --to ../stolen --outer-key outer.key --inner-key other.key", 4); err != nil {
 		return err
 	}
-	d.say("Three refusals, and nothing was written.")
+	d.say("Three refusals, and none of them wrote anything.")
 	if err := d.burgle(); err != nil {
 		return err
 	}
-	d.say("Somebody who has all of the safe looks for the name of a file that is in it, and for a word of its text. In production both are found at once; in the safe, nowhere:")
+	d.say("Whoever has all of the safe may look for the name of a file that is in it, and for a word of its text. In production they are found at once; in the safe, nowhere:")
 	if _, err := d.shell("production", "grep -rl -e "+secretName+" -e "+secretWord+" srv", 0); err != nil {
 		return err
 	}
-	_, err := d.shell("safe", "grep -rla -e "+secretName+" -e "+secretWord+" . || echo nowhere", 0)
+	_, err := d.shell("safe", "grep -rla -e "+secretName+" -e "+secretWord+" .", 1)
 	return err
 }
 
@@ -172,10 +172,11 @@ func (d *demo) memory(t *thief) error {
 			return fmt.Errorf("the safe's memory %s does not open with its own key (%v)", m, err)
 		}
 	}
-	if !bytes.Contains(all.Bytes(), []byte(secretName)) || bytes.Contains(all.Bytes(), []byte(secretWord)) {
-		return errors.New("the safe's memory is not what it is said to be: names, and no content")
+	knows := func(s string) bool { return bytes.Contains(all.Bytes(), []byte(s)) }
+	if !knows(filepath.Base(newFile)) || !knows(secretName) || knows(filepath.Base(lostFile)) || knows(secretWord) {
+		return errors.New("the safe's memory is not what it is said to be: the names of the newest snapshot, nothing older, and no content")
 	}
-	d.say("One thing the safe can read, and has to: memory.key opens its memory of each source's newest snapshot, by which it knows what is new. That has names, sizes, times and keyed digests, and no content.")
+	d.say("One thing the safe can read, and has to: memory.key opens its memory of each source's newest snapshot, by which it knows what is new. That has names, sizes, times and keyed digests, nothing older, and no content: the name of the contract that was deleted is gone from it.")
 	return nil
 }
 

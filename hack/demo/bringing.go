@@ -26,14 +26,14 @@ type comeback struct {
 var comebacks = []comeback{
 	{files, 1, "restored/files"},
 	{erp, 1, "restored/erp"},
-	{erp, 0, "restored/erp-first-night"},
+	{erp, 0, "restored/erp-before"},
 }
 
 func (d *demo) together() error {
 	if err := os.Mkdir(d.path("restored"), 0o755); err != nil {
 		return err
 	}
-	d.say("With the keykeeper's key beside the operator's: both sources, and the ERP's files once more as they were in the first night.")
+	d.say("With the keykeeper's key beside the operator's: both sources, and the ERP's once more as it was in the first night.")
 	for _, c := range comebacks {
 		name := c.source
 		if c.night == 0 {
@@ -67,7 +67,7 @@ func (d *demo) compare() error {
 			return fmt.Errorf("%s has differences:\n%s", c.folder, lines(differ))
 		}
 		n, bytes := got.totals()
-		d.item("%-24s  %6s files, %7s, %5s folders and links: no difference", c.folder, count(n), size(bytes), count(len(got)-n))
+		d.item("%-19s  %6s files with %7s, %5s others: no difference", c.folder, count(n), size(bytes), count(len(got)-n))
 	}
 	return d.day()
 }
@@ -129,6 +129,7 @@ func (d *demo) rot() error {
 	if err != nil {
 		return err
 	}
+	d.rotten = pack
 	if err := damage(pack, 5000); err != nil {
 		return fmt.Errorf("damaging %s: %w", pack, err)
 	}
@@ -217,9 +218,13 @@ func (d *demo) prove() error {
 	if _, err := d.shell("auditor", verify+" --store ../forged", 4); err != nil {
 		return err
 	}
-	d.say("Found, and refused. The genuine one says of this demonstration:")
-	if _, err := d.shell("safe", "strongroom ledger show", 0); err != nil {
+	d.say("Found, and refused. This is what the genuine one tells:")
+	story, err := d.shell("safe", "strongroom ledger show", 0)
+	if err != nil {
 		return err
+	}
+	if repair := filepath.Base(d.rotten) + ", from parity"; !strings.Contains(story, repair) {
+		return fmt.Errorf("the ledger does not tell of a repair: %s", repair)
 	}
 	d.production.stop()
 	return d.production.stopped()
@@ -279,7 +284,7 @@ func (d *demo) end(took time.Duration) error {
 		kept += info.Size()
 	}
 	d.heading("In plain words")
-	d.say("%s files with %s were pulled from a production that holds no key to the safe, twice, and take %s there. Whoever has the safe, even with one person's key beside it, reads none of them. Two people got back every one, of either night, as it was. A rotten pack was found without a key and repaired. A forged ledger was found by a checkpoint that was kept elsewhere.",
+	d.say("%s files with %s were pulled from a production host, twice, and take %s in the store. With all of the safe and one person's key, none of them could be read. With two people's keys every one came back as it was, and the ERP's also as they were the night before. A rotten pack was found without a key, and repaired. A forged ledger was found by a checkpoint that was kept elsewhere.",
 		count(amount), size(there), size(kept))
 	d.say("It took %.0f seconds. Production's server is stopped. What was made is in ./demo; make clean removes it.", took.Seconds())
 	return nil

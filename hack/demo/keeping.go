@@ -184,7 +184,7 @@ func complete(s snapshot, inv inventory, folders []string) error {
 const checkpoint = "first-night.checkpoint"
 
 func (d *demo) firstNight() error {
-	d.say("The safe opens the connections; production knows nothing of it. Each collection is done by a process that can only add to the store, and seals to a key that exists nowhere in the safe.")
+	d.say("The safe opens the connections and pulls. What it seals it cannot open again; act 5 will try.")
 	if err := d.collect(0); err != nil {
 		return err
 	}
@@ -192,9 +192,9 @@ func (d *demo) firstNight() error {
 	for _, s := range d.nights[0].kept {
 		entries, bytes, stored, parity = entries+s.Entries, bytes+s.Bytes, stored+s.StoredBytes, parity+s.ParityBytes
 	}
-	d.say("%s entries with %s, over SSH in %.0f seconds: all that was specified, counted by the demo itself. They take %s in the store, and %s to repair them with.",
+	d.say("%s entries with %s, over SSH in %.0f seconds; the demo has counted them itself, none is missing. They take %s in the store, and %s more to repair them with.",
 		count(entries), size(bytes), d.nights[0].seconds, size(stored), size(parity))
-	d.say("The head of the ledger goes out with every mail. An auditor keeps this one:")
+	d.say("The ledger says what happened, and its head is signed. An auditor keeps this one, elsewhere:")
 	_, err := d.shell("safe", "strongroom ledger checkpoint | tee ../auditor/"+checkpoint, 0)
 	return err
 }

@@ -41,6 +41,7 @@ type demo struct {
 	home       string // the folder ./demo
 	production *production
 	nights     [2]night
+	rotten     string // path of the pack that was damaged
 }
 
 // A night is one collection of all sources.
@@ -182,6 +183,9 @@ func (d *demo) call(folder, line string, want int, show bool) (string, error) {
 	}
 	if got := status.ExitCode(); got != want {
 		return "", fmt.Errorf("$ %s\n%sexit status %d, where %d was promised", line, collected.String(), got, want)
+	}
+	if show && want != 0 {
+		d.item("(exit status %d)", want)
 	}
 	return collected.String(), nil
 }
