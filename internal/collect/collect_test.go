@@ -301,6 +301,50 @@ func TestCrashContinues(t *testing.T) {
 	}
 }
 
+// TestLongContentContinues ends runs in the middle of one long stream: the next
+// has to read it again, and not to store it again.
+func TestLongContentContinues(t *testing.T) {
+	const size = 150 << 20
+	dump := entry{Entry: safe.Entry{Path: "dump", Type: safe.Stream, Mode: 0o600, MTime: firstNight}, content: noise(1, size)}
+	for _, test := range []struct {
+		name string
+		end  func(crash, stop func(), e *entry)
+	}{
+		{"crash", func(crash, _ func(), e *entry) { e.amid = func(left int) { endAt(left, crash) } }},
+		{"stop", func(_, stop func(), e *entry) { e.amid = func(left int) { endAt(left, stop) } }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRoom(t)
+			broken := dump
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			pull, stop := context.WithCancelCause(t.Context())
+			test.end(cancel, func() { stop(collect.ErrStopped) }, &broken)
+			in := r.begin(firstNight, &tree{entries: []entry{broken}})
+			in.Options.CheckpointPacks, in.Options.NoParity = 1, true
+			result, err := collect.Run(ctx, pull, in, nil)
+			if result.Complete || !result.Root.IsZero() || (err != nil) != (ctx.Err() != nil) {
+				t.Fatalf("%+v, %v", result, err)
+			}
+			r.blobs.LosePower(func(string) bool { return false })
+			r.end(in, collect.Result{})
+			whole := &tree{entries: []entry{dump}}
+			d := r.collect(firstNight.Add(time.Hour), whole)
+			r.holds(d, whole)
+			if d.NewBytes > size-60<<20 {
+				t.Errorf("%d of %d bytes were stored again", d.NewBytes, size)
+			}
+		})
+	}
+}
+
+// endAt calls end when 130 MiB were read.
+func endAt(left int, end func()) {
+	if left < 20<<20 {
+		end()
+	}
+}
+
 func TestOneSmallFileIsSomething(t *testing.T) {
 	r, tree := newRoom(t), &tree{entries: []entry{file("a", []byte("b"))}}
 	r.holds(r.collect(firstNight, tree), tree)

@@ -61,6 +61,8 @@ type collector struct {
 	sequence  manifest.Sequence
 	changed   string    // path of the last file that changed while it was read
 	waiting   []listing // in path order, not yet listed
+	parts     int       // pieces of the content being read that are remembered
+	broken    bool      // the source broke off while content was read
 	line      []byte    // reused
 	announced int       // packs of this run that the memory knows
 	needed    map[safe.Digest]safe.RunID
@@ -208,7 +210,7 @@ func (c *collector) pull(ctx, pull context.Context) (broke, err error) {
 	request := source.Request{Need: c.need, Report: c.report}
 	for item, sourceErr := range c.in.From.Pull(pull, request) {
 		if sourceErr == nil {
-			sourceErr, err = c.take(item)
+			sourceErr, err = c.take(ctx, item)
 		}
 		if err != nil {
 			return nil, err
@@ -240,7 +242,7 @@ func (c *collector) tellLoss() {
 
 // take takes one entry in. sourceErr is a failure of the source that ends the
 // pulling, err one of the safe.
-func (c *collector) take(item source.Item) (sourceErr, err error) {
+func (c *collector) take(ctx context.Context, item source.Item) (sourceErr, err error) {
 	if item.Content != nil {
 		defer item.Content.Close() // nothing was written
 	}
@@ -264,7 +266,7 @@ func (c *collector) take(item source.Item) (sourceErr, err error) {
 		}
 		l.chunks = d.before.Chunks
 	default:
-		problem, sourceErr, err := c.read(item, &l)
+		problem, sourceErr, err := c.read(ctx, item, &l)
 		if err != nil || sourceErr != nil {
 			return sourceErr, err
 		}
@@ -280,12 +282,13 @@ func (c *collector) take(item source.Item) (sourceErr, err error) {
 }
 
 // read reads the content of an item into the listing.
-func (c *collector) read(item source.Item, l *listing) (problem *source.Problem, sourceErr, err error) {
+func (c *collector) read(ctx context.Context, item source.Item, l *listing) (problem *source.Problem, sourceErr, err error) {
 	cutter, renew := c.files, intake.Renew(c.renewFile)
 	if item.Type == safe.Stream {
 		cutter, renew = c.streams, c.renewStream
 	}
-	content := &firstError{src: c.meter.reader(item.Content)}
+	c.parts = 0
+	content := &content{src: c.meter.reader(item.Content), amid: func() error { return c.amid(ctx) }}
 	l.pieces, l.entry.Size, err = c.data.Store(content, cutter, renew)
 	if content.err == nil && err != nil {
 		return nil, nil, fmt.Errorf("storing %.80q: %w", item.Path, err)
@@ -293,6 +296,7 @@ func (c *collector) read(item source.Item, l *listing) (problem *source.Problem,
 	if errors.As(content.err, &problem) {
 		return problem, nil, nil
 	}
+	c.broken = content.err != nil
 	// A file that changed just now has been reported.
 	if d := c.decided(item.Path); d.same && c.changed != item.Path {
 		l.before = &d.before
@@ -300,13 +304,18 @@ func (c *collector) read(item source.Item, l *listing) (problem *source.Problem,
 	return nil, content.err, nil
 }
 
-// firstError tells an error of the source from one of the store.
-type firstError struct {
-	src io.Reader
-	err error // never io.EOF
+// content is what is read of an entry. It tells an error of the source from one
+// of the safe, and lets other work be done on the way.
+type content struct {
+	src  io.Reader
+	amid func() error // an error of it ends the reading
+	err  error        // of src, but for io.EOF
 }
 
-func (r *firstError) Read(p []byte) (int, error) {
+func (r *content) Read(p []byte) (int, error) {
+	if err := r.amid(); err != nil {
+		return 0, err
+	}
 	n, err := r.src.Read(p)
 	if err != nil && err != io.EOF && r.err == nil {
 		r.err = err
@@ -350,15 +359,58 @@ func (c *collector) keepUp(ctx context.Context) error {
 	if err := c.listReady(); err != nil {
 		return err
 	}
+	c.tellNowAndThen()
+	if !c.checkpointDue() {
+		return nil
+	}
+	return c.checkpoint(ctx)
+}
+
+// amid does what is due while the content of an entry is read, which may take
+// hours: what is stored of it so far is not lost in a crash either.
+func (c *collector) amid(ctx context.Context) error {
+	c.tellNowAndThen()
+	if !c.checkpointDue() {
+		return nil
+	}
+	if err := c.listReady(); err != nil {
+		return err
+	}
+	if err := c.rememberPart(); err != nil {
+		return err
+	}
+	return c.checkpoint(ctx)
+}
+
+func (c *collector) checkpointDue() bool {
+	packs := len(c.intake.Finished())
+	return packs-c.savedAt >= c.in.Options.CheckpointPacks ||
+		packs > c.savedAt && time.Since(c.saved) >= c.in.Options.CheckpointEvery
+}
+
+// rememberPart remembers what has its place of content that was not read to
+// its end, so that another run need not store it again.
+func (c *collector) rememberPart() error {
+	var chunks []manifest.Chunk
+	for _, p := range c.data.Taken()[c.parts:] {
+		chunk, ok := p.Chunk()
+		if !ok {
+			break
+		}
+		chunks = append(chunks, chunk)
+	}
+	c.parts += len(chunks)
+	if err := c.announce(chunks); err != nil {
+		return err
+	}
+	return c.memory.AddChunks(chunks)
+}
+
+func (c *collector) tellNowAndThen() {
 	if now := time.Now(); now.Sub(c.told) >= progressEvery {
 		c.told = now
 		c.tell()
 	}
-	packs := len(c.intake.Finished())
-	if packs-c.savedAt >= c.in.Options.CheckpointPacks || time.Since(c.saved) >= c.in.Options.CheckpointEvery && packs > c.savedAt {
-		return c.checkpoint(ctx)
-	}
-	return nil
 }
 
 func (c *collector) tell() {
@@ -476,6 +528,9 @@ func (c *collector) announceOwn() error {
 // Entries enter the memory only after their packs are published, so what step
 // 2 saves refers to nothing that step 1 has not.
 func (c *collector) checkpoint(ctx context.Context) error {
+	if err := c.announceOwn(); err != nil {
+		return err
+	}
 	if err := c.in.Into.Sync(ctx); err != nil {
 		return fmt.Errorf("making packs durable: %w", err)
 	}
@@ -495,9 +550,14 @@ func (c *collector) finish(ctx context.Context) (Result, error) {
 	if err := c.listReady(); err != nil {
 		return Result{}, err
 	}
+	if c.broken {
+		if err := c.rememberPart(); err != nil {
+			return Result{}, err
+		}
+	}
 	if c.result.Entries == 0 {
 		c.incomplete(ErrNothing)
-		return c.result, nil
+		return c.result, c.checkpoint(ctx) // for the next run
 	}
 	if err := c.finishList(); err != nil {
 		return Result{}, err

@@ -234,6 +234,7 @@ type entry struct {
 	content []byte
 	err     error            // of reading, after the content
 	reports []source.Problem // while it is read
+	amid    func(left int)   // called before each Read
 }
 
 func file(path string, content []byte) entry {
@@ -294,6 +295,9 @@ func (c *content) Read(p []byte) (int, error) {
 	if err := context.Cause(c.ctx); err != nil {
 		return 0, err
 	}
+	if c.entry.amid != nil {
+		c.entry.amid(c.left.Len())
+	}
 	n, err := c.left.Read(p)
 	if err == io.EOF {
 		for _, p := range c.entry.reports {
@@ -330,7 +334,7 @@ func (t *tree) total() (n int) {
 	return n
 }
 
-// without returns the tree as it is, without the memory of what was read.
+// fresh returns the tree as it is, without the memory of what was read.
 func (t *tree) fresh() *tree { return &tree{entries: slices.Clone(t.entries)} }
 
 // add puts entries where they belong, in place of others of the same path.

@@ -25,7 +25,8 @@ type Lane struct {
 	order chan ticket   // in the order of reading; closed by Intake.Close
 	slots chan struct{} // one in it for each pack on its way to the disk
 
-	open *openPack // owned by run
+	open  *openPack // owned by run
+	taken []*Piece  // owned by whoever calls Store
 
 	// leansOn are other lanes that had yet to publish content which a piece of
 	// this one has too. Guarded by Intake.mu.
@@ -71,6 +72,7 @@ func (in *Intake) NewLane() *Lane {
 // error of src also those of what came before.
 func (l *Lane) Store(src io.Reader, cutter *chunk.Cutter, renew Renew) (pieces []*Piece, size int64, err error) {
 	cutter.Reset(src)
+	l.taken = nil
 	for {
 		buffer, err := l.in.buffer()
 		if err != nil {
@@ -94,9 +96,15 @@ func (l *Lane) Store(src io.Reader, cutter *chunk.Cutter, renew Renew) (pieces [
 			return pieces, size, err
 		}
 		pieces = append(pieces, p)
+		l.taken = pieces
 		size += int64(n)
 	}
 }
+
+// Taken returns the pieces that the Store under way has taken so far, or that
+// the last one has. It serves a source of content that looks around while it
+// is read.
+func (l *Lane) Taken() []*Piece { return l.taken }
 
 // buffer waits for a free big buffer.
 func (in *Intake) buffer() ([]byte, error) {
