@@ -260,8 +260,9 @@ var rooms = []room{
 		"internal/source/sftp/sshdtest": "plays the production host",
 	}},
 
-	// The house itself: tests without a program.
+	// The house itself and its documents: tests without a program.
 	{"internal/house", nil},
+	{"docs", nil},
 	{"internal/promise", nil},
 }
 
