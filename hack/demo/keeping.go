@@ -130,6 +130,9 @@ func (d *demo) collect(n int) error {
 	}
 	began := time.Now()
 	if _, err := d.shell("safe", "strongroom collect --all", 0); err != nil {
+		if said := d.production.server.Log(); said != "" {
+			err = fmt.Errorf("%w\nThe SSH server says: %s", err, said)
+		}
 		return err
 	}
 	night := night{files: there, kept: make(map[string]snapshot), seconds: time.Since(began).Seconds()}
