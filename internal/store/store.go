@@ -39,13 +39,9 @@ func WithRoleKeys(r blob.Reader, d safe.Snapshot, outer seal.OuterIdentity, inne
 		}
 		sealed, err := seal.OpenOuter(outer, envelope, want)
 		if err != nil {
-			return seal.RunIdentity{}, fmt.Errorf("opening the outer seal of run %s: %w", run, err)
+			return seal.RunIdentity{}, err
 		}
-		identity, err := seal.OpenInner(inner, sealed, want)
-		if err != nil {
-			return seal.RunIdentity{}, fmt.Errorf("opening the inner seal of run %s: %w", run, err)
-		}
-		return identity, nil
+		return seal.OpenInner(inner, sealed, want)
 	}
 }
 
