@@ -152,8 +152,12 @@ func (a *app) showKept(name string, snapshot safe.Snapshot, outcome daemon.Outco
 	if snapshot.Partial {
 		verdict = "kept in part"
 	}
-	t.Printf("%s %s until %s (%s)\n  %s, %s; new %s, stored %s and parity %s, in %s",
-		name, verdict, snapshot.KeepUntil.Local().Format(time.DateOnly), snapshot.Tier,
+	warned := ""
+	if snapshot.Warnings > 0 {
+		warned = ", with " + plural(snapshot.Warnings, "warning", "warnings")
+	}
+	t.Printf("%s %s until %s (%s)%s\n  %s, %s; new %s, stored %s and parity %s, in %s",
+		name, verdict, snapshot.KeepUntil.Local().Format(time.DateOnly), snapshot.Tier, warned,
 		plural(snapshot.Entries, "entry", "entries"), ui.Size(snapshot.Bytes), ui.Size(snapshot.NewBytes),
 		ui.Size(snapshot.StoredBytes), ui.Size(snapshot.ParityBytes), ui.Duration(took))
 	if snapshot.Partial {
@@ -195,7 +199,7 @@ func (a *app) dryRun(sources []config.Source) error {
 // nameOfAnyZone returns a name by which a snapshot can be called from a script
 // in whatever zone that runs.
 func nameOfAnyZone(s safe.Snapshot) string {
-	return string(s.Source) + "@" + s.Started.UTC().Format(toSecond) + "Z"
+	return string(s.Source) + "@" + s.Started.UTC().Format(toMilli) + "Z"
 }
 
 // messageOf is a snapshot as scripts see it.

@@ -152,7 +152,10 @@ func readKey[K any](file string, read func(io.Reader) (K, error)) (K, error) {
 	defer f.Close() // nothing was written
 	key, err := read(f)
 	if err != nil {
-		return key, fmt.Errorf("%s: %w", file, err)
+		err = fmt.Errorf("%s: %w", file, err)
+		if strings.HasSuffix(file, ".pub") {
+			err = ui.WithRemedy(err, "This seems to be the public half; reading takes the private one.")
+		}
 	}
-	return key, nil
+	return key, err
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"strongroom/internal/safe"
+	"strongroom/internal/safe/config"
 	"strongroom/internal/store/catalog"
 	"strongroom/internal/ui"
 )
@@ -15,6 +17,7 @@ const (
 	toDay    = time.DateOnly
 	toMinute = "2006-01-02T15:04"
 	toSecond = "2006-01-02T15:04:05"
+	toMilli  = "2006-01-02T15:04:05.000"
 )
 
 // names counts, for each name that a snapshot can go by, how many do.
@@ -31,16 +34,17 @@ func namesOf(all []safe.Snapshot) names {
 func (n names) add(s safe.Snapshot) {
 	n[nameOf(s, toMinute)]++
 	n[nameOf(s, toSecond)]++
+	n[nameOf(s, toMilli)]++
 }
 
 // of returns the shortest name that means this snapshot alone.
 func (n names) of(s safe.Snapshot) string {
-	for _, form := range []string{toMinute, toSecond} {
+	for _, form := range []string{toMinute, toSecond, toMilli} {
 		if name := nameOf(s, form); n[name] <= 1 {
 			return name
 		}
 	}
-	return s.Run.String()
+	return s.Run.String() // in the hour that comes twice when summer ends, at the latest
 }
 
 func nameOf(s safe.Snapshot, form string) string {
@@ -52,7 +56,7 @@ func nameOf(s safe.Snapshot, form string) string {
 //	erp-files                       the newest complete one, or else the newest
 //	erp-files@2026-11-20            the same, of those that started on that day
 //	erp-files@2026-11-20T02:30      of those that started in that minute
-//	erp-files@2026-11-20T02:30:07   of those that started in that second
+//	erp-files@2026-11-20T02:30:07   of those that started in that second, or millisecond
 //	01a1ffd6-eb8b-7c57-...          the one of that run
 //
 // Times are local; one with a Z at its end is in UTC. Until, unless zero,
@@ -64,15 +68,15 @@ func choose(listed []catalog.Listed, name string, until time.Time) (catalog.List
 		return catalog.Listed{}, err
 	}
 	var newest, newestComplete *catalog.Listed
-	isSource := false
+	var sources []string
 	for i, l := range listed {
 		if l.Run.String() == name {
 			return l, nil
 		}
+		sources = append(sources, string(l.Source))
 		if string(l.Source) != source {
 			continue
 		}
-		isSource = true
 		if !until.IsZero() && l.Started.After(until) || dated && !started(l.Started) {
 			continue
 		}
@@ -86,11 +90,20 @@ func choose(listed []catalog.Listed, name string, until time.Time) (catalog.List
 		return *newestComplete, nil
 	case newest != nil:
 		return *newest, nil
-	case !isSource:
-		return catalog.Listed{}, &ui.UsageError{Problem: fmt.Sprintf("the store has no snapshot of %q", source), Remedy: "See what it has: strongroom snapshots"}
+	case !slices.Contains(sources, source):
+		return catalog.Listed{}, noSnapshotOf(source, sources)
 	default:
 		return catalog.Listed{}, &ui.UsageError{Problem: fmt.Sprintf("there is no snapshot of %s at that time", source), Remedy: "See what there is: strongroom snapshots " + source}
 	}
+}
+
+// noSnapshotOf says that the store has none of a source, but of others.
+func noSnapshotOf(source string, others []string) error {
+	remedy := "See what it has: strongroom snapshots"
+	if near, ok := config.Nearest(source, others); ok {
+		remedy = fmt.Sprintf("Did you mean %s? %s", near, remedy)
+	}
+	return &ui.UsageError{Problem: fmt.Sprintf("the store has no snapshot of %q", source), Remedy: remedy}
 }
 
 // startedAt returns what tells whether a snapshot started in the day, minute
@@ -101,8 +114,9 @@ func startedAt(when string) (func(time.Time) bool, error) {
 	if utc {
 		zone = time.UTC
 	}
-	for _, form := range []string{toDay, toMinute, toSecond} {
-		if _, err := time.Parse(form, text); err == nil {
+	for _, form := range []string{toDay, toMinute, toSecond, toMilli} {
+		// Parse takes fractions of a second that the form does not have.
+		if t, err := time.Parse(form, text); err == nil && t.Format(form) == text {
 			return func(t time.Time) bool { return t.In(zone).Format(form) == text }, nil
 		}
 	}

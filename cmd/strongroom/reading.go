@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/store"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/catalog"
+	"strongroom/internal/store/seal"
 	"strongroom/internal/ui"
 )
 
@@ -204,7 +205,11 @@ func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, k
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, outer, inner))
+	snapshot, err := store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, outer, inner))
+	if errors.Is(err, seal.ErrWrongKey) {
+		err = ui.WithRemedy(err, "It takes the private halves of the two keys that this safe was made with; a key with a comment says which role it has.")
+	}
+	return snapshot, err
 }
 
 var errNothingThere = errors.New("there is no such file in the snapshot")

@@ -78,7 +78,7 @@ func condition(name string) (bool, error) {
 }
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"status":   exitStatus,
+	"exits":    exits,
 	"expand":   expand,
 	"safe":     makeSafe,
 	"messages": messages,
@@ -89,12 +89,12 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"sshd":     startServer,
 }
 
-// exitStatus runs a program that must end with that exit status:
+// exits runs a program that must end with that exit status:
 //
-//	status 2 strongroom collect
-func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
+//	exits 2 strongroom collect
+func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: status NUMBER PROGRAM [ARG...]")
+		ts.Fatalf("usage: exits NUMBER PROGRAM [ARG...]")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)

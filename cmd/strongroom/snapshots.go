@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,11 +42,19 @@ func (a *app) snapshotsCommand() *cobra.Command {
 }
 
 func (a *app) listSnapshots(s *openStore, source string) error {
+	of := func(l catalog.Listed) bool { return string(l.Source) == source }
+	if source != "" && !slices.ContainsFunc(s.listed, of) {
+		var others []string
+		for _, l := range s.listed {
+			others = append(others, string(l.Source))
+		}
+		return noSnapshotOf(source, others)
+	}
 	t, now := a.talk(), time.Now()
 	table := ui.NewTable(ui.Column{Title: "SNAPSHOT"}, ui.Column{Title: "AGE"}, ui.Column{Title: "ENTRIES", Right: true},
 		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "NEW", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: "REMARK", Cut: true})
 	for _, l := range s.listed {
-		if source != "" && string(l.Source) != source {
+		if source != "" && !of(l) {
 			continue
 		}
 		table.Row(s.names.of(l.Snapshot), ui.Ago(l.Started, now), ui.Count(l.Entries), ui.Size(l.Bytes), ui.Size(l.NewBytes),
@@ -71,7 +80,7 @@ func remarkOn(l catalog.Listed) any {
 	case l.Partial:
 		return ui.Bad("partial")
 	case l.Warnings > 0:
-		return fmt.Sprintf("%s warnings", ui.Count(l.Warnings))
+		return plural(l.Warnings, "warning", "warnings")
 	default:
 		return ""
 	}
@@ -182,6 +191,9 @@ func (a *app) catCommand() *cobra.Command {
 		Short: "Write the content of one file to standard output",
 		Args:  args(2, 2, "a snapshot and the path of a file in it"),
 		RunE: func(_ *cobra.Command, given []string) error {
+			if a.json {
+				return &ui.UsageError{Problem: "the content of a file is no message", Remedy: "Leave out --json."}
+			}
 			s, err := r.open(a.stop)
 			if err != nil {
 				return err
@@ -192,7 +204,7 @@ func (a *app) catCommand() *cobra.Command {
 				return err
 			}
 			defer snapshot.Close() // nothing was written
-			return a.cat(snapshot, strings.TrimPrefix(given[1], "/"))
+			return a.cat(snapshot, given[0], strings.TrimPrefix(given[1], "/"))
 		},
 	}
 	r.registerChoice(cmd)
@@ -200,7 +212,7 @@ func (a *app) catCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) cat(snapshot *store.Snapshot, path string) error {
+func (a *app) cat(snapshot *store.Snapshot, name, path string) error {
 	reader, _, err := snapshot.Manifest(a.stop)
 	if err != nil {
 		return err
@@ -208,7 +220,7 @@ func (a *app) cat(snapshot *store.Snapshot, path string) error {
 	for {
 		e, err := reader.Next()
 		if err == io.EOF || err == nil && safe.ComparePaths(e.Path, path) > 0 {
-			return fmt.Errorf("%s: %w", ui.Clean(path), errNothingThere)
+			return ui.WithRemedy(fmt.Errorf("%s: %w", ui.Clean(path), errNothingThere), "See what is in it: strongroom ls "+name)
 		}
 		if err != nil {
 			return err
@@ -217,13 +229,25 @@ func (a *app) cat(snapshot *store.Snapshot, path string) error {
 			continue
 		}
 		if e.Type == safe.Hardlink {
-			return a.cat(snapshot, e.Target)
+			return a.cat(snapshot, name, e.Target)
 		}
 		if e.Type != safe.File && e.Type != safe.Stream {
-			return fmt.Errorf("%s is a %s and has no content", ui.Clean(path), e.Type)
+			return fmt.Errorf("%s is a %s and has no content", ui.Clean(path), describeType(e))
 		}
 		_, err = io.Copy(a.stdout, snapshot.Content(a.stop, reader))
 		return err
+	}
+}
+
+// describeType says what an entry is that has no content of its own.
+func describeType(e safe.Entry) string {
+	switch e.Type {
+	case safe.Dir:
+		return "folder"
+	case safe.Symlink:
+		return "symbolic link to " + ui.Clean(e.Target)
+	default:
+		return "device, socket or pipe"
 	}
 }
 

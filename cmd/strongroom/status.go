@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,7 +114,7 @@ func (s summary) outcome() any {
 	case s.last.Partial:
 		return ui.Bad("partial")
 	case s.last.Warnings > 0:
-		return fmt.Sprintf("kept, %s warnings", ui.Count(s.last.Warnings))
+		return "kept, " + plural(s.last.Warnings, "warning", "warnings")
 	default:
 		return "kept"
 	}
