@@ -155,6 +155,9 @@ var rooms = []room{
 	{"internal/source/sftp/sshdtest", map[string]string{
 		"golang.org/x/crypto": "key files of OpenSSH",
 	}},
+	{"internal/source/sftp/sftptest", map[string]string{
+		"golang.org/x/crypto": "the SSH server beneath",
+	}},
 	{"internal/source/sourcetest", map[string]string{
 		"internal/safe":            "checks entries",
 		"internal/source":          "the suite that every source passes",

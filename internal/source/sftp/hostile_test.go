@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/safe"
 	"strongroom/internal/source"
 	"strongroom/internal/source/sftp"
+	"strongroom/internal/source/sftp/sftptest"
 	"strongroom/internal/source/sftp/wire"
 	"strongroom/internal/source/sourcetest"
 )
@@ -62,8 +63,8 @@ func outcome(t *testing.T, o sftp.Options) (lines []string, err error) {
 }
 
 var (
-	small = named{"f", attrs(modeFile, 5)}
-	big   = named{"f", attrs(modeFile, 10<<20)}
+	small = entry("f", attrs(modeFile, 5))
+	big   = entry("f", attrs(modeFile, 10<<20))
 )
 
 func TestHostileServer(t *testing.T) {
@@ -93,34 +94,34 @@ func TestHostileServer(t *testing.T) {
 		want   string // lines of the outcome, separated by "|"
 		err    string // part of the error; "" for none
 	}{
-		{name: "honest", fake: fake{files: []named{small}, data: map[string]string{"f": "hello"}}, want: "d: dir|d/f: xxxxx"},
+		{name: "honest", fake: fake{Files: []named{small}, Data: map[string]string{"f": "hello"}}, want: "d: dir|d/f: xxxxx"},
 		{name: "empty folder", want: "d: dir"},
-		{name: "yields less than it claims", fake: fake{files: []named{small}, data: map[string]string{"f": "hi"}}, want: "d: dir|d/f: invalid"},
-		{name: "yields nothing", fake: fake{files: []named{small}}, want: "d: dir|d/f: invalid"},
-		{name: "big file yields less", fake: fake{files: []named{big}, data: map[string]string{"f": strings.Repeat("x", 3<<20)}}, want: "d: dir|d/f: invalid"},
+		{name: "yields less than it claims", fake: fake{Files: []named{small}, Data: map[string]string{"f": "hi"}}, want: "d: dir|d/f: invalid"},
+		{name: "yields nothing", fake: fake{Files: []named{small}}, want: "d: dir|d/f: invalid"},
+		{name: "big file yields less", fake: fake{Files: []named{big}, Data: map[string]string{"f": strings.Repeat("x", 3<<20)}}, want: "d: dir|d/f: invalid"},
 		{
 			name: "grew, and says so",
-			fake: fake{files: []named{small}, data: map[string]string{"f": "hello world"}, answer: on(8, func(id uint32) []byte { return packet(105, id, attrs(modeFile, 11)) })},
+			fake: fake{Files: []named{small}, Data: map[string]string{"f": "hello world"}, Answer: on(8, func(id uint32) []byte { return packet(105, id, attrs(modeFile, 11)) })},
 			want: "d: dir|d/f: changed|d/f: xxxxxxxxxxx",
 		},
 		{
-			name: "endless file", fake: fake{files: []named{small}, answer: endless("hello")},
+			name: "endless file", fake: fake{Files: []named{small}, Answer: endless("hello")},
 			limits: source.Limits{Growth: 1000}, want: "d: dir|d/f: invalid",
 		},
 		{
-			name: "endless empty file", fake: fake{files: []named{{"f", attrs(modeFile, 0)}}, answer: endless("hello")},
+			name: "endless empty file", fake: fake{Files: []named{entry("f", attrs(modeFile, 0))}, Answer: endless("hello")},
 			limits: source.Limits{Growth: 1000}, want: "d: dir|d/f: invalid",
 		},
 		{
-			name: "endless file over the limit of bytes", fake: fake{files: []named{small}, answer: endless("hello")},
+			name: "endless file over the limit of bytes", fake: fake{Files: []named{small}, Answer: endless("hello")},
 			limits: source.Limits{Bytes: 500}, want: "d: dir", err: "more than the 500 bytes",
 		},
-		{name: "reads without data", fake: fake{files: []named{small}, answer: on(5, func(id uint32) []byte { return packet(103, id, str("")) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
-		{name: "more data than asked for", fake: fake{files: []named{small}, answer: on(5, func(id uint32) []byte { return packet(103, id, str("hello!")) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
-		{name: "silent when read", fake: fake{files: []named{small}, answer: on(5, func(uint32) []byte { return silence })}, want: "d: dir", err: "gone silent"},
+		{name: "reads without data", fake: fake{Files: []named{small}, Answer: on(5, func(id uint32) []byte { return packet(103, id, str("")) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
+		{name: "more data than asked for", fake: fake{Files: []named{small}, Answer: on(5, func(id uint32) []byte { return packet(103, id, str("hello!")) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
+		{name: "silent when read", fake: fake{Files: []named{small}, Answer: on(5, func(uint32) []byte { return silence })}, want: "d: dir", err: "gone silent"},
 		{
 			name: "silent in mid-file",
-			fake: fake{files: []named{big}, data: map[string]string{"f": strings.Repeat("x", 10<<20)}, answer: func(typ byte, _ uint32, _ string, offset uint64) []byte {
+			fake: fake{Files: []named{big}, Data: map[string]string{"f": strings.Repeat("x", 10<<20)}, Answer: func(typ byte, _ uint32, _ string, offset uint64) []byte {
 				if typ == 5 && offset > 5<<20 {
 					return silence
 				}
@@ -128,11 +129,11 @@ func TestHostileServer(t *testing.T) {
 			}},
 			want: "d: dir", err: "gone silent",
 		},
-		{name: "silent when listed", fake: fake{answer: on(12, func(uint32) []byte { return silence })}, want: "d: dir", err: "gone silent"},
-		{name: "silent from the start", fake: fake{answer: on(1, func(uint32) []byte { return silence })}, err: "gone silent"},
+		{name: "silent when listed", fake: fake{Answer: on(12, func(uint32) []byte { return silence })}, want: "d: dir", err: "gone silent"},
+		{name: "silent from the start", fake: fake{Answer: on(1, func(uint32) []byte { return silence })}, err: "gone silent"},
 		{
 			name: "hangs up in mid-file",
-			fake: fake{files: []named{big}, data: map[string]string{"f": strings.Repeat("x", 10<<20)}, answer: func(typ byte, _ uint32, _ string, offset uint64) []byte {
+			fake: fake{Files: []named{big}, Data: map[string]string{"f": strings.Repeat("x", 10<<20)}, Answer: func(typ byte, _ uint32, _ string, offset uint64) []byte {
 				if typ == 5 && offset > 5<<20 {
 					return hangUp
 				}
@@ -140,44 +141,44 @@ func TestHostileServer(t *testing.T) {
 			}},
 			want: "d: dir", err: "the server closed the connection",
 		},
-		{name: "hangs up when listed", fake: fake{answer: on(12, func(uint32) []byte { return hangUp })}, want: "d: dir", err: "closed the connection"},
+		{name: "hangs up when listed", fake: fake{Answer: on(12, func(uint32) []byte { return hangUp })}, want: "d: dir", err: "closed the connection"},
 		{
 			name:   "endless folder",
-			fake:   fake{answer: on(12, func(id uint32) []byte { return page(id, named{string(rune('a' + id)), attrs(modeLink, 0)}) }), target: "x"},
+			fake:   fake{Answer: on(12, func(id uint32) []byte { return page(id, entry(string(rune('a'+id)), attrs(modeLink, 0))) }), Target: "x"},
 			limits: source.Limits{FolderEntries: 3}, want: "d: dir|d: unreadable|d/d: symlink|d/e: symlink|d/f: symlink",
 		},
-		{name: "endless dots", fake: fake{answer: on(12, func(id uint32) []byte { return page(id, named{".", u32(0)}, named{"..", u32(0)}) })}, want: "d: dir|d: invalid"},
-		{name: "endless empty parts", fake: fake{answer: on(12, func(id uint32) []byte { return page(id) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
+		{name: "endless dots", fake: fake{Answer: on(12, func(id uint32) []byte { return page(id, entry(".", u32(0)), entry("..", u32(0))) })}, want: "d: dir|d: invalid"},
+		{name: "endless empty parts", fake: fake{Answer: on(12, func(id uint32) []byte { return page(id) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
 		{
 			name: "names that lead elsewhere",
-			fake: fake{files: []named{
-				{"../../etc/cron.d/x", small.attrs}, {"/etc/passwd", small.attrs}, {"a/b", small.attrs}, {"", small.attrs}, {"nul\x00", small.attrs}, {strings.Repeat("n", 256), small.attrs}, {".", u32(0)}, {"..", u32(0)}, small,
-			}, data: map[string]string{"f": "hello"}},
+			fake: fake{Files: []named{
+				entry("../../etc/cron.d/x", small.Attrs), entry("/etc/passwd", small.Attrs), entry("a/b", small.Attrs), entry("", small.Attrs), entry("nul\x00", small.Attrs), entry(strings.Repeat("n", 256), small.Attrs), entry(".", u32(0)), entry("..", u32(0)), small,
+			}, Data: map[string]string{"f": "hello"}},
 			want: "d: dir|d/../../etc/cron.d/x: invalid|d//etc/passwd: invalid|d/a/b: invalid|d/: invalid|d/nul\x00: invalid|d/nnnnnnnnnnnnnnnnnn: invalid|d/f: xxxxx",
 		},
-		{name: "a name twice", fake: fake{files: []named{small, small}, data: map[string]string{"f": "hello"}}, want: "d: dir|d/f: xxxxx|d/f: invalid"},
-		{name: "a count that is a lie", fake: fake{answer: on(12, func(id uint32) []byte { return packet(104, id, u32(1<<31)) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
-		{name: "a size beyond all files", fake: fake{files: []named{{"f", attrs(modeFile, 1<<63)}}}, want: "d: dir|d/f: invalid"},
-		{name: "a huge size", fake: fake{files: []named{{"f", attrs(modeFile, 1<<63-1)}}, data: map[string]string{"f": "hi"}}, want: "d: dir|d/f: invalid"},
-		{name: "no attributes", fake: fake{files: []named{{"f", u32(0)}}}, want: "d: dir|d/f: invalid"},
-		{name: "attributes only when asked", fake: fake{files: []named{{"f", u32(0)}}, data: map[string]string{"f": "hello"}, answer: on(7, func(id uint32) []byte { return nil })}, want: "d: dir|d/f: invalid"},
-		{name: "a link with NUL", fake: fake{files: []named{{"l", attrs(modeLink, 0)}}, target: "a\x00b"}, want: "d: dir|d/l: invalid"},
-		{name: "a link to nothing at all", fake: fake{files: []named{{"l", attrs(modeLink, 0)}}}, want: "d: dir|d/l: invalid"},
-		{name: "permission denied", fake: fake{files: []named{small}, answer: on(3, func(id uint32) []byte { return status(id, 3) })}, want: "d: dir|d/f: unreadable"},
-		{name: "folder denied", fake: fake{answer: on(11, func(id uint32) []byte { return status(id, 3) })}, want: "d: dir|d: unreadable"},
-		{name: "error in mid-file", fake: fake{files: []named{small}, answer: on(5, func(id uint32) []byte { return status(id, 4) })}, want: "d: dir|d/f: unreadable"},
-		{name: "gone", fake: fake{files: []named{small}, answer: on(3, func(id uint32) []byte { return status(id, 2) })}, want: "d: dir|d/f: vanished"},
-		{name: "OK instead of data", fake: fake{files: []named{small}, answer: on(5, func(id uint32) []byte { return status(id, 0) })}, want: "d: dir|d/f: unreadable"},
-		{name: "an answer of another kind", fake: fake{files: []named{small}, answer: on(3, func(id uint32) []byte { return packet(105, id, small.attrs) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
-		{name: "an answer to nothing", fake: fake{files: []named{small}, answer: on(3, func(id uint32) []byte { return status(id+1000, 0) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
-		{name: "a huge packet", fake: fake{files: []named{small}, answer: on(3, func(uint32) []byte { return u32(1<<32 - 1)[:4:4] })}, want: "d: dir", err: "gone silent"},
-		{name: "a huge packet with a type", fake: fake{files: []named{small}, answer: on(3, func(uint32) []byte { return append(u32(1<<32-1), 102) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
-		{name: "another version", fake: fake{answer: on(1, func(uint32) []byte { return []byte{0, 0, 0, 5, 2, 0, 0, 0, 6} })}, err: "version 6"},
+		{name: "a name twice", fake: fake{Files: []named{small, small}, Data: map[string]string{"f": "hello"}}, want: "d: dir|d/f: xxxxx|d/f: invalid"},
+		{name: "a count that is a lie", fake: fake{Answer: on(12, func(id uint32) []byte { return packet(104, id, u32(1<<31)) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
+		{name: "a size beyond all files", fake: fake{Files: []named{entry("f", attrs(modeFile, 1<<63))}}, want: "d: dir|d/f: invalid"},
+		{name: "a huge size", fake: fake{Files: []named{entry("f", attrs(modeFile, 1<<63-1))}, Data: map[string]string{"f": "hi"}}, want: "d: dir|d/f: invalid"},
+		{name: "no attributes", fake: fake{Files: []named{entry("f", u32(0))}}, want: "d: dir|d/f: invalid"},
+		{name: "attributes only when asked", fake: fake{Files: []named{entry("f", u32(0))}, Data: map[string]string{"f": "hello"}, Answer: on(7, func(id uint32) []byte { return nil })}, want: "d: dir|d/f: invalid"},
+		{name: "a link with NUL", fake: fake{Files: []named{entry("l", attrs(modeLink, 0))}, Target: "a\x00b"}, want: "d: dir|d/l: invalid"},
+		{name: "a link to nothing at all", fake: fake{Files: []named{entry("l", attrs(modeLink, 0))}}, want: "d: dir|d/l: invalid"},
+		{name: "permission denied", fake: fake{Files: []named{small}, Answer: on(3, func(id uint32) []byte { return status(id, 3) })}, want: "d: dir|d/f: unreadable"},
+		{name: "folder denied", fake: fake{Answer: on(11, func(id uint32) []byte { return status(id, 3) })}, want: "d: dir|d: unreadable"},
+		{name: "error in mid-file", fake: fake{Files: []named{small}, Answer: on(5, func(id uint32) []byte { return status(id, 4) })}, want: "d: dir|d/f: unreadable"},
+		{name: "gone", fake: fake{Files: []named{small}, Answer: on(3, func(id uint32) []byte { return status(id, 2) })}, want: "d: dir|d/f: vanished"},
+		{name: "OK instead of data", fake: fake{Files: []named{small}, Answer: on(5, func(id uint32) []byte { return status(id, 0) })}, want: "d: dir|d/f: unreadable"},
+		{name: "an answer of another kind", fake: fake{Files: []named{small}, Answer: on(3, func(id uint32) []byte { return packet(105, id, small.Attrs) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
+		{name: "an answer to nothing", fake: fake{Files: []named{small}, Answer: on(3, func(id uint32) []byte { return status(id+1000, 0) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
+		{name: "a huge packet", fake: fake{Files: []named{small}, Answer: on(3, func(uint32) []byte { return u32(1<<32 - 1)[:4:4] })}, want: "d: dir", err: "gone silent"},
+		{name: "a huge packet with a type", fake: fake{Files: []named{small}, Answer: on(3, func(uint32) []byte { return append(u32(1<<32-1), 102) })}, want: "d: dir", err: "does not keep to the SFTP protocol"},
+		{name: "another version", fake: fake{Answer: on(1, func(uint32) []byte { return []byte{0, 0, 0, 5, 2, 0, 0, 0, 6} })}, err: "version 6"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			o := fakeSSH(t, newSigner(t, ed25519Key(t)), tt.fake.serve)
+			o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), tt.fake.Serve)
 			o.Limits = tt.limits
 			begin := time.Now()
 			lines, err := outcome(t, o)
@@ -199,13 +200,13 @@ func TestHostileServer(t *testing.T) {
 
 func TestSilentServerEndsWithContext(t *testing.T) {
 	for _, typ := range []byte{1, 3, 5, 8, 12} {
-		silent := fake{files: []named{small}, answer: func(got byte, _ uint32, _ string, _ uint64) []byte {
+		silent := fake{Files: []named{small}, Answer: func(got byte, _ uint32, _ string, _ uint64) []byte {
 			if got == typ {
 				return silence
 			}
 			return nil
 		}}
-		o := fakeSSH(t, newSigner(t, ed25519Key(t)), silent.serve)
+		o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), silent.Serve)
 		o.StallTimeout = time.Hour
 		s, err := sftp.New(o)
 		if err != nil {
@@ -235,13 +236,13 @@ func TestSilentServerEndsWithContext(t *testing.T) {
 }
 
 func TestEarlyStopWithSilentServer(t *testing.T) {
-	silent := fake{files: []named{{"a", attrs(modeLink, 0)}, small}, target: "x", answer: func(got byte, _ uint32, _ string, _ uint64) []byte {
+	silent := fake{Files: []named{entry("a", attrs(modeLink, 0)), small}, Target: "x", Answer: func(got byte, _ uint32, _ string, _ uint64) []byte {
 		if got == 5 {
 			return silence
 		}
 		return nil
 	}}
-	o := fakeSSH(t, newSigner(t, ed25519Key(t)), silent.serve)
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), silent.Serve)
 	o.StallTimeout = time.Hour
 	s, err := sftp.New(o)
 	if err != nil {
@@ -265,7 +266,7 @@ func TestNobodyAnswers(t *testing.T) {
 	}
 	defer listener.Close()
 	f := fake{}
-	o := fakeSSH(t, newSigner(t, ed25519Key(t)), f.serve)
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
 	o.Addr = listener.Addr().String()
 	o.ConnectTimeout = 200 * time.Millisecond
 	if _, err := outcome(t, o); err == nil || !strings.Contains(err.Error(), "took longer than 200ms") {
@@ -279,9 +280,9 @@ func TestNobodyAnswers(t *testing.T) {
 
 func TestHostKey(t *testing.T) {
 	f := fake{}
-	host := newSigner(t, ed25519Key(t))
-	other := newSigner(t, ed25519Key(t))
-	rsaHost := newSigner(t, rsaKey(t))
+	host := sftptest.Signer(t, sftptest.NewKey(t))
+	other := sftptest.Signer(t, sftptest.NewKey(t))
+	rsaHost := sftptest.Signer(t, rsaKey(t))
 	line := func(s ssh.Signer) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.PublicKey()))) }
 	tests := []struct {
 		name   string
@@ -297,7 +298,7 @@ func TestHostKey(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := fakeSSH(t, tt.host, f.serve)
+			o := fakeSSH(t, tt.host, f.Serve)
 			o.HostKeys = tt.pinned
 			s, err := sftp.New(o)
 			if err != nil {
@@ -330,8 +331,8 @@ func TestHostKey(t *testing.T) {
 
 func TestKeyNotAccepted(t *testing.T) {
 	f := fake{}
-	o := fakeSSH(t, newSigner(t, ed25519Key(t)), f.serve)
-	o.Key = fakeSSH(t, newSigner(t, ed25519Key(t)), f.serve).Key
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
+	o.Key = fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve).Key
 	s, err := sftp.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -344,8 +345,8 @@ func TestKeyNotAccepted(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	f := fake{}
-	good := fakeSSH(t, newSigner(t, ed25519Key(t)), f.serve)
-	locked, err := ssh.MarshalPrivateKeyWithPassphrase(ed25519Key(t), "", []byte("secret"))
+	good := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
+	locked, err := ssh.MarshalPrivateKeyWithPassphrase(sftptest.NewKey(t), "", []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -382,7 +383,7 @@ func TestNewRefuses(t *testing.T) {
 // TestConformanceOfAnotherServer runs the suite against a server that answers
 // out of order and knows none of OpenSSH's extensions.
 func TestConformanceOfAnotherServer(t *testing.T) {
-	o := fakeSSH(t, newSigner(t, ed25519Key(t)), func(channel ssh.Channel, _ net.Conn) {
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), func(channel ssh.Channel, _ net.Conn) {
 		defer channel.Close()
 		server, err := pkgsftp.NewServer(channel, pkgsftp.ReadOnly())
 		if err == nil {
@@ -398,13 +399,13 @@ func TestConformanceOfAnotherServer(t *testing.T) {
 }
 
 func TestStallIsTyped(t *testing.T) {
-	f := fake{answer: func(typ byte, _ uint32, _ string, _ uint64) []byte {
+	f := fake{Answer: func(typ byte, _ uint32, _ string, _ uint64) []byte {
 		if typ == 7 {
 			return silence
 		}
 		return nil
 	}}
-	o := fakeSSH(t, newSigner(t, ed25519Key(t)), f.serve)
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
 	o.StallTimeout = 100 * time.Millisecond
 	s, err := sftp.New(o)
 	if err != nil {
