@@ -574,7 +574,7 @@ func TestCancellingEndsASilentSource(t *testing.T) {
 }
 
 func TestRootThatIsAList(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || underRace {
 		t.Skip("a manifest of 190 MB")
 	}
 	r, tree := newRoom(t), new(tree)
@@ -612,13 +612,12 @@ func TestRootThatIsAList(t *testing.T) {
 // manner: whatever happened, nothing that was kept is harmed, and the next
 // collection succeeds.
 func TestFaults(t *testing.T) {
-	stride := 5
-	if testing.Short() {
-		stride = 29
+	stride := 1
+	if testing.Short() || underRace {
+		stride = 7
 	}
 	for _, mode := range fault.Modes {
 		t.Run(string(mode), func(t *testing.T) {
-			t.Parallel()
 			struck := 0
 			for n := 1; ; n += stride {
 				if !collectWithFault(t, mode, n) {
@@ -632,10 +631,11 @@ func TestFaults(t *testing.T) {
 }
 
 func collectWithFault(t *testing.T, mode fault.Mode, n int) (struck bool) {
-	r, tree := newRoom(t), someTree(5)
+	r, tree := newRoom(t), new(tree)
+	tree.add(folder("srv"), file("srv/1", noise(1, 100_000)), file("srv/2", nil), file("srv/3", noise(3, 10)))
 	r.collect(firstNight, tree)
 	tree = tree.fresh()
-	tree.add(file("srv/100", noise(500, 300_000)), file("srv/101", noise(501, 100)))
+	tree.add(file("srv/0", noise(4, 100_000)), file("srv/4", noise(5, 100)))
 	faulty := fault.New(r.blobs, mode, n)
 	in := r.begin(firstNight.Add(time.Hour), tree)
 	in.Into, in.Options.CheckpointPacks = faulty, 1
@@ -660,7 +660,11 @@ func collectWithFault(t *testing.T, mode fault.Mode, n int) (struck bool) {
 // TestPowerIsLostAtRandom lets a store lose what no checkpoint promised, which
 // the next run must not refer to.
 func TestPowerIsLostAtRandom(t *testing.T) {
-	for seed := range 3 {
+	rounds := 3
+	if testing.Short() || underRace {
+		rounds = 1
+	}
+	for seed := range rounds {
 		r, all := newRoom(t), someTree(0)
 		for i := range 6 {
 			all.add(file(fmt.Sprintf("srv/%02d", i), noise(uint64(i), 12<<20)))

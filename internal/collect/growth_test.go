@@ -12,7 +12,7 @@ import (
 // TestGrowth collects a source that never changes for 400 nights. With
 // STRONGROOM_SOAK=1 it is a bigger source.
 func TestGrowth(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || underRace {
 		t.Skip("400 collections")
 	}
 	folders, files, size := 20, 15, 8000

@@ -26,6 +26,8 @@ import (
 	"strongroom/internal/store/seal"
 )
 
+var underRace bool // set by race_test.go
+
 const day = 24 * time.Hour
 
 // firstNight is when simulated time begins.

@@ -28,6 +28,8 @@ import (
 	"strongroom/internal/store/seal"
 )
 
+var underRace bool // set by race_test.go
+
 // A run is what tests store under, and the key that reads it back.
 type run struct {
 	id       safe.RunID
@@ -413,15 +415,18 @@ func TestFaults(t *testing.T) {
 	r := newRun(t)
 	for _, mode := range fault.Modes {
 		t.Run(string(mode), func(t *testing.T) {
-			struck := 0
-			for n := 1; ; n++ {
+			struck, step := 0, 1
+			if underRace {
+				step = 7
+			}
+			for n := 1; ; n += step {
 				store := mem.New(mem.Options{})
 				faulty := fault.New(store, mode, n)
 				synctest.Test(t, func(t *testing.T) { storeThreePacks(t, r, store, faulty) })
 				if !faulty.Struck() {
 					break
 				}
-				struck++
+				struck += step
 			}
 			if struck < 20 {
 				t.Errorf("only %d operations could fail", struck)
