@@ -3,6 +3,7 @@ package docs
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +22,7 @@ import (
 	"strongroom/internal/safe"
 	"strongroom/internal/store"
 	"strongroom/internal/store/blob"
+	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/layout"
 	"strongroom/internal/store/manifest"
 	"strongroom/internal/store/seal"
@@ -145,6 +148,126 @@ func TestRestoreByHand(t *testing.T) {
 		t.Errorf("the restored tree differs (-source +restored):\n%s", diff)
 	}
 	stepByStep(t, tools, copied, newest.Run, at, strings.TrimPrefix(source, "/")+"/folder/big")
+}
+
+// TestFormat1StaysReadable reads a store that was written when the format was
+// new, with the program's own packages and by hand, and compares it with what
+// format.md shows of it.
+func TestFormat1StaysReadable(t *testing.T) {
+	const fixture = "testdata/format-1"
+	want := map[string]string{"hosts": "127.0.0.1 localhost\n", "other": "127.0.0.1 localhost\n", "caf\xe9": "caf\xe9\n"}
+	d := newestSnapshot(t, fixture+"/store")
+	blobs, err := dir.Open(fixture + "/store")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blobs.Close()
+	outer := readKey(t, fixture+"/outer.key", seal.ReadOuterIdentity)
+	inner := readKey(t, fixture+"/inner.key", seal.ReadInnerIdentity)
+	identities := store.WithRoleKeys(blobs, d, outer, inner)
+
+	snapshot, err := store.Open(t.Context(), blobs, d, identities)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snapshot.Close()
+	entries, _, err := snapshot.Manifest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for {
+		e, err := entries.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(snapshot.Content(t.Context(), entries))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch name := filepath.Base(e.Path); e.Type {
+		case safe.File:
+			got[name] = string(b)
+		case safe.Hardlink:
+			got[name] = got[filepath.Base(e.Target)]
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+
+	identity, err := identities(t.Context(), d.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := unsealed(t, identity, filepath.Join(fixture, "store", layout.Pack(d.Run, d.Runs[d.Run].Packs[0])))
+	if shown := dumpOf(t, "format.md"); err != nil || !bytes.Equal(plain, shown) {
+		t.Errorf("format.md shows a pack of %d bytes, it has %d; error %v", len(shown), len(plain), err)
+	}
+
+	target := filepath.Join(t.TempDir(), "target")
+	folder, err := filepath.Abs(fixture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, status := byHand(t, tools(t), folder+"/store", d.Run, folder, target); status != 0 {
+		t.Fatalf("exit status %d\n%s", status, said)
+	}
+	for name, content := range want {
+		if b, err := os.ReadFile(filepath.Join(target, "srv/erp-example/conf", name)); err != nil || string(b) != content {
+			t.Errorf("by hand %q has %q, error %v; want %q", name, b, err, content)
+		}
+	}
+}
+
+func readKey[K any](t *testing.T, file string, read func(io.Reader) (K, error)) K {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	key, err := read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func unsealed(t *testing.T, identity seal.RunIdentity, file string) ([]byte, error) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := identity.Open(f)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
+var dumpLine = regexp.MustCompile(`(?m)^    [0-9a-f]{8}: ((?:[0-9a-f]{4} ){7}[0-9a-f]{4})`)
+
+// dumpOf returns the bytes that a document shows in hex.
+func dumpOf(t *testing.T, document string) (all []byte) {
+	t.Helper()
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range dumpLine.FindAllSubmatch(text, -1) {
+		b, err := hex.DecodeString(strings.ReplaceAll(string(line[1]), " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	return all
 }
 
 // stepByStep runs the commands that restore-by-hand.md gives for one file.
