@@ -182,17 +182,8 @@ func (r *run) begin(ctx context.Context) (seal.RunRecipient, error) {
 		return fail(err)
 	}
 	s.step("runkey", "run", r.id)
-	for _, name := range []string{layout.Envelope(r.id), layout.EnvelopeCopy(r.id)} {
-		if err := blob.PutOnce(ctx, s.store, name, key.Envelope); err != nil {
-			return fail(err)
-		}
-	}
-	if err := s.store.Sync(ctx); err != nil {
-		return fail(err)
-	}
-	s.step("envelope", "run", r.id)
 	begun := ledger.RunBegun{Run: r.id, Source: r.source.Name, Envelope: safe.DigestOf(key.Envelope), Roster: int64(s.roster.Number)}
-	if err := s.state.Update(ctx, func(tx *state.Tx) error { return tx.BeginRun(s.opts.Now(), begun) }); err != nil {
+	if err := s.state.Update(ctx, func(tx *state.Tx) error { return tx.BeginRun(s.opts.Now(), begun, key.Envelope) }); err != nil {
 		return fail(err)
 	}
 	s.step("begun", "run", r.id)

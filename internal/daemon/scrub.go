@@ -9,7 +9,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"time"
 
 	"strongroom/internal/daemon/child"
 	"strongroom/internal/daemon/state"
@@ -99,7 +98,6 @@ func (s *Safe) publishBefore(ctx context.Context) error {
 
 // scrub checks the store once, and repairs it if it may.
 func (s *Safe) scrub(ctx context.Context, opts ScrubOptions) (ScrubReport, error) {
-	started := s.opts.Now()
 	truth, excused, err := s.truth(ctx)
 	if err != nil {
 		return ScrubReport{}, err
@@ -112,7 +110,7 @@ func (s *Safe) scrub(ctx context.Context, opts ScrubOptions) (ScrubReport, error
 	if report.Report, err = s.runScrubber(ctx, task, opts.Progress); err != nil {
 		return ScrubReport{}, err
 	}
-	if report.Findings, err = s.withoutNews(ctx, report.Findings, started); err != nil || !opts.Repair {
+	if report.Findings, err = s.withoutNews(ctx, report.Findings); err != nil || !opts.Repair {
 		return report, err
 	}
 	plan := scrub.Plan(report.Findings, s.mayKnow)
@@ -157,22 +155,15 @@ func (s *Safe) entries(ctx context.Context, count int64) iter.Seq2[[]byte, error
 
 // withoutNews leaves out what the ledger did not know when the check began and
 // does now, because a collection has gone on meanwhile.
-func (s *Safe) withoutNews(ctx context.Context, findings []scrub.Finding, started time.Time) ([]scrub.Finding, error) {
+func (s *Safe) withoutNews(ctx context.Context, findings []scrub.Finding) ([]scrub.Finding, error) {
 	unproven := func(f scrub.Finding) bool { return f.Problem == scrub.Unproven }
 	if !slices.ContainsFunc(findings, unproven) {
 		return findings, nil
 	}
 	truth, _, err := s.truth(ctx)
 	return slices.DeleteFunc(findings, func(f scrub.Finding) bool {
-		return unproven(f) && err == nil && (truth.Knows(f.Name) || begunSince(f.Name, started))
+		return unproven(f) && err == nil && truth.Knows(f.Name)
 	}), err
-}
-
-// begunSince reports whether an object is the envelope of a run that is being
-// begun: it is published before the ledger tells of the run.
-func begunSince(name string, started time.Time) bool {
-	n := layout.Parse(name)
-	return n.Kind == layout.EnvelopeObject && !n.Run.Time().Before(started.Truncate(time.Millisecond))
 }
 
 // sawNoDescription reports whether both copies of a description are harmed.

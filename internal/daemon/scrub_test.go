@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -138,7 +137,7 @@ func (d *desk) keep() (safe.Snapshot, safe.Digest) {
 	}
 	d.update(func(tx *state.Tx) error {
 		begun := ledger.RunBegun{Run: run, Source: "erp", Envelope: safe.DigestOf(envelope), Roster: 1}
-		return errors.Join(tx.BeginRun(now, begun), tx.KeepSnapshot(now, s))
+		return errors.Join(tx.BeginRun(now, begun, envelope), tx.KeepSnapshot(now, s))
 	})
 	if err := d.safe.Publish(d.t.Context()); err != nil {
 		d.t.Fatal(err)
@@ -419,23 +418,21 @@ func TestClaimsOfTheScrub(t *testing.T) {
 func TestScrubDuringACollection(t *testing.T) {
 	d := newDesk(t)
 	d.safe.opts = d.options("honest")
-	started := d.safe.opts.Now()
 	s, pack := d.keep()
-	beginning := safe.NewRunID(d.safe.opts.Now())
-	stranger := safe.NewRunID(started.Add(-time.Hour))
+	stranger := safe.NewRunID(d.safe.opts.Now())
 	size, err := d.safe.State().Size(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var findings []scrub.Finding
 	for _, name := range []string{
-		s.Name(), layout.Pack(s.Run, pack), layout.Entry(size - 1), layout.Checkpoint(size), layout.Envelope(beginning),
-		layout.Envelope(stranger), layout.Pack(beginning, pack), layout.Entry(size), "roster/9.json",
+		s.Name(), layout.Pack(s.Run, pack), layout.Entry(size - 1), layout.Checkpoint(size), layout.Envelope(s.Run),
+		layout.Envelope(stranger), layout.Pack(stranger, pack), layout.Entry(size), "roster/9.json",
 	} {
 		findings = append(findings, scrub.Finding{Name: name, Problem: scrub.Unproven})
 	}
 	want := findings[5:]
-	got, err := d.safe.withoutNews(t.Context(), append([]scrub.Finding(nil), findings...), started)
+	got, err := d.safe.withoutNews(t.Context(), append([]scrub.Finding(nil), findings...))
 	if err != nil {
 		t.Fatal(err)
 	}

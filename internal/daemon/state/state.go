@@ -172,11 +172,14 @@ func (tx *Tx) Publish(name string, b []byte) error {
 	return nil
 }
 
-// BeginRun records a run, whose envelope is in the store.
-func (tx *Tx) BeginRun(at time.Time, begun ledger.RunBegun) error {
+// BeginRun records a run and puts its envelope into the outbox.
+func (tx *Tx) BeginRun(at time.Time, begun ledger.RunBegun, envelope []byte) error {
 	const insert = "INSERT INTO run (id, source, envelope, outcome) VALUES (?, ?, ?, '')"
 	if _, err := tx.sql.ExecContext(tx.ctx, insert, begun.Run.String(), string(begun.Source), begun.Envelope.String()); err != nil {
 		return fmt.Errorf("beginning run %s: %w", begun.Run, err)
+	}
+	if err := tx.Publish(layout.Envelope(begun.Run), envelope); err != nil {
+		return err
 	}
 	return tx.Append(at, ledger.Safe, begun)
 }

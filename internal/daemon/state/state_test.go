@@ -79,7 +79,7 @@ func (d *desk) begin(source safe.SourceName, at time.Time) safe.RunID {
 	d.t.Helper()
 	run := safe.NewRunID(at)
 	d.update(func(tx *Tx) error {
-		return tx.BeginRun(at, ledger.RunBegun{Run: run, Source: source, Envelope: safe.Digest{9}, Roster: 1})
+		return tx.BeginRun(at, ledger.RunBegun{Run: run, Source: source, Envelope: safe.Digest{9}, Roster: 1}, []byte("envelope"))
 	})
 	return run
 }
@@ -120,13 +120,13 @@ func TestWhatACommitLeaves(t *testing.T) {
 	for _, p := range parcels {
 		names = append(names, p.Name)
 	}
-	// Descriptions come before the entry that vouches for them, entries before
-	// the checkpoint that covers them.
-	wantNames := []string{"ledger/entries/0", "ledger/checkpoints/1", "ledger/entries/1", "ledger/checkpoints/2",
+	// Envelopes and descriptions come before the entry that vouches for them,
+	// entries before the checkpoint that covers them.
+	wantNames := []string{"ledger/entries/0", "ledger/checkpoints/1", layout.Envelope(run), "ledger/entries/1", "ledger/checkpoints/2",
 		layout.Snapshot(run), "ledger/entries/2", "ledger/checkpoints/3"}
 	var wantAll []string
 	for _, n := range wantNames {
-		wantAll = append(wantAll, n, layout.Copy(n))
+		wantAll = append(wantAll, n, layout.Parse(n).Other())
 	}
 	if g, w := strings.Join(names, "\n"), strings.Join(wantAll, "\n"); g != w {
 		t.Errorf("got outbox\n%s\nwant\n%s", g, w)
@@ -144,7 +144,7 @@ func TestNothingOfAFailedUpdateStays(t *testing.T) {
 	before := d.verify()
 	boom := errors.New("boom")
 	err := d.Update(t.Context(), func(tx *Tx) error {
-		if err := tx.BeginRun(now, ledger.RunBegun{Run: safe.NewRunID(now), Source: "erp", Envelope: safe.Digest{9}, Roster: 1}); err != nil {
+		if err := tx.BeginRun(now, ledger.RunBegun{Run: safe.NewRunID(now), Source: "erp", Envelope: safe.Digest{9}, Roster: 1}, []byte("envelope")); err != nil {
 			return err
 		}
 		return boom
