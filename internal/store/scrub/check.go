@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -367,17 +366,4 @@ func (c *check) nameNeeder(d safe.Snapshot, harmed map[safe.RunID][]int) {
 			}
 		}
 	}
-}
-
-// String is a finding in a line.
-func (f Finding) String() string {
-	s := fmt.Sprintf("%q is %s: %s", f.Name, f.Problem, f.Why)
-	if len(f.Snapshots) > 0 {
-		var runs []string
-		for _, run := range f.Snapshots {
-			runs = append(runs, run.String())
-		}
-		s += "; needed by " + strings.Join(runs, ", ")
-	}
-	return s
 }
