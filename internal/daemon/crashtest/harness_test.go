@@ -284,22 +284,6 @@ func (s *site) references(runs ...string) {
 	}
 }
 
-// rehash makes sure that every object that is named by its digest has it.
-func (s *site) rehash() {
-	s.t.Helper()
-	for _, pattern := range []string{"runs/*/packs/*", "runs/*/root/*"} {
-		files, err := filepath.Glob(filepath.Join(s.store(), pattern))
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		for _, file := range files {
-			if got, want := digestFile(s.t, file), strings.TrimSuffix(filepath.Base(file), ".2"); got != want {
-				s.t.Errorf("%s has digest %s", file, got)
-			}
-		}
-	}
-}
-
 // A print tells one state of a tree from another.
 type print struct {
 	root  string // of the tree, as it was collected

@@ -27,7 +27,7 @@ const (
 // steps are those of one collection, in their order. The checkpoint of many
 // comes in the middle of a collection that takes several packs.
 var steps = []step{
-	"runkey", "envelope", "begun", "published beginning", "packs", large, "checkpoint", "result", "committed", "published snapshot",
+	"runkey", "begun", "published beginning", "packs", large, "checkpoint", "result", "committed", "published snapshot",
 }
 
 // A victim is what is killed.
@@ -93,7 +93,7 @@ func killing(t *testing.T, each, all int) {
 		s.verify(run)
 	}
 	s.references(sortedKeys(k.kept)...)
-	s.rehash()
+	s.must("scrub")
 	k.report()
 }
 
@@ -117,7 +117,7 @@ func (k *killer) blow(at step) blow {
 	case anyTime:
 		b.delay = time.Duration(k.random.Int64N(int64(150 * time.Millisecond)))
 	case "published beginning":
-		b.nth = 1 + k.random.IntN(4) // entry, checkpoint, and a copy of each
+		b.nth = 1 + k.random.IntN(6) // envelope, entry, checkpoint, and a copy of each
 	case "published snapshot":
 		b.nth = 1 + k.random.IntN(6) // the description as well
 	case large:
