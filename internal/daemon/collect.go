@@ -35,7 +35,10 @@ type Outcome struct {
 type FailedError struct {
 	Source safe.SourceName
 	Reason string
+	Err    error // what does not hold of the collector's claims; nil if it claimed nothing
 }
+
+func (e *FailedError) Unwrap() error { return e.Err }
 
 func (e *FailedError) Error() string {
 	return fmt.Sprintf("collecting %s: nothing could be kept: %s", e.Source, e.Reason)
@@ -201,9 +204,11 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 		outcome.Finding = &child.Finding{Kind: "source.content_changed",
 			Text: fmt.Sprintf("%d files have other content than before, though their size and times are the same", r.poisoned)}
 	}
+	var claimErr error
 	if answer.Result != nil && !answer.Result.Root.IsZero() {
 		snapshot, err := r.describe(ctx, *answer.Result)
 		if err != nil {
+			claimErr = err
 			outcome.Reason = fmt.Sprintf("what the collector claims does not hold: %v", err)
 		} else {
 			outcome.Snapshot = &snapshot
@@ -217,7 +222,7 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 		return outcome, err
 	}
 	if outcome.Snapshot == nil {
-		return outcome, &FailedError{Source: r.source.Name, Reason: outcome.Reason}
+		return outcome, &FailedError{Source: r.source.Name, Reason: outcome.Reason, Err: claimErr}
 	}
 	return outcome, nil
 }

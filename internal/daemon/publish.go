@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"strongroom/internal/store/blob"
+	"strongroom/internal/store/catalog"
 )
 
 // atATime is how many objects of the outbox are published between two syncs.
@@ -36,6 +37,35 @@ func (s *Safe) Publish(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// A RolledBackError says that the store has less of the ledger than was
+// published to it.
+type RolledBackError struct{ Stored, Published int64 }
+
+func (e *RolledBackError) Error() string {
+	return fmt.Sprintf("the store's ledger ends after entry %d of the %d that were written to it: the newest are gone, or an old copy of the store is in its place", e.Stored, e.Published)
+}
+
+// CheckPublished returns a *RolledBackError if the store has lost the newest of
+// what was published to it.
+func (s *Safe) CheckPublished(ctx context.Context) error {
+	published, err := s.state.Size(ctx)
+	if err != nil {
+		return err
+	}
+	waiting, err := s.state.Outbox(ctx, 1)
+	if err != nil || len(waiting) > 0 {
+		return err // the next Publish goes on, and nobody knows how far the last one came
+	}
+	stored, err := catalog.Newest(ctx, s.store, s.id, s.roster.LedgerKeys)
+	if err != nil {
+		return fmt.Errorf("reading the store's ledger: %w", err)
+	}
+	if stored.Size < published {
+		return &RolledBackError{Stored: stored.Size, Published: published}
+	}
+	return nil
 }
 
 // step tells the log where in the order of writing the safe is.
