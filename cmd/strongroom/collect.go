@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/daemon"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
+	"strongroom/internal/store/blob"
 	"strongroom/internal/ui"
 )
 
@@ -122,6 +123,8 @@ func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err e
 			err = fmt.Errorf("collecting %s: %w", src.Name, err)
 		case outcome.Finding != nil:
 			err = refusedError{err}
+		case errors.Is(err, blob.ErrNotExist):
+			err = ui.WithRemedy(err, "The store has lost what the safe remembers of it: see strongroom scrub. To store everything again: strongroom forget "+string(src.Name))
 		}
 		return false, err
 	}

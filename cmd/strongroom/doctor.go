@@ -144,6 +144,13 @@ func (d *doctor) clock() error {
 }
 
 func (d *doctor) openSafe() (err error) {
-	d.safe, err = d.app.openSafe()
+	if d.safe, err = d.app.openSafe(); err != nil {
+		return err
+	}
+	err = d.safe.CheckPublished(d.app.stop)
+	var rolledBack *daemon.RolledBackError
+	if errors.As(err, &rolledBack) {
+		return ui.WithRemedy(err, "See what is lost: strongroom scrub")
+	}
 	return err
 }

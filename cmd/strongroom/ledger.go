@@ -84,7 +84,7 @@ func describe(what ledger.Event) string {
 	case ledger.MemoryForgotten:
 		return fmt.Sprintf("%s: %s", e.Source, e.Reason)
 	case ledger.ObjectRepaired:
-		return fmt.Sprintf("%s, from %s", e.Name, e.How)
+		return fmt.Sprintf("%s, from %s", e.Name, inWords(e.How))
 	case ledger.ObjectLost:
 		return fmt.Sprintf("%s, needed by %d snapshots", e.Name, len(e.Snapshots)+e.More)
 	case ledger.ScrubDone:
@@ -95,6 +95,22 @@ func describe(what ledger.Event) string {
 		return fmt.Sprintf("run %s until %s", e.Run, e.Until.Local().Format(time.DateOnly))
 	default:
 		return fmt.Sprintf("%+v", what)
+	}
+}
+
+// inWords says where the right bytes of a damaged object came from.
+func inWords(how ledger.Repair) string {
+	switch how {
+	case ledger.FromCopy:
+		return "its copy"
+	case ledger.FromReplica:
+		return "a replica"
+	case ledger.FromState:
+		return "what the safe knows itself"
+	case ledger.ParityRebuilt:
+		return "the pack that it belongs to"
+	default:
+		return string(how)
 	}
 }
 
@@ -114,7 +130,7 @@ that this machine remembers. It needs the store alone, or a copy of it.`,
 			}
 			defer s.Close() // nothing was written
 			c := s.catalog
-			a.talk().Printf("The ledger of store %s is sound: %s entries, root %s.", c.Store, ui.Count(c.Checkpoint.Size), c.Checkpoint.Root)
+			a.talk().Printf("The ledger of store %s is sound: %s, root %s.", c.Store, plural(c.Checkpoint.Size, "entry", "entries"), c.Checkpoint.Root)
 			for _, key := range c.Keys {
 				a.talk().Printf("It is signed by %s", key)
 			}

@@ -146,7 +146,7 @@ func readCheckpoint(file string, keys []ledger.PublicKey) (ledger.Checkpoint, er
 	}
 	c, err := ledger.ParseCheckpoint(b, keys...)
 	if err != nil {
-		return ledger.Checkpoint{}, fmt.Errorf("%s: %w", file, err)
+		return ledger.Checkpoint{}, refusedError{ui.WithRemedy(fmt.Errorf("%s: %w", file, err), "Whatever it is, it proves nothing about this store.")}
 	}
 	return c, nil
 }

@@ -211,17 +211,18 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// damage changes a byte in the middle of the largest file below a folder:
+// damage changes a byte in the middle of the largest file below a folder whose
+// path has that in it:
 //
-//	damage store/runs
+//	damage store/runs packs
 func damage(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: damage FOLDER")
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: damage FOLDER PART")
 	}
 	var largest string
 	var size int64
 	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+		if err != nil || !d.Type().IsRegular() || !strings.Contains(path, args[1]) {
 			return err
 		}
 		info, err := d.Info()

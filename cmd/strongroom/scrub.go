@@ -123,9 +123,9 @@ func (a *app) showOutcome(o scrub.Outcome) {
 	switch {
 	case o.Err != nil:
 		message["problem"] = o.Err.Error()
-		a.talk().Warn("%s: %s: %v", o.Name, o.Result, o.Err)
+		a.talk().Warn("%s: %v", o.Result, o.Err)
 	case o.Result == scrub.Repaired:
-		a.talk().Printf("%s was damaged and is repaired, from %s.", o.Name, o.From)
+		a.talk().Printf("%s was damaged and is repaired, from %s.", o.Name, inWords(o.From))
 	}
 	a.talk().Emit("outcome", message)
 }
@@ -184,9 +184,9 @@ func neededBy(runs []safe.RunID, named map[safe.RunID]string) string {
 func verdict(report scrub.Report, left, harmed int) string {
 	switch {
 	case harmed > 0:
-		return ui.Count(int64(harmed)) + " are damaged or missing; see above"
+		return plural(int64(harmed), "is", "are") + " damaged or missing; see above"
 	case left > 0:
-		return "everything that must be there is sound, and " + ui.Count(int64(left)) + " things need a look; see above"
+		return "everything that must be there is sound, and " + plural(int64(left), "thing needs", "things need") + " a look; see above"
 	case report.Harmed() > 0:
 		return "everything is sound again"
 	default:
