@@ -422,7 +422,13 @@ func TestFaults(t *testing.T) {
 			for n := 1; ; n += step {
 				store := mem.New(mem.Options{})
 				faulty := fault.New(store, mode, n)
-				synctest.Test(t, func(t *testing.T) { storeThreePacks(t, r, store, faulty) })
+				var chunks []manifest.Chunk
+				var packs []intake.Finished
+				synctest.Test(t, func(t *testing.T) { chunks, packs = storeThreePacks(t, r, faulty) })
+				for _, c := range chunks {
+					r.read(t, store, c) // so its pack is there
+				}
+				r.tables(t, store, packs)
 				if !faulty.Struck() {
 					break
 				}
@@ -435,7 +441,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func storeThreePacks(t *testing.T, r run, store *mem.Store, faulty *fault.Store) {
+// storeThreePacks stores something through two lanes, and returns the chunks
+// and packs that have a place according to the Intake.
+func storeThreePacks(t *testing.T, r run, faulty *fault.Store) (chunks []manifest.Chunk, packs []intake.Finished) {
 	in := r.intake(t.Context(), faulty, nil, intake.Options{Workers: 2})
 	lanes := []*intake.Lane{in.NewLane(), in.NewLane()}
 	var all [2][]*intake.Piece
@@ -453,6 +461,11 @@ func storeThreePacks(t *testing.T, r run, store *mem.Store, faulty *fault.Store)
 				if errs[i] = err; err != nil {
 					return
 				}
+				for _, p := range all[i] {
+					if _, ok := p.Chunk(); !ok {
+						t.Error("after Finish a piece has no place")
+					}
+				}
 			}
 		})
 	}
@@ -467,15 +480,13 @@ func storeThreePacks(t *testing.T, r run, store *mem.Store, faulty *fault.Store)
 		}
 		for _, p := range all[i] {
 			if c, ok := p.Chunk(); ok {
-				r.read(t, store, c) // so its pack is there
+				chunks = append(chunks, c)
 			} else if err == nil {
 				t.Error("a piece has no place")
 			}
 		}
 	}
-	for _, f := range in.Finished() {
-		r.tables(t, store, []intake.Finished{f})
-	}
+	return chunks, in.Finished()
 }
 
 func TestCancellingEndsEverything(t *testing.T) {

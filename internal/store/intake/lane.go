@@ -23,7 +23,7 @@ const finishing = 2
 type Lane struct {
 	in    *Intake
 	order chan ticket   // in the order of reading; closed by Intake.Close
-	slots chan struct{} // one in it for each pack on its way to the disk
+	slots chan struct{} // one in it for each pack that is not published yet
 
 	open  *openPack // owned by run
 	taken []*Piece  // owned by whoever calls Store
@@ -244,8 +244,11 @@ func (l *Lane) finish() error {
 	p := l.open
 	l.open = nil
 	l.in.group.Go(func() error {
-		defer func() { <-l.slots }()
-		return l.in.publish(p)
+		err := l.in.publish(p)
+		if err == nil {
+			<-l.slots // one that failed keeps it, so that finishAll waits until ctx has ended
+		}
+		return err
 	})
 	return nil
 }
