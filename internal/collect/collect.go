@@ -72,7 +72,7 @@ type Options struct {
 // Result is what became of a collection.
 type Result struct {
 	Complete bool   `json:"complete"`
-	Reason   string `json:"reason,omitempty"` // why it is not complete: the first cause
+	Reason   string `json:"reason,omitempty"` // why it is not complete: the first cause, without a name
 	Cause    error  `json:"-"`                // the same, for decisions; lost on the way to another process
 
 	Entries     int64 `json:"entries"`
@@ -135,8 +135,10 @@ var ErrNothing = errors.New("nothing that was specified is there")
 // unless everything went well. Cancelling ctx, which also ends the pulling,
 // leaves things as a crash would.
 //
-// An error means that there is no snapshot, and why. events, which may be nil,
-// is called from one goroutine at a time.
+// An error means that there is no snapshot, and why. It goes into the ledger,
+// which anyone may read, so it names no entry of the source: problems with
+// entries are events. events, which may be nil, is called from one goroutine
+// at a time.
 func Run(ctx, pull context.Context, in Input, events func(Event)) (Result, error) {
 	c, err := begin(ctx, in, events)
 	if err != nil {

@@ -262,7 +262,7 @@ func (c *collector) take(ctx context.Context, item source.Item) (sourceErr, err 
 	case item.Content == nil:
 		d := c.decided(item.Path)
 		if !d.same {
-			return fmt.Errorf("the source yields %.80q without its content, which was needed", item.Path), nil
+			return errors.New("the source yields a file without its content, which was needed"), nil
 		}
 		l.chunks = d.before.Chunks
 	default:
@@ -291,7 +291,7 @@ func (c *collector) read(ctx context.Context, item source.Item, l *listing) (pro
 	content := &content{src: c.meter.reader(item.Content), amid: func() error { return c.amid(ctx) }}
 	l.pieces, l.entry.Size, err = c.data.Store(content, cutter, renew)
 	if content.err == nil && err != nil {
-		return nil, nil, fmt.Errorf("storing %.80q: %w", item.Path, err)
+		return nil, nil, fmt.Errorf("storing content: %w", err)
 	}
 	if errors.As(content.err, &problem) {
 		return problem, nil, nil
@@ -327,7 +327,7 @@ func (r *content) Read(p []byte) (int, error) {
 func (c *collector) report(p source.Problem) {
 	lost := p.Kind == source.Invalid || p.Kind == source.Unreadable && !c.in.Options.AllowUnreadable
 	if lost {
-		c.incomplete(&p)
+		c.incomplete(fmt.Errorf("an entry is %s", p.Kind)) // which, is told by the event
 	}
 	if p.Kind == source.Changed {
 		c.changed = p.Path
@@ -342,7 +342,8 @@ func (c *collector) warn(p Problem) {
 	}
 }
 
-// incomplete notes that the snapshot will be partial. The first reason stays.
+// incomplete notes that the snapshot will be partial. The first reason stays;
+// like every error of Run it may be published, so it names no entry.
 func (c *collector) incomplete(reason error) {
 	if c.result.Complete {
 		c.result.Complete, c.result.Reason, c.result.Cause = false, reason.Error(), reason
@@ -473,7 +474,7 @@ func (c *collector) enter(e manifest.Entry) error {
 	}
 	c.line = manifest.AppendEntry(c.line[:0], e)
 	if err := c.memory.Add(c.line, e.Chunks); err != nil {
-		return fmt.Errorf("remembering %.80q: %w", e.Path, err)
+		return fmt.Errorf("remembering an entry: %w", err)
 	}
 	if _, err := c.list.Write(c.line); err != nil {
 		return fmt.Errorf("storing the manifest: %w", err)

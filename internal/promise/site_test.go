@@ -48,6 +48,14 @@ func program(t *testing.T) string {
 		if built.folder, built.err = os.MkdirTemp("", "promise"); built.err != nil {
 			return
 		}
+		// A result in the cache of go test holds for the files that were opened,
+		// and the folders. So these are those of the program.
+		for _, folder := range []string{"../../cmd", "../../internal"} {
+			built.err = filepath.WalkDir(folder, func(_ string, _ fs.DirEntry, err error) error { return err })
+			if built.err != nil {
+				return
+			}
+		}
 		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", built.folder, "strongroom/cmd/strongroom")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -87,6 +95,13 @@ func newSite(t *testing.T, sources string) *site {
 	}
 	s.must("init", "--outer", s.path("keys/outer.pub"), "--inner", s.path("keys/inner.pub"))
 	return s
+}
+
+// of returns the same site for a test within the one that made it.
+func (s *site) of(t *testing.T) *site {
+	within := *s
+	within.t = t
+	return &within
 }
 
 func (s *site) path(elem ...string) string {
