@@ -106,6 +106,7 @@ func TestRestoreByHand(t *testing.T) {
 	at := t.TempDir()
 	source := filepath.Join(at, "source")
 	makeTree(t, source)
+	removable(t, source)
 
 	program := filepath.Join(at, "strongroom")
 	build := exec.Command("go", "build", "-o", program, "../cmd/strongroom")
@@ -134,13 +135,15 @@ func TestRestoreByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	readOnly(t, copied)
+	run(t, exec.Command("chmod", "-R", "a-w", copied))
+	removable(t, copied)
 	newest := newestSnapshot(t, copied)
 	if len(newest.Runs) != 2 {
 		t.Fatalf("the snapshot needs %d runs, want one that spans 2", len(newest.Runs))
 	}
 	target := filepath.Join(t.TempDir(), "target")
 	said, status := byHand(t, tools, copied, newest.Run, at, target)
+	removable(t, target)
 	if status != 0 || strings.Contains(said, "LOST") || strings.Contains(said, "WARNING") {
 		t.Fatalf("exit status %d\n%s", status, said)
 	}
@@ -656,15 +659,10 @@ func survey(t *testing.T, root string) map[string]thing {
 	return things
 }
 
-// readOnly takes away all rights to write, until the test ends.
-func readOnly(t *testing.T, root string) {
+// removable lets a tree be removed when the test ends, also by who is not root.
+func removable(t *testing.T, root string) {
 	t.Helper()
-	chmod := func(mode string) {
-		t.Helper()
-		run(t, exec.Command("chmod", "-R", mode, root))
-	}
-	chmod("a-w")
-	t.Cleanup(func() { chmod("u+w") })
+	t.Cleanup(func() { run(t, exec.Command("chmod", "-R", "u+rwx", root)) })
 }
 
 func write(t *testing.T, path, content string, mode fs.FileMode) {
