@@ -22,8 +22,14 @@ func (a *app) collectCommand() *cobra.Command {
 		Short: "Pull sources and seal them into the store",
 		Long: `Pull sources and seal them into the store. What is new is stored; the rest is
 referred to. Ctrl-C ends the pulling and keeps what was collected until then as
-a partial snapshot; a second Ctrl-C ends at once, and the next collection goes on
-from the last checkpoint.`,
+a partial snapshot; a second Ctrl-C ends at once, and the next collection goes
+on from the last checkpoint.
+
+A source that fails does not keep the others from being collected. The exit
+status is 1 if one failed, 3 if a snapshot is partial, 4 if a source showed what
+looks like tampering.`,
+		Example: `  strongroom collect --all
+  strongroom collect erp-files --dry-run`,
 		RunE: func(_ *cobra.Command, given []string) error {
 			cfg, err := a.config()
 			if err != nil {

@@ -19,9 +19,9 @@ func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Try everything that the safe needs, and explain what is wrong",
-		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger and
-each of its sources. Nothing is pulled and nothing is changed. Each line begins
-with ok or BAD; if any is bad, the exit status is 3.`,
+		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger
+and each of its sources. Nothing is pulled and nothing is changed. Each line
+begins with ok or BAD; if any is bad, the exit status is 3.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.config()

@@ -23,11 +23,17 @@ func (a *app) newRoleCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "new-role outer|inner",
-		Short: "Make the role key of the keykeepers (outer) or the operators (inner)",
-		Long: `Make a role key. Run it on the machine of the person who will hold the key, not
-on the safe. The file is an ordinary age identity; it is not protected by a
-passphrase, so encrypt the disk it is on or keep it on paper. Its public half
-goes to the safe.`,
+		Short: "Make the role key of the keykeepers or of the operators",
+		Long: `Make a role key: outer is that of the keykeepers, who release, inner that of the
+operators, who restore. Run it on the machine of the person who will hold the
+key, not on the safe. The file is an ordinary age identity; it is not protected
+by a passphrase, so encrypt the disk it is on or keep it on paper. Its public
+half, in the file that ends in .pub, goes to the safe.
+
+Both keys are needed to read anything. Nothing can be read without them, and
+nobody can make them again: keep copies in places that do not burn together.`,
+		Example: `  strongroom keys new-role outer
+  strongroom keys new-role inner --output /media/stick/inner.key`,
 		Args: args(1, 1, "outer or inner"),
 		RunE: func(_ *cobra.Command, given []string) error {
 			var public string
@@ -105,8 +111,8 @@ func publicLine(b []byte) (string, error) {
 type roleKeys struct{ outerFile, innerFile string }
 
 func (k *roleKeys) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&k.outerFile, "outer-key", "", "keykeepers' role key: `file`")
-	cmd.Flags().StringVar(&k.innerFile, "inner-key", "", "operators' role key: `file`")
+	cmd.Flags().StringVar(&k.outerFile, "outer-key", "", "`file` with the keykeepers' role key")
+	cmd.Flags().StringVar(&k.innerFile, "inner-key", "", "`file` with the operators' role key")
 }
 
 // read reads both keys; one is not enough.

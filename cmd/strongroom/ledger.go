@@ -27,7 +27,9 @@ func (a *app) ledgerShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show the entries of the safe's ledger",
-		Args:  noArgs,
+		Long: `Show the entries of the safe's ledger, oldest first: number, time, kind, who
+did it, and what.`,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := a.openSafe()
 			if err != nil {
@@ -119,10 +121,12 @@ func (a *app) ledgerVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [--checkpoint FILE...]",
 		Short: "Prove that the store's ledger was not changed",
-		Long: `Prove that the store's ledger is what was signed, and that it is the same history
-as every checkpoint that was kept from before: those given here, and the newest
-that this machine remembers. It needs the store alone, or a copy of it.`,
-		Args: noArgs,
+		Long: `Prove that the store's ledger is what was signed, and that it is the same
+history as every checkpoint that was kept from before: those given here, and the
+newest that this machine remembers. It needs the store alone, or a copy of it. A
+ledger that was changed is refused, with exit status 4.`,
+		Example: `  strongroom ledger verify --checkpoint from-an-old-mail.txt`,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := r.open(a.stop)
 			if err != nil {
@@ -146,7 +150,10 @@ func (a *app) ledgerCheckpointCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Write the newest signed checkpoint, to keep it elsewhere",
-		Args:  noArgs,
+		Long: `Write the newest signed checkpoint of the ledger. Kept where the safe's people
+cannot reach it, it proves later that nothing was changed before it.`,
+		Example: `  strongroom ledger checkpoint > 2026-11-21.checkpoint`,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := a.openSafe()
 			if err != nil {

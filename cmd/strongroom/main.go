@@ -46,11 +46,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil && app.terminal != nil {
 		err = app.terminal.Err()
 	}
+	if errors.Is(err, context.Canceled) && stop.Err() != nil {
+		err = errInterrupted
+	}
 	if err != nil && !errors.Is(err, errSaid) {
 		app.talk().Error(err)
 	}
 	return exitCode(err)
 }
+
+// errInterrupted is told instead of how the interrupt made things fail.
+var errInterrupted = errors.New("interrupted")
 
 // onSignals returns two contexts. The first interrupt or termination ends
 // stop, which asks for an orderly end; the second one ends ctx.
@@ -154,6 +160,7 @@ func checkPatterns(file string, cfg *config.Config) error {
 }
 
 func (a *app) command() *cobra.Command {
+	cobra.EnableCommandSorting = false // the order of work says more than the alphabet
 	root := group(&cobra.Command{
 		Use:   "strongroom COMMAND",
 		Short: "A safe for the data that a company needs to rise from ruins",
@@ -162,6 +169,13 @@ host cannot read it back, and restores it for two people together.
 
 Exit status: 0 done, 1 failed, 2 not called as it can be, 3 done with losses
 that were named, 4 refused.`,
+		Example: `  strongroom keys new-role outer            on the keykeepers' machine
+  strongroom keys new-role inner            on the operators' machine
+  strongroom config example > strongroom.yaml
+  strongroom init --outer outer.key.pub --inner inner.key.pub
+  strongroom collect --all
+  strongroom snapshots
+  strongroom help restore`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	})

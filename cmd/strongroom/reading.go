@@ -41,7 +41,7 @@ func (r *reading) register(cmd *cobra.Command) {
 func (r *reading) registerChoice(cmd *cobra.Command) {
 	r.register(cmd)
 	cmd.Flags().StringVar(&r.at, "at", "", "the newest snapshot at or before this `time`, such as 2026-11-20 or 2026-11-20T12:00")
-	cmd.Flags().BoolVar(&r.unproven, "unproven", false, "also what the ledger does not vouch for")
+	cmd.Flags().BoolVar(&r.unproven, "unproven", false, "read also what the ledger does not vouch for")
 }
 
 // An openStore is a store with what its ledger says.

@@ -25,8 +25,15 @@ func (a *app) restoreCommand() *cobra.Command {
 is continued by the same command. Names of snapshots can be short: erp-files is
 the newest of that source, erp-files@2026-11-20 the newest of that day.
 
+It needs the store, or a copy of it, and both role keys; it needs no safe.
 Everything is verified before it is written. What could not be restored is
 listed, and the exit status is then 3.`,
+		Example: `  strongroom restore erp-files --to /srv/new \
+      --outer-key outer.key --inner-key inner.key
+  strongroom restore erp-files@2026-11-20 --include /etc/erp --to etc \
+      --store /mnt/copy --outer-key outer.key --inner-key inner.key
+  strongroom restore erp-files --verify \
+      --outer-key outer.key --inner-key inner.key`,
 		Args: args(1, 1, "one snapshot"),
 		RunE: func(_ *cobra.Command, given []string) error {
 			if verify == (to != "") {
@@ -55,7 +62,7 @@ listed, and the exit status is then 3.`,
 	f.StringVar(&to, "to", "", "`folder` to restore into; made if it is not there")
 	f.BoolVar(&verify, "verify", false, "read and verify everything, write nothing")
 	f.StringArrayVar(&opts.Include, "include", nil, "only this `path` or pattern; may be given several times")
-	f.StringVar(&owner, "owner", "", "give files to owners by number, by name, or to nobody else (none); default number for root, none for others")
+	f.StringVar(&owner, "owner", "", "give files to their owners by `how`: number, name, or none for who restores (default number for root, none for others)")
 	f.BoolVar(&opts.Recheck, "recheck", false, "when continuing, compare the content of files that are in place")
 	return cmd
 }

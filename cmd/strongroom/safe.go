@@ -59,8 +59,12 @@ func (a *app) initCommand() *cobra.Command {
 ledger. Every run will be sealed to two role keys, the keykeepers' (outer) and
 the operators' (inner), whose public halves are given here, each in a file or as
 the text that begins with age1pq1. Make them with "strongroom keys new-role",
-each on its holder's own machine; their private halves never come to the safe.`,
-		Args: noArgs,
+each on its holder's own machine; their private halves never come to the safe.
+
+It shows the ledger's key, which tells a genuine store from a forged one: keep
+it with the role keys.`,
+		Example: `  strongroom init --outer outer.key.pub --inner inner.key.pub`,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.config()
 			if err != nil {
@@ -113,11 +117,13 @@ func (a *app) forgetCommand() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "forget SOURCE",
-		Short: "Drop what is remembered of a source, so that everything is stored again",
+		Short: "Forget a source, so that everything of it is stored again",
 		Long: `Drop what the safe remembers of a source's newest snapshot. Snapshots stay as
 they are; the next collection reads and stores everything again. It is for after
-an incident, when what production told may have been a lie.`,
-		Args: args(1, 1, "one source"),
+an incident, when what production told may have been a lie. It is recorded in
+the ledger, with the reason.`,
+		Example: `  strongroom forget erp-files --reason "restored after the break-in"`,
+		Args:    args(1, 1, "one source"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			s, err := a.openSafe()
 			if err != nil {

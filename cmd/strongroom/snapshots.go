@@ -23,7 +23,11 @@ func (a *app) snapshotsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "snapshots [SOURCE]",
 		Short: "List the snapshots of the store",
-		Args:  args(0, 1, "at most one source"),
+		Long: `List the snapshots of the store, or of one source, oldest first, by the names
+that other commands take. It needs no key: what is in them it does not show.`,
+		Example: `  strongroom snapshots
+  strongroom snapshots erp-files --store /mnt/copy`,
+		Args: args(0, 1, "at most one source"),
 		RunE: func(_ *cobra.Command, given []string) error {
 			s, err := r.open(a.stop)
 			if err != nil {
@@ -52,7 +56,7 @@ func (a *app) listSnapshots(s *openStore, source string) error {
 	}
 	t, now := a.talk(), time.Now()
 	table := ui.NewTable(ui.Column{Title: "SNAPSHOT"}, ui.Column{Title: "AGE"}, ui.Column{Title: "ENTRIES", Right: true},
-		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "NEW", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: "REMARK", Cut: true})
+		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "NEW", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: "", Cut: true})
 	for _, l := range s.listed {
 		if source != "" && !of(l) {
 			continue
@@ -92,8 +96,12 @@ func (a *app) lsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls SNAPSHOT [PATH...]",
 		Short: "List what a snapshot contains",
-		Long:  "List what a snapshot contains: everything, or what the paths and patterns match.",
-		Args:  args(1, -1, "a snapshot, and paths or patterns"),
+		Long: `List what a snapshot contains: everything, or what the paths and patterns match.
+It needs both role keys.`,
+		Example: `  strongroom ls erp-files --outer-key outer.key --inner-key inner.key
+  strongroom ls -l erp-files@2026-11-20 '/etc/**/*.conf' \
+      --outer-key outer.key --inner-key inner.key`,
+		Args: args(1, -1, "a snapshot, and paths or patterns"),
 		RunE: func(_ *cobra.Command, given []string) error {
 			s, err := r.open(a.stop)
 			if err != nil {
@@ -189,7 +197,11 @@ func (a *app) catCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cat SNAPSHOT PATH",
 		Short: "Write the content of one file to standard output",
-		Args:  args(2, 2, "a snapshot and the path of a file in it"),
+		Long: `Write the content of one file to standard output, every part verified before it
+is written. It needs both role keys.`,
+		Example: `  strongroom cat erp-files /etc/erp/erp.conf \
+      --outer-key outer.key --inner-key inner.key`,
+		Args: args(2, 2, "a snapshot and the path of a file in it"),
 		RunE: func(_ *cobra.Command, given []string) error {
 			if a.json {
 				return &ui.UsageError{Problem: "the content of a file is no message", Remedy: "Leave out --json."}
