@@ -1,0 +1,117 @@
+package collect
+
+import (
+	"errors"
+
+	"strongroom/internal/safe"
+	"strongroom/internal/store/manifest"
+	"strongroom/internal/store/memory"
+	"strongroom/internal/store/refresh"
+)
+
+// A decision is what need found out about a file.
+type decision struct {
+	path   string
+	before manifest.Entry // the earlier entry; only if it looks the same
+	same   bool           // the file looks as it did
+}
+
+// need decides whether a file is read. It is called ahead of the entries.
+func (c *collector) need(e safe.Entry) bool {
+	before, same, fromComplete := c.before(e)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !same {
+		return true
+	}
+	c.decisions = append(c.decisions, decision{path: e.Path, before: before, same: true})
+	// What an unfinished run read has been read just now.
+	return fromComplete && c.night.FileTurn(e.Path, before.Chunks)
+}
+
+// before looks for an earlier entry that looks the same.
+func (c *collector) before(e safe.Entry) (before manifest.Entry, same, fromComplete bool) {
+	for _, earlier := range []*recollection{c.complete, c.unfinished} {
+		found, ok, err := earlier.find(e.Path)
+		if err != nil {
+			c.lose(err)
+			continue
+		}
+		if ok && !same && looksSame(found.Entry, e) {
+			before, same, fromComplete = found, true, earlier == c.complete
+		}
+	}
+	return before, same, fromComplete
+}
+
+// decided returns what need found out about the file, and forgets what it
+// found out about those before.
+func (c *collector) decided(path string) decision {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.decisions) > 0 && safe.ComparePaths(c.decisions[0].path, path) <= 0 {
+		d := c.decisions[0]
+		c.decisions = c.decisions[1:]
+		if d.path == path {
+			return d
+		}
+	}
+	return decision{path: path}
+}
+
+// lose notes that a memory, or a part of it, is of no use.
+func (c *collector) lose(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.memoryErr == nil {
+		c.memoryErr = err
+	}
+}
+
+// tellLoss warns of what came to light of the memories since they were opened.
+func (c *collector) tellLoss() {
+	c.mu.Lock()
+	err := c.memoryErr
+	c.mu.Unlock()
+	if err != nil {
+		c.warn(Problem{Kind: "memory lost", Text: err.Error() + "; what it would have told was read and stored again"})
+	}
+}
+
+// known finds a chunk that this run may refer to.
+func (c *collector) known(hash safe.Digest) (manifest.Chunk, bool, error) {
+	for _, earlier := range []*recollection{c.complete, c.unfinished} {
+		found, ok, err := earlier.lookup(hash)
+		if damaged, isDamaged := errors.AsType[*memory.DamagedError](err); isDamaged {
+			c.lose(damaged)
+			continue
+		}
+		if ok || err != nil {
+			return found, ok, err
+		}
+	}
+	return manifest.Chunk{}, false, nil
+}
+
+// packOf returns what is known of an earlier run's pack.
+func (c *collector) packOf(digest safe.Digest) (memory.Pack, bool) {
+	for _, earlier := range []*recollection{c.complete, c.unfinished} {
+		if earlier == nil {
+			continue
+		}
+		if p, ok := earlier.memory.Pack(digest); ok {
+			return p, true
+		}
+	}
+	return memory.Pack{}, false
+}
+
+func (c *collector) renewFile(known manifest.Chunk) bool {
+	p, _ := c.packOf(known.Pack)
+	return c.night.FileChunk(known, refresh.Pack{Frames: p.Frames, Used: p.Used})
+}
+
+func (c *collector) renewStream(known manifest.Chunk) bool {
+	p, _ := c.packOf(known.Pack)
+	return c.night.StreamChunk(known, refresh.Pack{Frames: p.Frames, Used: p.Used})
+}
