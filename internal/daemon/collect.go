@@ -51,18 +51,22 @@ func (e *FailedError) Error() string {
 //
 // The order matters:
 //
-//  1. envelope   published with its copy; nothing refers to it yet
-//  2. run.begun  in the ledger: from now on the run is known
-//  3. packs      the child; every minute a checkpoint of what survives a crash
+//  1. run.begun  one transaction: state, ledger entry, envelope's bytes
+//  2. publish    envelope with its copy, ledger entry, checkpoint, from that
+//  3. packs      the child; as often as is configured a checkpoint of what
+//     survives a crash
 //  4. root       the child; it is the last thing that it writes
 //  5. commit     one transaction: state, ledger entry, description's bytes
 //  6. forget     what is remembered of all runs that the next cannot build on
-//  7. publish    description, ledger entry, checkpoint, from that transaction
+//  7. publish    description, ledger entry, checkpoint, from the transaction
 //
-// A crash before 5 leaves a run without a snapshot, whose checkpointed packs
-// the next run may use. A crash after 5 leaves a full outbox, which the next
-// Publish empties, and memories, which the next collection forgets before it
-// begins. Nothing in the store ever refers to what is not there.
+// A crash before 1 leaves nothing, since the run's key was in memory only. One
+// before 5 leaves a run without a snapshot, whose checkpointed packs the next
+// run may use. One after 1 or 5 leaves a full outbox, which the next Publish
+// empties, and memories, which the next collection forgets before it begins.
+// So the ledger, or the outbox, knows every run of which there is anything in
+// the store; a pack is sealed only to a key whose envelope is durable; and
+// nothing in the store ever refers to what is not there.
 func (s *Safe) Collect(ctx, stop context.Context, src config.Source, events func(collect.Event)) (Outcome, error) {
 	if events == nil {
 		events = func(collect.Event) {}
@@ -104,12 +108,11 @@ type run struct {
 
 	runs     map[safe.RunID]state.Run // earlier ones of the source, and this one
 	last     *safe.Snapshot           // the newest complete; nil if there is none
-	broken   safe.RunID               // the last unfinished, begun after that; zero if there is none
+	broken   safe.RunID               // the unfinished one since that remembers most; zero if there is none
 	poisoned int                      // files whose content changed though size and time did not
 }
 
-// lookBack finds the runs that this one may build on, and drops what is
-// remembered of all others.
+// lookBack finds the runs that this one may build on.
 func (r *run) lookBack(ctx context.Context) (err error) {
 	if r.runs, err = r.safe.state.Runs(ctx, r.source.Name); err != nil {
 		return err
@@ -118,36 +121,46 @@ func (r *run) lookBack(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	var complete safe.RunID
 	for i, snapshot := range snapshots {
 		if !snapshot.Partial {
-			r.last, complete = &snapshots[i], snapshot.Run
+			r.last = &snapshots[i]
 		}
 	}
-	for id, earlier := range r.runs {
-		if earlier.Outcome != state.Complete && id.Compare(complete) > 0 && id.Compare(r.broken) > 0 {
-			r.broken = id
-		}
-	}
-	folder := r.safe.memoryPath(r.source.Name)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := os.MkdirAll(r.safe.memoryPath(r.source.Name), 0o700); err != nil {
 		return err
 	}
-	return memory.Sweep(folder, complete, r.broken)
+	var complete safe.RunID
+	if r.last != nil {
+		complete = r.last.Run
+	}
+	r.broken, err = r.forget(complete)
+	return err
 }
 
 // forget drops what is remembered of the runs that the next one cannot build
 // on, so that the safe never knows a name of what was deleted in production
 // for longer than until the next snapshot.
-func (r *run) forget(outcome Outcome) error {
-	var complete safe.RunID
-	switch {
-	case outcome.Snapshot != nil && !outcome.Snapshot.Partial:
-		complete = r.id
-	case r.last != nil:
-		complete = r.last.Run
+//
+// The next one can build on the newest complete run, and on one that broke off
+// since. That is the one that remembers most, not the last one: a first pull
+// takes days and may break more than once, and what comes after a break may
+// break sooner than what came before it.
+func (r *run) forget(complete safe.RunID) (broken safe.RunID, err error) {
+	folder := r.safe.memoryPath(r.source.Name)
+	var most int64
+	for id, earlier := range r.runs {
+		if earlier.Outcome == state.Complete || id.Compare(complete) <= 0 {
+			continue
+		}
+		size, err := memory.Size(folder, id)
+		if err != nil {
+			return safe.RunID{}, err
+		}
+		if size > most || size == most && size > 0 && id.Compare(broken) > 0 {
+			broken, most = id, size
+		}
 	}
-	return memory.Sweep(r.safe.memoryPath(r.source.Name), complete, r.id)
+	return broken, memory.Sweep(folder, complete, broken)
 }
 
 // task says what the collecting child shall do.
@@ -209,6 +222,7 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 		snapshot, err := r.describe(ctx, *answer.Result)
 		if err != nil {
 			claimErr = err
+			delete(r.runs, r.id) // what it remembers is not believed either
 			outcome.Reason = fmt.Sprintf("what the collector claims does not hold: %v", err)
 		} else {
 			outcome.Snapshot = &snapshot
@@ -218,7 +232,15 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 		return Outcome{}, fmt.Errorf("recording the collection of %s: %w", r.source.Name, err)
 	}
 	r.safe.step("committed", "run", r.id)
-	if err := errors.Join(r.forget(outcome), r.safe.Publish(ctx)); err != nil {
+	var complete safe.RunID
+	switch {
+	case outcome.Snapshot != nil && !outcome.Snapshot.Partial:
+		complete = r.id
+	case r.last != nil:
+		complete = r.last.Run
+	}
+	_, err := r.forget(complete)
+	if err := errors.Join(err, r.safe.Publish(ctx)); err != nil {
 		return outcome, err
 	}
 	if outcome.Snapshot == nil {

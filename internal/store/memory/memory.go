@@ -56,6 +56,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"strongroom/internal/safe"
@@ -123,6 +124,50 @@ func damaged(run safe.RunID, file string, err error) error {
 		return fmt.Errorf("reading the memory of run %s: %w", run, err)
 	}
 	return &DamagedError{Run: run, File: file, Err: err}
+}
+
+// Size tells about how much a run remembers: what the manifest's lines take on
+// disk, 0 if nothing was checkpointed. It takes no key and opens no file, so it
+// serves to choose between runs that broke off and proves nothing.
+func Size(dir string, run safe.RunID) (size int64, err error) {
+	root, err := os.OpenRoot(dir)
+	if err == nil {
+		defer root.Close()
+		root, err = root.OpenRoot(run.String())
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err == nil {
+		defer root.Close()
+		size, err = sizeOf(root)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("measuring the memory of run %s: %w", run, err)
+	}
+	return size, nil
+}
+
+func sizeOf(root *os.Root) (size int64, err error) {
+	checkpointed := false
+	var infoErr error
+	err = eachName(root, func(name string) {
+		switch kind, _, _ := strings.Cut(name, "-"); {
+		case kind == "checkpoint", name == indexName:
+			checkpointed = true
+		case kind == "lines":
+			info, err := root.Lstat(name)
+			if err != nil {
+				infoErr = err
+				return
+			}
+			size += info.Size()
+		}
+	})
+	if !checkpointed {
+		size = 0
+	}
+	return size, errors.Join(err, infoErr)
 }
 
 // Sweep removes everything in dir, the memory of a source, but the runs to

@@ -723,3 +723,43 @@ func TestSweep(t *testing.T) {
 	}
 	must(t, Sweep(filepath.Join(dir, "absent")))
 }
+
+// TestSize: of two runs that broke off, the one that got farther is the larger,
+// also once it was opened and thereby finished.
+func TestSize(t *testing.T) {
+	dir, keys := t.TempDir(), newKeys(t)
+	size := func(run safe.RunID) int64 {
+		t.Helper()
+		n, err := Size(dir, run)
+		must(t, err)
+		return n
+	}
+	var sizes []int64
+	for _, lines := range []int{1, 500} {
+		run := safe.NewRunID(time.Now())
+		if n := size(run); n != 0 {
+			t.Errorf("a run that left nothing has size %d", n)
+		}
+		w := create(t, dir, run, keys, Options{})
+		for n := range lines {
+			must(t, w.Add(fmt.Appendf(nil, "line %d\n", n), nil))
+		}
+		if n := size(run); n != 0 {
+			t.Errorf("without a checkpoint a run has size %d", n)
+		}
+		must(t, w.Checkpoint(t.Context()))
+		must(t, w.Close())
+		before := size(run)
+		must(t, openMemory(t, dir, run, keys).Close())
+		if after := size(run); after != before || after == 0 {
+			t.Errorf("the size was %d, and %d once the memory was opened", before, after)
+		}
+		sizes = append(sizes, before)
+	}
+	if sizes[0] >= sizes[1] {
+		t.Errorf("a line has size %d, 500 lines %d", sizes[0], sizes[1])
+	}
+	if n, err := Size(filepath.Join(dir, "absent"), safe.NewRunID(time.Now())); n != 0 || err != nil {
+		t.Errorf("of a source without memory: %d, %v", n, err)
+	}
+}
