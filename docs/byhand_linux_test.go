@@ -381,6 +381,37 @@ func TestRestoreByHandNamesWhatIsLost(t *testing.T) {
 	}
 }
 
+// TestRestoreByHandTakesCopies damages the first copy of every small object.
+func TestRestoreByHandTakesCopies(t *testing.T) {
+	tools := tools(t)
+	folder := filepath.Join(t.TempDir(), "format-1")
+	if err := os.CopyFS(folder, os.DirFS("testdata/format-1")); err != nil {
+		t.Fatal(err)
+	}
+	d := newestSnapshot(t, folder+"/store")
+	for _, name := range []string{
+		layout.Envelope(d.Run), layout.Root(d.Run, d.Root), layout.Snapshot(d.Run), layout.Entry(0), layout.Entry(1), layout.Entry(2),
+	} {
+		file := filepath.Join(folder, "store", name)
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		write(t, file, string(b[:len(b)-2]), 0o400)
+	}
+	target := filepath.Join(t.TempDir(), "target")
+	said, status := byHand(t, tools, folder+"/store", d.Run, folder, target)
+	if status != 0 || strings.Contains(said, "WARNING") {
+		t.Fatalf("exit status %d\n%s", status, said)
+	}
+	if b, err := os.ReadFile(filepath.Join(target, "srv/erp-example/conf/hosts")); err != nil || string(b) != "127.0.0.1 localhost\n" {
+		t.Errorf("got %q, error %v", b, err)
+	}
+}
+
 // TestRestoreByHandRefuses gives the script what no collection writes. Nothing
 // may come to be outside of the target.
 func TestRestoreByHandRefuses(t *testing.T) {

@@ -30,12 +30,13 @@ sound() { # DIGEST FILE COPY: writes the name of the one that has the digest
 
 # The description, in the copy that the ledger names. That the ledger itself is
 # genuine is not checked here; restore-by-hand.md says how.
-about=$store/snapshots/$run.json
-recorded=$(cd -- "$store/ledger/entries" && cat -- * | jq -Rr --arg run "$run" \
-    'fromjson? | select(.kind == "snapshot.kept" and .what.run == $run) | .what.description' | sort -u) || true
-[ -z "$recorded" ] || about=$(sound "$recorded" "$about" "$about.2")
-[ -n "$recorded" ] || echo "WARNING: the ledger does not name this snapshot" >&2
-id=$(jq -r .store "$about")
+about='' ledger=$(cd -- "$store/ledger/entries" && cat -- *) || true
+for file in "$store/snapshots/$run.json"{.2,}; do
+    digest=$(sha256sum <"$file") || continue
+    [[ $ledger != *"\"description\":\"${digest%% *}\""* ]] || about=$file
+done
+[ -n "$about" ] || { about=$store/snapshots/$run.json; echo "WARNING: the ledger does not name this snapshot" >&2; }
+id=$(jq -er --arg run "$run" 'select(.run == $run) | .store' "$about") || die "the description belongs elsewhere"
 declare -A named=() # packs, each behind its run
 declare -a path=() broken=() type=() mode=() mtime=() owner=() to=() # by entry, from 1
 while read -r line; do named[$line]=1; done < <(
