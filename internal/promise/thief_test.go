@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -86,6 +87,9 @@ func (h *thief) look(place string, content []byte, depth int) {
 			break
 		}
 	}
+	if !utf8.Valid(content) {
+		return
+	}
 	for _, text := range inBase64.FindAll(content, -1) {
 		text = bytes.TrimRight(text, "=")
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
@@ -116,6 +120,9 @@ func (h *thief) search(place string, content []byte) {
 				break
 			}
 		}
+	}
+	if !bytes.Contains(content, []byte("AGE-SECRET-KEY-")) && !bytes.Contains(content, []byte("age-secret-key-")) {
+		return
 	}
 	for _, text := range privateKey.FindAllString(string(content), -1) {
 		text = strings.ToUpper(text)
@@ -217,5 +224,10 @@ func spellings(what []byte) [][]byte {
 	for _, unit := range units {
 		little, big = binary.LittleEndian.AppendUint16(little, unit), binary.BigEndian.AppendUint16(big, unit)
 	}
-	return append(all, little, big)
+	all = append(all, little, big)
+	for i, spelling := range all {
+		// Go is quicker to find what is shorter.
+		all[i] = spelling[:min(len(spelling), 60)]
+	}
+	return all
 }
