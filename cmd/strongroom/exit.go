@@ -40,6 +40,7 @@ func exitCode(err error) int {
 		altered *ledger.AlteredError
 		short   *ledger.ShortError
 		fork    *ledger.ForkError
+		apart   *daemon.ContradictionError
 	)
 	switch {
 	case err == nil:
@@ -49,7 +50,8 @@ func exitCode(err error) int {
 	case errors.Is(err, errLosses):
 		return exitLosses
 	case errors.As(err, &refused), errors.Is(err, daemon.ErrBusy), errors.Is(err, seal.ErrWrongKey), errors.As(err, &label),
-		errors.As(err, &altered), errors.As(err, &short), errors.As(err, &fork):
+		errors.As(err, &altered), errors.As(err, &short), errors.As(err, &fork),
+		errors.As(err, &apart):
 		return exitRefused
 	default:
 		return exitFailed

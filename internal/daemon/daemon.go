@@ -186,8 +186,8 @@ func recordCreation(ctx context.Context, db *state.State, name string, roster ac
 	})
 }
 
-// Open opens a safe that Init has made, and refuses to if state and store
-// contradict each other.
+// Open opens a safe that Init has made. If state and store contradict each
+// other, it refuses to with a *ContradictionError.
 func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -222,7 +222,7 @@ func (s *Safe) open(ctx context.Context) (err error) {
 		return fmt.Errorf("opening the store %s: %w", s.config.Store, err)
 	}
 	if got := s.keys.ledger.Public().Store(); got != s.id {
-		return fmt.Errorf("the store in %s is %s, and this safe's is %s: check `store` in the configuration", s.config.Store, s.id, got)
+		return contradiction("the store in %s is %s, and this safe's is %s: check `store` in the configuration", s.config.Store, s.id, got)
 	}
 	if s.roster, err = s.currentRoster(ctx); err != nil {
 		return err
@@ -265,9 +265,19 @@ func (s *Safe) readOrOutbox(ctx context.Context, name string, limit int64, good 
 	return nil, err
 }
 
+// A ContradictionError says that state and store do not belong to the same
+// moment or the same history. Going on would fork the ledger.
+type ContradictionError struct{ Text string }
+
+func (e *ContradictionError) Error() string { return e.Text }
+
+func contradiction(format string, args ...any) error {
+	return &ContradictionError{fmt.Sprintf(format, args...)}
+}
+
 // compareLedgers refuses a store whose ledger is not the beginning of the
-// state's: then one of them is a copy from another time, or was rewritten, and
-// going on would fork the ledger.
+// state's, with a *ContradictionError: then one of them is a copy from another
+// time, or was rewritten.
 func (s *Safe) compareLedgers(ctx context.Context) error {
 	stored, err := catalog.Newest(ctx, s.store, s.id, s.roster.LedgerKeys)
 	if errors.Is(err, catalog.ErrNoCheckpoint) {
@@ -280,12 +290,12 @@ func (s *Safe) compareLedgers(ctx context.Context) error {
 	var short *state.ShortError
 	switch {
 	case errors.As(err, &short):
-		return fmt.Errorf("the state database %s knows %d entries of the ledger, the store %d: it is an older copy, and writing would fork the ledger",
+		return contradiction("the state database %s knows %d entries of the ledger, the store %d: it is an older copy, and writing would fork the ledger",
 			statePath(s.config), short.Size, stored.Size)
 	case err != nil:
 		return err
 	case head.Root != stored.Root:
-		return fmt.Errorf("the ledger of the state database %s and that of the store contradict each other: one of them was rewritten. Nothing was changed; keep both, and compare them with checkpoints in old mails",
+		return contradiction("the ledger of the state database %s and that of the store contradict each other: one of them was rewritten. Nothing was changed; keep both, and compare them with checkpoints in old mails",
 			statePath(s.config))
 	}
 	return nil

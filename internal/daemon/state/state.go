@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // and the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -54,9 +55,19 @@ func Open(ctx context.Context, file string, key ledger.Key) (*State, error) {
 	s := &State{db: db, key: key}
 	if err := s.migrate(ctx); err != nil {
 		db.Close() // the error is the one to report
-		return nil, fmt.Errorf("opening the state database %s: %w", file, err)
+		return nil, fmt.Errorf("opening the state database %s: %w", file, inWords(err))
 	}
 	return s, nil
+}
+
+// inWords adds what a number of SQLite's means to people: the small file beside
+// the database, through which its processes share it, could not be made.
+func inWords(err error) error {
+	known, ok := errors.AsType[*sqlite.Error](err)
+	if ok && known.Code() == sqlite3.SQLITE_IOERR_SHMSIZE {
+		return fmt.Errorf("no space left on device: %w", err)
+	}
+	return err
 }
 
 // Close closes the database.
