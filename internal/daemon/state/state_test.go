@@ -90,6 +90,47 @@ func (d *desk) snapshot(run safe.RunID, source safe.SourceName) safe.Snapshot {
 		Runs: map[safe.RunID]safe.RunPacks{run: {Envelope: safe.Digest{9}, Packs: []safe.Digest{}}}}
 }
 
+// A long ledger is read in batches, of which some end with it.
+func TestEntriesOfALongLedger(t *testing.T) {
+	d := newDesk(t)
+	var want [][]byte
+	for b, err := range d.Entries(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, bytes.Clone(b))
+	}
+	for len(want) < 2*entriesAtATime+1 {
+		forgotten := ledger.MemoryForgotten{Source: "erp", Reason: ledger.TextOf(fmt.Sprint(len(want)))}
+		b, err := ledger.Entry{Time: now, Who: ledger.Safe, What: forgotten}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, b)
+	}
+	d.update(func(tx *Tx) error {
+		for n := 1; n < len(want); n++ {
+			if err := tx.Append(now, ledger.Safe, ledger.MemoryForgotten{Source: "erp", Reason: ledger.TextOf(fmt.Sprint(n))}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	d.verify()
+	for _, from := range []int{0, 1, entriesAtATime, entriesAtATime + 1, 2*entriesAtATime + 1, 2*entriesAtATime + 2} {
+		n := from
+		for b, err := range d.Entries(t.Context(), int64(from)) {
+			if err != nil || n >= len(want) || !bytes.Equal(b, want[n]) {
+				t.Fatalf("from %d: entry %d is %q, %v", from, n, b, err)
+			}
+			n++
+		}
+		if n != max(from, len(want)) {
+			t.Errorf("from %d: the last entry is %d of %d", from, n-1, len(want))
+		}
+	}
+}
+
 func TestWhatACommitLeaves(t *testing.T) {
 	d := newDesk(t)
 	run := d.begin("erp", now)
