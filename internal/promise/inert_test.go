@@ -79,7 +79,7 @@ func malice(t *testing.T, done string) map[string]string {
 	zw := zip.NewWriter(&bomb)
 	w, err := zw.Create("../../../../../../" + done)
 	if err == nil {
-		_, err = w.Write(make([]byte, 64<<20))
+		_, err = w.Write(make([]byte, 16<<20))
 	}
 	if err == nil {
 		err = zw.Close()
