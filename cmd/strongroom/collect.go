@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -77,11 +78,17 @@ func (a *app) collect(sources []config.Source) error {
 		return err
 	}
 	defer s.Close() // everything was committed
+	t := a.talk()
+	defer context.AfterFunc(a.stop, func() {
+		t.Note("Stopping. What was pulled so far is kept; a second Ctrl-C ends at once.")
+	})()
 	var failed []error
 	losses := false
 	for _, src := range sources {
 		if a.stop.Err() != nil {
-			break
+			t.Warn("%s was not collected: stopped by request", src.Name)
+			losses = true
+			continue
 		}
 		partial, err := a.collectOne(s, src)
 		losses = losses || partial
@@ -91,7 +98,7 @@ func (a *app) collect(sources []config.Source) error {
 		if a.ctx.Err() != nil {
 			return fmt.Errorf("collecting %s was broken off; what was checkpointed is used by the next collection", src.Name)
 		}
-		a.talk().Error(err)
+		t.Error(err)
 		failed = append(failed, err)
 	}
 	switch {

@@ -49,10 +49,23 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if errors.Is(err, context.Canceled) && stop.Err() != nil {
 		err = errInterrupted
 	}
+	if err != nil && errors.Is(err, context.Canceled) && app.stop.Err() != nil {
+		err = interrupted(err)
+	}
 	if err != nil && !errors.Is(err, errSaid) {
 		app.talk().Error(err)
 	}
 	return exitCode(err)
+}
+
+// interrupted replaces what became of the work by what the user did to it. What
+// is left to do stays.
+func interrupted(err error) error {
+	remedy := ui.Remedy(err)
+	if err = errors.New("interrupted"); remedy != "" {
+		err = ui.WithRemedy(err, remedy)
+	}
+	return err
 }
 
 // errInterrupted is told instead of how the interrupt made things fail.
