@@ -2,7 +2,6 @@ package crashtest
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/safe"
 	"strongroom/internal/store/layout"
@@ -215,8 +216,8 @@ func (s *site) restores(run string, was print) {
 	}
 	defer os.RemoveAll(to)
 	s.must(append([]string{"restore", run, "--to", to}, s.keys()...)...)
-	if got := printOf(s.t, filepath.Join(to, was.root), was.root); got != was {
-		s.t.Errorf("run %s restores to\n%s, the tree was\n%s", run, got.lines, was.lines)
+	if diff := cmp.Diff(was, printOf(s.t, filepath.Join(to, was.Root), was.Root)); diff != "" {
+		s.t.Errorf("the tree and what run %s restores to (-was +restored):\n%s", run, diff)
 	}
 }
 
@@ -286,8 +287,8 @@ func (s *site) references(runs ...string) {
 
 // A print tells one state of a tree from another.
 type print struct {
-	root  string // of the tree, as it was collected
-	lines string // an entry each: mode, time, content
+	Root  string // of the tree, as it was collected
+	Lines string // an entry each: mode, time, content
 }
 
 // printOf takes the print of the tree in folder, which was collected as root.
@@ -345,4 +346,4 @@ func copyFile(t *testing.T, from, to string) {
 
 // sortedKeys returns the keys of a map in order, so that a seed gives the same
 // test again.
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -84,7 +84,7 @@ func killing(t *testing.T, each, all int) {
 			t.Fatalf("after %d kills, the last one at %q", i+1, at)
 		}
 		// Sometimes the next collection is killed as well.
-		if random.IntN(3) > 0 {
+		if random.IntN(2) == 0 {
 			k.goOn()
 		}
 	}
@@ -193,7 +193,7 @@ func (k *killer) strike(b blow) bool {
 	if run := runIn(said.String()); run != "" {
 		k.killed[run] = k.tree.print()
 	}
-	k.gone(children)
+	gone(k.t, children)
 	if b.victim == theChild {
 		// The parent has told of it, unless the child was done.
 		code := cmd.ProcessState.ExitCode()
@@ -286,12 +286,12 @@ func childrenOf(pid int) []int {
 }
 
 // gone makes sure that nothing goes on after the end of the parent.
-func (k *killer) gone(children []int) {
-	k.t.Helper()
+func gone(t *testing.T, children []int) {
+	t.Helper()
 	for _, child := range children {
 		for end := time.Now().Add(5 * time.Second); lives(child); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				k.t.Fatalf("child %d is still there, five seconds after its parent has ended", child)
+				t.Fatalf("child %d is still there, five seconds after its parent has ended", child)
 			}
 		}
 	}

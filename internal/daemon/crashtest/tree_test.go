@@ -3,11 +3,14 @@ package crashtest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // newRandom returns a source of randomness whose seed is printed.
@@ -124,6 +127,25 @@ func (tr *tree) shrink() {
 	for _, f := range files {
 		err = errors.Join(err, os.Remove(f))
 	}
+	if err != nil {
+		tr.t.Fatal(err)
+	}
+}
+
+// wholeSeconds cuts off the times of all entries.
+func (tr *tree) wholeSeconds() {
+	tr.t.Helper()
+	err := filepath.WalkDir(tr.root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		at := unix.Timespec{Sec: info.ModTime().Unix()}
+		return unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+	})
 	if err != nil {
 		tr.t.Fatal(err)
 	}
