@@ -24,7 +24,8 @@ func (a *app) snapshotsCommand() *cobra.Command {
 		Use:   "snapshots [SOURCE]",
 		Short: "List the snapshots of the store",
 		Long: `List the snapshots of the store, or of one source, oldest first, by the names
-that other commands take. It needs no key: what is in them it does not show.`,
+that other commands take. It needs no key: what is in them it does not show.
+What the ledger does not vouch for is marked, and the exit status is then 3.`,
 		Example: `  strongroom snapshots
   strongroom snapshots erp-files --store /mnt/copy`,
 		Args: args(0, 1, "at most one source"),
@@ -55,6 +56,10 @@ func (a *app) listSnapshots(s *openStore, source string) error {
 		return noSnapshotOf(source, others)
 	}
 	t, now := a.talk(), time.Now()
+	if len(s.listed) == 0 && len(s.lost) == 0 {
+		t.Note("The store has no snapshot yet.")
+		return nil
+	}
 	table := ui.NewTable(ui.Column{Title: "SNAPSHOT"}, ui.Column{Title: "AGE"}, ui.Column{Title: "ENTRIES", Right: true},
 		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "NEW", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: "", Cut: true})
 	for _, l := range s.listed {
@@ -71,7 +76,8 @@ func (a *app) listSnapshots(s *openStore, source string) error {
 	for run, err := range s.lost {
 		t.Warn("the description of run %s is lost: %v", run, err)
 	}
-	if len(s.lost) > 0 {
+	unproven := func(l catalog.Listed) bool { return l.Unproven != nil }
+	if len(s.lost) > 0 || slices.ContainsFunc(s.listed, unproven) {
 		return errLosses
 	}
 	return nil
