@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -38,6 +39,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer release()
 	app := &app{ctx: ctx, stop: stop, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := app.command()
+	app.json = slices.Contains(args, "--json") // for mistakes that end the parsing before it
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
