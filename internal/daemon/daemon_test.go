@@ -233,7 +233,7 @@ func TestClaimsOfTheCollector(t *testing.T) {
 		{"nothing to keep", "connection refused"},
 		{"failed", "no space left"},
 		{"silent", "without a result"},
-		{"crashed", "last words"},
+		{"crashed", "without a result (exit status 1)"},
 		{"garbage", "cannot be read"},
 		{"endless", "a line of more than"},
 	} {
@@ -253,6 +253,11 @@ func TestClaimsOfTheCollector(t *testing.T) {
 			var failed *FailedError
 			if !errors.As(err, &failed) || !strings.Contains(failed.Reason, c.want) {
 				t.Errorf("got error %v, want one with %q", err, c.want)
+			}
+			for b, err := range d.safe.State().Entries(t.Context(), 0) {
+				if err != nil || strings.Contains(string(b), "last words") {
+					t.Errorf("what the collector wrote to standard error is in the ledger: %s (%v)", b, err)
+				}
 			}
 			if len(listed) != 1 {
 				t.Errorf("%d snapshots are kept, want the other source's only", len(listed))

@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/collect"
 	"strongroom/internal/daemon/child"
 	"strongroom/internal/safe/config"
+	"strongroom/internal/source"
 	"strongroom/internal/store/pack"
 	"strongroom/internal/store/refresh"
 	"strongroom/internal/store/seal"
@@ -85,7 +86,7 @@ func (s *Safe) ask(ctx context.Context, name string, task, answer any) error {
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &in, &out, tail
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("the child %s: %w%s", name, err, tail)
+		return fmt.Errorf("the child %s: %w: %s", name, err, tail)
 	}
 	return child.ReadAnswer(bufio.NewReader(&out), answer)
 }
@@ -132,7 +133,12 @@ func runCollector(ctx, stop context.Context, program []string, task child.Collec
 		return child.CollectAnswer{}, ctx.Err()
 	}
 	if answer.Result == nil && answer.Failed == "" {
-		answer.Failed = fmt.Sprintf("the collector ended without a result (%v)%s", errors.Join(writeErr, waitErr, readErr), tail)
+		answer.Failed = fmt.Sprintf("the collector ended without a result (%v)", errors.Join(writeErr, waitErr, readErr))
+		// Its last words may hold names from inside the source, and what failed
+		// goes into the ledger: so they are for whoever is watching.
+		if said := tail.String(); said != "" {
+			note(collect.Event{Problem: &collect.Problem{Kind: LastWords, Text: said}})
+		}
 	}
 	return answer, nil
 }
@@ -168,6 +174,10 @@ func (r *run) note(e collect.Event) {
 	r.events(e)
 }
 
+// LastWords is the kind of problem that tells what a collector wrote to
+// standard error before it ended without a result.
+const LastWords source.Kind = "last words of the collector"
+
 // A tail keeps the end of what a child says on standard error.
 type tail struct{ b []byte }
 
@@ -181,9 +191,4 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string {
-	if said := strings.TrimSpace(string(t.b)); said != "" {
-		return ": " + said
-	}
-	return ""
-}
+func (t *tail) String() string { return strings.TrimSpace(string(t.b)) }

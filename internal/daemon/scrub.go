@@ -228,11 +228,11 @@ func (s *Safe) runScrubber(ctx context.Context, task child.ScrubTask, progress f
 	case ctx.Err() != nil:
 		return scrub.Report{}, ctx.Err()
 	case errors.Is(readErr, errNoResult):
-		return scrub.Report{}, fmt.Errorf("checking the store: the scrub %w (%v)%s", readErr, waitErr, tail)
+		return scrub.Report{}, fmt.Errorf("checking the store: the scrub %w (%v): %s", readErr, waitErr, tail)
 	case readErr != nil:
 		return scrub.Report{}, fmt.Errorf("checking the store: %w", readErr)
 	case waitErr != nil:
-		return scrub.Report{}, fmt.Errorf("checking the store: the scrub: %w%s", waitErr, tail)
+		return scrub.Report{}, fmt.Errorf("checking the store: the scrub: %w: %s", waitErr, tail)
 	}
 	return report, nil
 }
