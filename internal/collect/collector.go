@@ -119,7 +119,8 @@ func (c *collector) pull(ctx, pull context.Context) (broke, err error) {
 
 // report counts and tells a problem of the source.
 func (c *collector) report(p source.Problem) {
-	lost := p.Kind == source.Invalid || p.Kind == source.Unreadable && !c.in.Options.AllowUnreadable
+	lost := p.Kind == source.Invalid ||
+		(p.Kind == source.Unreadable || p.Kind == source.Missing) && !c.in.Options.AllowUnreadable
 	if lost {
 		c.incomplete(fmt.Errorf("an entry is %s", p.Kind)) // which, is told by the event
 	}

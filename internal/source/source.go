@@ -119,7 +119,13 @@ const (
 	// Invalid: the name cannot be taken (".." or "/" or NUL in it, too long),
 	// or the other side contradicted itself. The collection is not complete.
 	Invalid Kind = "invalid"
-	// Unmatched: a line of the include list matched nothing. A warning.
+	// Missing: a line of the include list names one path, without wildcards,
+	// and nothing is there. The collection is not complete unless the source's
+	// configuration allows it: what was specified may have moved, or a
+	// filesystem may not be mounted.
+	Missing Kind = "missing"
+	// Unmatched: a line of the include list with wildcards matched nothing. A
+	// warning.
 	Unmatched Kind = "unmatched"
 )
 

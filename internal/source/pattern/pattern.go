@@ -107,6 +107,13 @@ func parse(text string) (line, error) {
 	return l, nil
 }
 
+// NamesOne reports whether a line, one that Check accepts, has no wildcards
+// and so names a single path.
+func NamesOne(text string) bool {
+	l, err := parse(text)
+	return err == nil && !slices.ContainsFunc(l.parts, func(p part) bool { return p.any || p.glob != "" })
+}
+
 func parsePart(name string) (part, error) {
 	switch {
 	case name == "":

@@ -266,7 +266,11 @@ func (w *walker) walk(root Dir, list *pattern.List) error {
 	}
 	for _, m := range w.tally.Matches() {
 		if m.Entries == 0 && !m.Exclude {
-			if err := w.report(source.Unmatched, m.Pattern, errors.New("this line of the include list matched nothing")); err != nil {
+			kind, what := source.Unmatched, "this line of the include list matched nothing"
+			if pattern.NamesOne(m.Pattern) {
+				kind, what = source.Missing, "the include list names it, and it is not there"
+			}
+			if err := w.report(kind, m.Pattern, errors.New(what)); err != nil {
 				return err
 			}
 		}
