@@ -160,6 +160,11 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 		if err != nil {
 			return nil, "", err
 		}
+		for _, folder := range folders {
+			if beneath, err := filepath.Rel(folder, task.StorePath); err == nil && filepath.IsLocal(beneath) {
+				return nil, "", fmt.Errorf("the include lines read beneath %s, which holds the store: name the folders beside it", folder)
+			}
+		}
 		rules.Read = append(rules.Read, folders...)
 		rules.ReadFile = append(rules.ReadFile, files...)
 		return s, "local", nil
