@@ -84,12 +84,14 @@ func (s *Safe) Collect(ctx, stop context.Context, src config.Source, events func
 	if err := r.lookBack(ctx); err != nil {
 		return Outcome{}, err
 	}
-	task, err := r.task()
+	recipient, err := r.begin(ctx)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if task.Recipient, err = r.begin(ctx); err != nil {
-		return Outcome{}, err
+	task, err := r.task(recipient)
+	if err != nil {
+		// It has begun, so that this failure too is in the ledger.
+		return r.commit(ctx, child.CollectAnswer{Failed: err.Error()})
 	}
 	answer, err := r.collect(ctx, stop, task)
 	if err != nil {
@@ -164,7 +166,7 @@ func (r *run) forget(complete safe.RunID) (broken safe.RunID, err error) {
 }
 
 // task says what the collecting child shall do.
-func (r *run) task() (child.CollectTask, error) {
+func (r *run) task(recipient seal.RunRecipient) (child.CollectTask, error) {
 	s, src := r.safe, r.source
 	tag, cut := s.keys.secret.SourceKeys(src.Name)
 	memoryKey, err := memoryKeyText(s.keys.memory, r.started)
@@ -172,7 +174,7 @@ func (r *run) task() (child.CollectTask, error) {
 		return child.CollectTask{}, err
 	}
 	task := child.CollectTask{
-		StorePath: s.config.Store, Store: s.id, Run: r.id, Source: src.Name, Started: r.started,
+		StorePath: s.config.Store, Store: s.id, Run: r.id, Source: src.Name, Started: r.started, Recipient: recipient,
 		CutKey: cut[:], TagKey: tag[:], MemoryKey: memoryKey, MemoryDir: s.memoryPath(src.Name),
 		Unfinished: r.broken,
 		Limits:     child.Limits{Bytes: src.Limits.Bytes, Entries: src.Limits.Entries},

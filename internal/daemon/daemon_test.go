@@ -296,6 +296,38 @@ func TestFindingsAreRecorded(t *testing.T) {
 	}
 }
 
+// A collection that cannot even begin to pull is in the ledger all the same.
+func TestUnreadableSecretIsRecorded(t *testing.T) {
+	d := newDesk(t)
+	src := d.cfg.Sources[0]
+	spec, err := config.Parse("test.yaml", []byte("safe: x\nstore: /x\nsources:\n  s: { kind: sftp, host: a@b, host_key: \""+testHostKey+"\", key: \"file:/nowhere/key\", include: [/etc] }\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.Spec = spec.Sources[0].Spec
+	var failed *FailedError
+	if _, err := d.safe.Collect(t.Context(), t.Context(), src, nil); !errors.As(err, &failed) || !strings.Contains(failed.Reason, "/nowhere/key") {
+		t.Errorf("got %v", err)
+	}
+	recorded := false
+	for b, err := range d.safe.State().Entries(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := ledger.ParseEntry(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, isFailure := e.What.(ledger.RunFailed)
+		recorded = recorded || isFailure
+	}
+	if !recorded {
+		t.Error("the ledger does not tell of it")
+	}
+}
+
+const testHostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJYLoWLD5KbVrDL1wLK0Rk1OQbgrsCy9JgcK6Ckmcfpv"
+
 func TestTiersAndPartial(t *testing.T) {
 	d := newDesk(t)
 	first, err := d.collect("honest", 0)
