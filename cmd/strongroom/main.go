@@ -49,9 +49,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = app.terminal.Err()
 	}
 	if errors.Is(err, context.Canceled) && stop.Err() != nil {
-		err = errInterrupted
-	}
-	if err != nil && errors.Is(err, context.Canceled) && app.stop.Err() != nil {
 		err = interrupted(err)
 	}
 	if err != nil && !errors.Is(err, errSaid) {
@@ -69,9 +66,6 @@ func interrupted(err error) error {
 	}
 	return err
 }
-
-// errInterrupted is told instead of how the interrupt made things fail.
-var errInterrupted = errors.New("interrupted")
 
 // onSignals returns two contexts. The first interrupt or termination ends
 // stop, which asks for an orderly end; the second one ends ctx.
