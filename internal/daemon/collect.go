@@ -80,10 +80,10 @@ func (s *Safe) Collect(ctx, stop context.Context, src config.Source, events func
 		return Outcome{}, err
 	}
 	r := &run{safe: s, source: src, events: events, started: s.opts.Now().UTC()}
-	r.id = safe.NewRunID(r.started)
 	if err := r.lookBack(ctx); err != nil {
 		return Outcome{}, err
 	}
+	r.id = r.newID()
 	recipient, err := r.begin(ctx)
 	if err != nil {
 		return Outcome{}, err
@@ -137,6 +137,20 @@ func (r *run) lookBack(ctx context.Context) (err error) {
 	}
 	r.broken, err = r.forget(complete)
 	return err
+}
+
+// newID returns an id behind those of all earlier runs of the source, whatever
+// the clock says. Ids tell what is newest, to those who build on it and to those
+// who restore: after a clock that was ahead once, an old snapshot would be the
+// newest until time has caught up.
+func (r *run) newID() safe.RunID {
+	begun := r.started
+	for id := range r.runs {
+		if next := id.Time().Add(time.Millisecond); begun.Before(next) {
+			begun = next
+		}
+	}
+	return safe.NewRunID(begun)
 }
 
 // forget drops what is remembered of the runs that the next one cannot build
