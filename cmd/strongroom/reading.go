@@ -70,7 +70,7 @@ func (r *reading) open(ctx context.Context) (*openStore, error) {
 	}
 	blobs, err := dir.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
+		return nil, explainStore(err)
 	}
 	s := &openStore{blobs: blobs}
 	if err := r.read(ctx, s); err != nil {
@@ -83,7 +83,7 @@ func (r *reading) open(ctx context.Context) (*openStore, error) {
 func (r *reading) read(ctx context.Context, s *openStore) error {
 	id, err := catalog.ReadStoreID(ctx, s.blobs)
 	if err != nil {
-		return err
+		return explainStore(err)
 	}
 	known := recall(id)
 	opts, err := r.trust(known)
@@ -101,9 +101,12 @@ func (r *reading) read(ctx context.Context, s *openStore) error {
 		r.app.talk().Warn("nothing is proven: %v", err)
 		s.catalog = nil
 	default:
-		if err := known.remember(ctx, s.blobs, s.catalog); err != nil {
-			r.app.talk().Note("The newest checkpoint could not be remembered: %v", err)
+		if len(opts.Keys) == 0 {
+			// Whoever can write to a store can make another one: all that takes
+			// is public.
+			r.app.talk().Warn("nothing is known of this store from before, and a forged one would be as consistent: see that init showed the same ledger key, %s", s.catalog.Keys[0])
 		}
+		r.app.remember(ctx, known, s.blobs, s.catalog)
 	}
 	s.listed, s.lost, err = s.catalog.Snapshots(ctx, s.blobs)
 	s.names = make(names)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"strongroom/internal/daemon"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/store/blob"
@@ -55,6 +56,23 @@ func recall(id safe.StoreID) *remembered {
 	}
 	r.keys, r.kept = n.Keys, []ledger.Checkpoint{c}
 	return r
+}
+
+// remember keeps the newest checkpoint of a ledger that was verified, if it can.
+func (a *app) remember(ctx context.Context, known *remembered, blobs blob.Reader, c *catalog.Catalog) {
+	if err := known.remember(ctx, blobs, c); err != nil {
+		a.talk().Note("The newest checkpoint could not be remembered: %v", err)
+	}
+}
+
+// rememberOwn keeps the key of the safe's ledger and its newest checkpoint.
+func (a *app) rememberOwn(s *daemon.Safe) error {
+	c, err := catalog.Read(a.ctx, s.Store(), catalog.Options{Keys: s.LedgerKeys()})
+	if err != nil {
+		return err
+	}
+	a.remember(a.ctx, recall(s.ID()), s.Store(), c)
+	return nil
 }
 
 // remember keeps the newest checkpoint of a ledger that was verified.

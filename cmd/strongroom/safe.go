@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
 	"strongroom/internal/store/blob/dir"
+	"strongroom/internal/store/catalog"
 	"strongroom/internal/store/seal"
 	"strongroom/internal/ui"
 )
@@ -25,10 +27,23 @@ func (a *app) openSafe() (*daemon.Safe, error) {
 	}
 	s, err := daemon.Open(a.ctx, cfg, daemon.Options{Logger: a.logger()})
 	var not *daemon.NotInitialisedError
-	if errors.As(err, &not) {
-		return nil, ui.WithRemedy(err, "Make it once: strongroom init --outer FILE --inner FILE")
+	switch {
+	case errors.As(err, &not):
+		err = ui.WithRemedy(err, "Make it once: strongroom init --outer FILE --inner FILE")
+	case errors.Is(err, fs.ErrPermission):
+		err = ui.WithRemedy(err, "Run it as the user whom the safe belongs to, which is root as a rule.")
+	default:
+		err = explainStore(err)
 	}
 	return s, err
+}
+
+// explainStore adds to an error of opening a store what most likely is wrong.
+func explainStore(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, catalog.ErrNoStore) {
+		return ui.WithRemedy(err, "Is the folder right, and is its filesystem mounted?")
+	}
+	return err
 }
 
 // sourceOf returns the source of that name.
@@ -90,6 +105,9 @@ it with the role keys.`,
 				return err
 			}
 			defer s.Close() // everything was committed
+			if err := a.rememberOwn(s); err != nil {
+				return err
+			}
 			return a.showInit(s)
 		},
 	}
