@@ -86,12 +86,12 @@ func (a *app) scrubSafe(opts daemon.ScrubOptions) error {
 func (a *app) scrubCopy(ctx context.Context, path string, share scrub.Share) error {
 	blobs, err := dir.Open(path)
 	if err != nil {
-		return err
+		return explainStore(err)
 	}
 	defer blobs.Close() // nothing was written
 	id, err := catalog.ReadStoreID(ctx, blobs)
 	if err != nil {
-		return err
+		return explainStore(err)
 	}
 	known := recall(id)
 	truth, err := scrub.FromStore(ctx, blobs, catalog.Options{Keys: known.keys, Kept: known.kept})

@@ -216,7 +216,7 @@ func (s *Safe) open(ctx context.Context) (err error) {
 		return err
 	}
 	if s.store, err = dir.Open(s.config.Store); err != nil {
-		return fmt.Errorf("opening the store: %w", err)
+		return err
 	}
 	if s.id, err = catalog.ReadStoreID(ctx, s.store); err != nil {
 		return fmt.Errorf("opening the store %s: %w", s.config.Store, err)

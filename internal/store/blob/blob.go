@@ -254,7 +254,7 @@ func ReadAll(ctx context.Context, r Reader, name string, limit int64) ([]byte, e
 // read and that good accepts. It serves small objects, of which there are two
 // copies. If none will do, the error tells of each.
 func ReadEither(ctx context.Context, r Reader, limit int64, good func([]byte) error, names ...string) ([]byte, error) {
-	var errs []error
+	var all error
 	for _, name := range names {
 		b, err := ReadAll(ctx, r, name, limit)
 		if err == nil {
@@ -266,7 +266,11 @@ func ReadEither(ctx context.Context, r Reader, limit int64, good func([]byte) er
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		errs = append(errs, err)
+		if all == nil {
+			all = err
+		} else {
+			all = fmt.Errorf("%w; %w", all, err)
+		}
 	}
-	return nil, errors.Join(errs...)
+	return nil, all
 }

@@ -57,14 +57,19 @@ type Run struct {
 	Envelope safe.Digest
 }
 
-// ReadStoreID returns the id of the store.
+// ErrNoStore says that a folder does not have the mark of a store: it is
+// another one, or what should be mounted there is not.
+var ErrNoStore = errors.New("this is not a store, or its mark is damaged")
+
+// ReadStoreID returns the id of the store. It wraps ErrNoStore if there is
+// none.
 func ReadStoreID(ctx context.Context, r blob.Reader) (id safe.StoreID, err error) {
 	good := func(b []byte) (err error) {
 		id, err = layout.ParseFormat(b)
 		return err
 	}
 	if _, err := blob.ReadEither(ctx, r, 1024, good, layout.FormatName, layout.Copy(layout.FormatName)); err != nil {
-		return safe.StoreID{}, fmt.Errorf("this is not a store, or its mark is damaged: %w", err)
+		return safe.StoreID{}, fmt.Errorf("%w: %w", ErrNoStore, err)
 	}
 	return id, nil
 }
