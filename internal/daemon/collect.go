@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"time"
@@ -225,24 +224,14 @@ func (r *run) begin(ctx context.Context) (seal.RunRecipient, error) {
 
 // commit records what the child claims, as far as it is true.
 func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, error) {
-	outcome := Outcome{Reason: answer.Failed, Finding: answer.Finding}
-	if answer.Result != nil {
-		outcome.Reason, outcome.Matches = answer.Result.Reason, answer.Result.Matches
+	outcome, claimErr := r.judge(ctx, answer)
+	if claimErr != nil {
+		delete(r.runs, r.id) // what it remembers is not believed either
+		outcome.Reason = fmt.Sprintf("what the collector claims does not hold: %v", claimErr)
 	}
 	if outcome.Finding == nil && r.poisoned > 0 {
 		outcome.Finding = &child.Finding{Kind: "source.content_changed",
 			Text: fmt.Sprintf("%d files have other content than before, though their size and times are the same", r.poisoned)}
-	}
-	var claimErr error
-	if answer.Result != nil && !answer.Result.Root.IsZero() {
-		snapshot, err := r.describe(ctx, *answer.Result)
-		if err != nil {
-			claimErr = err
-			delete(r.runs, r.id) // what it remembers is not believed either
-			outcome.Reason = fmt.Sprintf("what the collector claims does not hold: %v", err)
-		} else {
-			outcome.Snapshot = &snapshot
-		}
 	}
 	if err := r.safe.state.Update(ctx, func(tx *state.Tx) error { return r.record(tx, &outcome) }); err != nil {
 		return Outcome{}, fmt.Errorf("recording the collection of %s: %w", r.source.Name, err)
@@ -262,6 +251,29 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 	if outcome.Snapshot == nil {
 		return outcome, &FailedError{Source: r.source.Name, Reason: outcome.Reason, Err: claimErr}
 	}
+	return outcome, nil
+}
+
+// judge returns what the child claims. If an error says what of it does not
+// hold, there is no snapshot.
+func (r *run) judge(ctx context.Context, answer child.CollectAnswer) (Outcome, error) {
+	outcome := Outcome{Reason: answer.Failed, Finding: answer.Finding}
+	if f := answer.Finding; f != nil && f.Kind != child.HostKeyRefused {
+		outcome.Finding = nil
+		return outcome, fmt.Errorf("it has found %.60q, which no collector looks for", f.Kind)
+	}
+	if answer.Result == nil {
+		return outcome, nil
+	}
+	outcome.Reason, outcome.Matches = answer.Result.Reason, answer.Result.Matches
+	if answer.Result.Root.IsZero() {
+		return outcome, nil
+	}
+	snapshot, err := r.describe(ctx, *answer.Result)
+	if err != nil {
+		return outcome, err
+	}
+	outcome.Snapshot = &snapshot
 	return outcome, nil
 }
 
@@ -328,13 +340,19 @@ func (r *run) describe(ctx context.Context, result collect.Result) (safe.Snapsho
 	if err := r.checkRoot(ctx, result.Root); err != nil {
 		return safe.Snapshot{}, err
 	}
-	return safe.Snapshot{
+	snapshot := safe.Snapshot{
 		Version: 1, Store: r.safe.id, Run: r.id, Source: r.source.Name, Kind: r.source.Spec.Kind(),
 		Started: r.started, Finished: r.safe.opts.Now().UTC(),
 		Entries: result.Entries, Bytes: result.Bytes, NewBytes: result.NewBytes,
 		StoredBytes: result.StoredBytes, ParityBytes: result.ParityBytes, Warnings: result.Warnings,
-		Partial: !result.Complete, Root: result.Root, Runs: maps.Clone(runs),
-	}, nil
+		Partial: !result.Complete, Root: result.Root, Runs: runs,
+	}
+	// The safe must be able to read again what it commits: no negative counts,
+	// and no more packs than a description has room for.
+	if _, err := safe.ParseSnapshot(snapshot.Encode()); err != nil {
+		return safe.Snapshot{}, err
+	}
+	return snapshot, nil
 }
 
 // checkRoot sees that the root and its copy are there as they are named.

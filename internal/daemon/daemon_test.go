@@ -92,6 +92,14 @@ var parts = map[string]func(child.CollectTask, *json.Encoder) error{
 			put(task, layout.Root(task.Run, r.Root), []byte("alone"))
 		}))
 	},
+	"negative count": func(task child.CollectTask, out *json.Encoder) error {
+		return out.Encode(claim(task, func(r *collect.Result) { r.StoredBytes = -1 }))
+	},
+	"odd finding": func(task child.CollectTask, out *json.Encoder) error {
+		answer := claim(task, nil)
+		answer.Finding = &child.Finding{Kind: "Not a kind", Text: "x"}
+		return out.Encode(answer)
+	},
 	"nothing to keep": func(task child.CollectTask, out *json.Encoder) error {
 		return out.Encode(child.CollectAnswer{Result: &collect.Result{Reason: "connection refused"}})
 	},
@@ -230,6 +238,8 @@ func TestClaimsOfTheCollector(t *testing.T) {
 		{"missing root", "its root"},
 		{"other root", "does not match its name"},
 		{"no copy of the root", "its root"},
+		{"negative count", "is negative"},
+		{"odd finding", "no collector looks for"},
 		{"nothing to keep", "connection refused"},
 		{"failed", "no space left"},
 		{"silent", "without a result"},

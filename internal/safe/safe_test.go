@@ -119,6 +119,7 @@ func TestSnapshotRefused(t *testing.T) {
 		"twice":          good + good,
 		"blank":          strings.Replace(good, `"v":1`, `"v": 1`, 1),
 		"field missing":  strings.Replace(good, `"entries":3,`, ``, 1),
+		"negative count": strings.Replace(good, `"entries":3,`, `"entries":-3,`, 1),
 		"own run":        strings.Replace(good, `"`+s.Run.String()+`":{`, `"`+NewRunID(time.Now()).String()+`":{`, 1),
 		"path as source": strings.Replace(good, `"erp-files"`, `"../x"`, 1),
 		"order of keys":  strings.Replace(good, `"v":1,"store"`, `"store"`, 1),

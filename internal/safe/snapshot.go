@@ -65,7 +65,8 @@ func (s Snapshot) Encode() []byte {
 }
 
 // ParseSnapshot reads a description strictly: unknown or missing fields,
-// another version, or a spelling other than Encode's are errors.
+// another version, negative counts, or a spelling other than Encode's are
+// errors.
 func ParseSnapshot(b []byte) (Snapshot, error) {
 	if len(b) > maxSnapshot {
 		return Snapshot{}, fmt.Errorf("description of %d bytes, at most %d are possible", len(b), maxSnapshot)
@@ -81,6 +82,9 @@ func ParseSnapshot(b []byte) (Snapshot, error) {
 	}
 	if s.Version != 1 {
 		return Snapshot{}, fmt.Errorf("a description has version %d, this program knows version 1", s.Version)
+	}
+	if min(s.Entries, s.Bytes, s.NewBytes, s.StoredBytes, s.ParityBytes, s.Warnings) < 0 {
+		return Snapshot{}, fmt.Errorf("a count in the description of run %s is negative", s.Run)
 	}
 	if _, ok := s.Runs[s.Run]; !ok {
 		return Snapshot{}, fmt.Errorf("the description of run %s does not name that run", s.Run)

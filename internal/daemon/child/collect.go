@@ -252,7 +252,7 @@ func list(ctx context.Context, from source.Source, answers *answerer) error {
 func findingOf(cause error) *Finding {
 	var hostKey *sftp.HostKeyError
 	if errors.As(cause, &hostKey) {
-		return &Finding{Kind: "source.host_key_refused", Text: hostKey.Error()}
+		return &Finding{Kind: HostKeyRefused, Text: hostKey.Error()}
 	}
 	return nil
 }

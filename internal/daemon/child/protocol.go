@@ -98,6 +98,10 @@ type CollectAnswer struct {
 	Failed  string   `json:"failed,omitempty"` // there is no snapshot, and why
 }
 
+// HostKeyRefused is the one kind of Finding that a collector has: the host did
+// not prove to be the one that was pinned.
+const HostKeyRefused = "source.host_key_refused"
+
 // A Finding is a suspicion that a person must look at.
 type Finding struct {
 	Kind string `json:"kind"`

@@ -195,9 +195,14 @@ func (tx *Tx) BeginRun(at time.Time, begun ledger.RunBegun, envelope []byte) err
 	return tx.Append(at, ledger.Safe, begun)
 }
 
-// KeepSnapshot records a snapshot and puts its description into the outbox.
+// KeepSnapshot records a snapshot and puts its description into the outbox. It
+// refuses a description that could not be read again: with one such, no
+// snapshot could be listed any more.
 func (tx *Tx) KeepSnapshot(at time.Time, snapshot safe.Snapshot) error {
 	b := snapshot.Encode()
+	if _, err := safe.ParseSnapshot(b); err != nil {
+		return fmt.Errorf("keeping the snapshot of run %s: %w", snapshot.Run, err)
+	}
 	outcome := "complete"
 	if snapshot.Partial {
 		outcome = "partial"

@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -214,6 +215,26 @@ func TestARunEndsOnce(t *testing.T) {
 	}
 	if err := d.Update(t.Context(), func(tx *Tx) error { return tx.KeepSnapshot(now, d.snapshot(safe.NewRunID(now), "erp")) }); err == nil {
 		t.Error("a run that never began got a snapshot")
+	}
+	d.verify()
+}
+
+// A description that nobody could read again would keep all others from being
+// listed.
+func TestADescriptionThatIsTooLongIsRefused(t *testing.T) {
+	d := newDesk(t)
+	run := d.begin("erp", now)
+	s := d.snapshot(run, "erp")
+	packs := make([]safe.Digest, 600_000)
+	for i := range packs {
+		binary.BigEndian.PutUint32(packs[i][:], uint32(i))
+	}
+	s.Runs[run] = safe.RunPacks{Envelope: safe.Digest{9}, Packs: packs}
+	if err := d.Update(t.Context(), func(tx *Tx) error { return tx.KeepSnapshot(now, s) }); err == nil {
+		t.Error("it was kept")
+	}
+	if got, err := d.Snapshots(t.Context(), ""); len(got) > 0 || err != nil {
+		t.Errorf("got %d snapshots, %v", len(got), err)
 	}
 	d.verify()
 }
