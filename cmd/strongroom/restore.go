@@ -36,7 +36,10 @@ listed, and the exit status is then 3.`,
       --outer-key outer.key --inner-key inner.key`,
 		Args: args(1, 1, "one snapshot"),
 		RunE: func(_ *cobra.Command, given []string) error {
-			if verify == (to != "") {
+			switch {
+			case verify && to != "":
+				return &ui.UsageError{Problem: "--to and --verify exclude each other", Remedy: "With --verify nothing is written."}
+			case !verify && to == "":
 				return &ui.UsageError{Problem: "say where to restore, or only to verify", Remedy: "Add --to FOLDER, or --verify to write nothing."}
 			}
 			var err error
@@ -120,7 +123,11 @@ func (a *app) restore(snapshot *store.Snapshot, name, to string, opts restore.Op
 	t.Printf("%s %s: %s with %s, %s, %s, in %s", name, what, plural(report.Files, "file", "files"), ui.Size(report.Bytes),
 		plural(report.Dirs, "folder", "folders"), plural(report.Symlinks+report.Hardlinks, "link", "links"), ui.Duration(time.Since(began)))
 	if report.Special > 0 {
-		t.Note("%s devices, sockets and pipes are recorded in the snapshot and were not made.", ui.Count(report.Special))
+		t.Note("Not made, as snapshots only record them: %s.", plural(report.Special, "device, socket or pipe", "devices, sockets and pipes"))
+	}
+	if report.LossCount > 0 {
+		t.Warn("this is not the whole of %s: %s missing, %s in all; see above", name,
+			plural(report.Missing, "entry is", "entries are"), plural(report.LossCount, "loss", "losses"))
 	}
 	t.Emit(what, map[string]any{"run": d.Run, "source": d.Source, "files": report.Files, "bytes": report.Bytes, "dirs": report.Dirs,
 		"symlinks": report.Symlinks, "hardlinks": report.Hardlinks, "special": report.Special, "missing": report.Missing, "losses": report.LossCount})

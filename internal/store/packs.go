@@ -161,7 +161,7 @@ func (p *packs) load(o *openPack, run safe.RunID) error {
 	name := layout.Pack(run, o.digest)
 	o.object, err = p.r.Open(p.ctx, name)
 	if errors.Is(err, blob.ErrNotExist) {
-		return &CorruptError{Name: name, Err: err}
+		return &CorruptError{Name: name, Err: blob.ErrNotExist}
 	}
 	if err != nil {
 		return fmt.Errorf("opening pack %s: %w", name, err)

@@ -29,8 +29,11 @@ type Loss struct {
 }
 
 func (l Loss) String() string {
-	if l.Path == "" {
+	switch {
+	case l.Path == "":
 		return fmt.Sprintf("%s: %v", l.What, l.Err)
+	case l.What == Whole:
+		return fmt.Sprintf("%q: %v", l.Path, l.Err)
 	}
 	return fmt.Sprintf("%q: %s: %v", l.Path, l.What, l.Err)
 }
