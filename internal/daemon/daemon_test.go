@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -118,6 +119,19 @@ var parts = map[string]func(child.CollectTask, *json.Encoder) error{
 				return nil // the supervisor has had enough
 			}
 		}
+	},
+	// A process that outlives the collector, and holds its pipes open.
+	"survived": func(task child.CollectTask, out *json.Encoder) error {
+		survivor := exec.Command(os.Args[0], "play", "sleeping", "survivor")
+		survivor.Stdin, survivor.Stdout, survivor.Stderr = strings.NewReader("{}\n"), os.Stdout, os.Stderr
+		if err := survivor.Start(); err != nil {
+			return err
+		}
+		return out.Encode(child.CollectAnswer{Event: &collect.Event{Progress: &collect.Progress{Entries: 1}}})
+	},
+	"sleeping": func(child.CollectTask, *json.Encoder) error {
+		time.Sleep(time.Minute)
+		return nil
 	},
 	"poisoned": func(task child.CollectTask, out *json.Encoder) error {
 		p := collect.Problem{Kind: collect.Poisoned, Path: []byte("secret name"), Text: "x"}
@@ -277,6 +291,27 @@ func TestClaimsOfTheCollector(t *testing.T) {
 				t.Errorf("the next collection: %+v, %v", outcome, err)
 			}
 		})
+	}
+}
+
+// Ending ctx ends a collection, whatever the collector has left behind.
+func TestWhatOutlivesTheCollectorHoldsNothingUp(t *testing.T) {
+	d := newDesk(t)
+	d.safe.opts = d.options("survived")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := d.safe.Collect(ctx, ctx, d.cfg.Sources[0], func(collect.Event) { cancel() })
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want that it was cancelled", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the collection waits for a process that the collector left behind")
 	}
 }
 

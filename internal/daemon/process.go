@@ -64,6 +64,11 @@ func optionsOf(src config.Source) collect.Options {
 	}
 }
 
+// pipesAfterEnd is how long after the end of a child, or of its context, its
+// pipes are read to their end. A child that was taken over cannot execute
+// anything, but it can fork, and what it leaves behind may hold them open.
+const pipesAfterEnd = 3 * time.Second
+
 // command returns a child that is not started. It gets no environment, and
 // its own process group, so that a Ctrl-C at the terminal is for the parent
 // to pass on.
@@ -72,6 +77,7 @@ func command(ctx context.Context, program []string, name string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program[0], args...)
 	cmd.Env = []string{}
 	cmd.Dir = "/"
+	cmd.WaitDelay = pipesAfterEnd
 	apart(cmd)
 	return cmd
 }
