@@ -110,7 +110,7 @@ sources:
     refresh: 90min
     allow_unreadable: true
     limits: { bytes: 3GiB, entries: 12, duration: 2d, rate: 1B/s }
-    connections: 16
+    connections: 8
     checkpoint: 90s
     compression: better
     parity: false
@@ -131,7 +131,7 @@ sources:
 					Host:        Host{User: "backup", Name: "2001:db8::1", Port: 2222},
 					HostKeys:    []ssh.PublicKey{publicKey(t)},
 					Key:         SecretRef{credential: "erp.key"},
-					Connections: 16,
+					Connections: 8,
 				},
 				Keep:   keep.Rules{Daily: keep.Span{N: 31, Unit: keep.Day}, Monthly: keep.Span{N: 1, Unit: keep.Month}, AtLeast: 7},
 				Reread: 672 * time.Hour, Refresh: 90 * time.Minute, AllowUnreadable: true, Checkpoint: 90 * time.Second, Compression: Better,
@@ -262,8 +262,8 @@ func TestValues(t *testing.T) {
 		{"limits", "{ entries: 10K }", "expected a number above 0"},
 		{"limits", "{ rate: 50MB }", "expected a rate such as 50MB/s"},
 		{"limits", "{ time: 8h }", "unknown key `time`"},
-		{"connections", "17", "expected a number from 1 to 16"},
-		{"connections", "99999999999999999999", "expected a number from 1 to 16"},
+		{"connections", "9", "expected a number from 1 to 8"},
+		{"connections", "99999999999999999999", "expected a number from 1 to 8"},
 		{"compression", "bettr", "unknown value `bettr`, did you mean `better`?"},
 		{"parity", `"true"`, "expected true or false"},
 	}

@@ -79,7 +79,7 @@ var kinds = []kind{
 			key("host", "Where to connect to, and as whom.", host, func(s *draft) *Host { return &s.sftp.Host }).must(),
 			key("host_key", "The public key that the host must show, or several.", oneOrMore("a host key or a list of them", hostKey), func(s *draft) *[]ssh.PublicKey { return &s.sftp.HostKeys }).must(),
 			key("key", "Where the private key to log in with is.", secret, func(s *draft) *SecretRef { return &s.sftp.Key }).must(),
-			key("connections", "How many connections may be open at once.", integer(1, 16), func(s *draft) *int { return &s.sftp.Connections }).or(2),
+			key("connections", "How many connections may be open at once.", integer(1, 8), func(s *draft) *int { return &s.sftp.Connections }).or(2),
 		}, pathFields),
 		func(s draft) Spec { s.sftp.Paths = s.paths; return s.sftp },
 	},

@@ -109,7 +109,8 @@ func New(options Options) (*Source, error) {
 }
 
 // maxConnections is how many connections OpenSSH lets wait for authentication
-// before it begins to refuse some (MaxStartups).
+// before it begins to refuse some (MaxStartups), less two for others. The
+// configuration takes no more.
 const maxConnections = 8
 
 func parseHostKeys(lines []string) ([]ssh.PublicKey, error) {
