@@ -49,7 +49,10 @@ func (c *collector) finish(ctx context.Context) (Result, error) {
 	}
 	c.tell()
 	c.result.NewBytes = c.data.NewBytes()
-	c.result.StoredBytes, c.result.ParityBytes = c.intake.StoredBytes(), c.intake.ParityBytes()
+	for _, pack := range c.intake.Finished() {
+		c.result.StoredBytes += pack.Stored
+		c.result.ParityBytes += pack.Parity
+	}
 	c.result.Runs = c.runs()
 	return c.result, nil
 }

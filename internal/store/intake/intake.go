@@ -20,7 +20,6 @@ import (
 	"io"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -81,8 +80,6 @@ type Intake struct {
 	jobs    chan *Piece // pieces to digest; closed by Close
 	buffers chan []byte // free big buffers; nil for one not yet made
 	closing sync.Once
-
-	storedBytes, parityBytes atomic.Int64
 
 	mu       sync.Mutex // guards the fields below
 	lanes    []*Lane
@@ -146,11 +143,6 @@ func (in *Intake) Close() error {
 	})
 	return in.group.Wait()
 }
-
-// StoredBytes is what the finished packs take in the store, ParityBytes what
-// their parity takes besides.
-func (in *Intake) StoredBytes() int64 { return in.storedBytes.Load() }
-func (in *Intake) ParityBytes() int64 { return in.parityBytes.Load() }
 
 // Finished returns the packs that were published so far, in that order. Every
 // piece that has its place lies in one of them, or in an earlier run's.

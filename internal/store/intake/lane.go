@@ -300,8 +300,6 @@ func (in *Intake) publish(p *openPack) error {
 			return fmt.Errorf("writing the parity of pack %s: %w", sealed.Digest, err)
 		}
 	}
-	in.storedBytes.Add(done.Stored)
-	in.parityBytes.Add(done.Parity)
 	in.mu.Lock()
 	in.done = append(in.done, done)
 	in.mu.Unlock()
