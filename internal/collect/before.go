@@ -9,22 +9,21 @@ import (
 	"strongroom/internal/store/refresh"
 )
 
-// A decision is what need found out about a file.
+// A decision is what need found out about a file that looks as it did.
 type decision struct {
 	path   string
-	before manifest.Entry // the earlier entry; only if it looks the same
-	same   bool           // the file looks as it did
+	before manifest.Entry // as it was
 }
 
 // need decides whether a file is read. It is called ahead of the entries.
 func (c *collector) need(e safe.Entry) bool {
 	before, same, fromComplete := c.before(e)
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if !same {
 		return true
 	}
-	c.decisions = append(c.decisions, decision{path: e.Path, before: before, same: true})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.decisions = append(c.decisions, decision{e.Path, before})
 	// What an unfinished run read has been read just now.
 	return fromComplete && c.night.FileTurn(e.Path, before.Chunks)
 }
@@ -44,19 +43,19 @@ func (c *collector) before(e safe.Entry) (before manifest.Entry, same, fromCompl
 	return before, same, fromComplete
 }
 
-// decided returns what need found out about the file, and forgets what it
-// found out about those before.
-func (c *collector) decided(path string) decision {
+// decided returns what the file was if need found that it looks the same, and
+// forgets what was found out about those before.
+func (c *collector) decided(path string) (before manifest.Entry, same bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.decisions) > 0 && safe.ComparePaths(c.decisions[0].path, path) <= 0 {
 		d := c.decisions[0]
 		c.decisions = c.decisions[1:]
 		if d.path == path {
-			return d
+			return d.before, true
 		}
 	}
-	return decision{path: path}
+	return manifest.Entry{}, false
 }
 
 // lose notes that a memory, or a part of it, is of no use.

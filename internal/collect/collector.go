@@ -63,7 +63,6 @@ type collector struct {
 	saved    time.Time // of the last checkpoint
 	savedAt  int       // packs at the last checkpoint
 	told     time.Time // of the last progress
-	problems int
 	progress Progress
 	result   Result
 }
@@ -132,7 +131,7 @@ func (c *collector) report(p source.Problem) {
 
 func (c *collector) warn(p Problem) {
 	c.result.Warnings++
-	if c.problems++; c.problems <= maxEvents {
+	if c.result.Warnings <= maxEvents {
 		c.events(Event{Problem: &p})
 	}
 }

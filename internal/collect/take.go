@@ -31,11 +31,11 @@ func (c *collector) take(ctx context.Context, item source.Item) (sourceErr, err 
 	switch {
 	case !hasContent:
 	case item.Content == nil:
-		d := c.decided(item.Path)
-		if !d.same {
+		before, same := c.decided(item.Path)
+		if !same {
 			return errors.New("the source yields a file without its content, which was needed"), nil
 		}
-		l.chunks = d.before.Chunks
+		l.chunks = before.Chunks
 	default:
 		problem, sourceErr, err := c.read(ctx, item, &l)
 		if err != nil || sourceErr != nil {
@@ -69,8 +69,8 @@ func (c *collector) read(ctx context.Context, item source.Item, l *listing) (pro
 	}
 	c.broken = content.err != nil
 	// A file that changed just now has been reported.
-	if d := c.decided(item.Path); d.same && c.changed != item.Path {
-		l.before = &d.before
+	if before, same := c.decided(item.Path); same && c.changed != item.Path {
+		l.before = &before
 	}
 	return nil, content.err, nil
 }
