@@ -105,8 +105,8 @@ func (s *Store) Stat(ctx context.Context, name string) (blob.Info, error) {
 	return s.info(name)
 }
 
-// info describes the object of that name, which must be valid. An error wraps
-// blob.ErrNotExist or is a *blob.NameError.
+// info describes the object of that name, which must be valid. Errors are
+// those of nameError.
 func (s *Store) info(name string) (blob.Info, error) {
 	info, err := s.tree.stat(name)
 	if err == nil {
@@ -137,8 +137,15 @@ func checkRegular(info fs.FileInfo) error {
 	return fmt.Errorf("is not a regular file but a %s", what)
 }
 
-// nameError says in the words of package blob what is wrong at a name.
+// nameError says in the words of package blob what is wrong at a name. What is
+// wrong with this process or host says nothing of the name: it must not be
+// taken for damage.
 func nameError(name string, err error) error {
+	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, want) {
+			return fmt.Errorf("object %s: %w", name, err)
+		}
+	}
 	switch {
 	case isAbsent(err):
 		return fmt.Errorf("object %s: %w", name, blob.ErrNotExist)
@@ -178,7 +185,7 @@ func (s *Store) list(ctx context.Context, folder, rest string, yield func(blob.I
 	case isAbsent(err): // also if it was removed since it was seen
 		return true
 	default:
-		return yield(blob.Info{}, nameError(strings.TrimSuffix(folder, "/"), err))
+		return report(nameError(strings.TrimSuffix(folder, "/"), err), yield)
 	}
 	for _, key := range children {
 		if err := ctx.Err(); err != nil {
@@ -207,10 +214,20 @@ func (s *Store) listChild(ctx context.Context, name string, yield func(blob.Info
 		return s.list(ctx, name, "", yield)
 	}
 	info, err := s.info(bare)
-	if errors.Is(err, blob.ErrNotExist) {
+	switch {
+	case err == nil:
+		return yield(info, nil)
+	case errors.Is(err, blob.ErrNotExist):
 		return true // removed since it was seen
 	}
-	return yield(info, err)
+	return report(err, yield)
+}
+
+// report yields an error. It reports whether to go on, which nothing does
+// after an error that concerns more than one name.
+func report(err error, yield func(blob.Info, error) bool) bool {
+	_, one := errors.AsType[*blob.NameError](err)
+	return yield(blob.Info{}, err) && one
 }
 
 // children returns the names in a folder, those of folders with a slash at the

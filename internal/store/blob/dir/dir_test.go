@@ -326,6 +326,34 @@ func TestStrays(t *testing.T) {
 			}
 		}
 	})
+	t.Run("they are told from a lack of descriptors", func(t *testing.T) {
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: limit.Max}); err != nil {
+			t.Fatal(err)
+		}
+		_, errStat := s.Stat(t.Context(), "zz")
+		_, errOpen := s.Open(t.Context(), "zz")
+		listed := 0
+		var errList error
+		for _, err := range s.List(t.Context(), "runs/") {
+			listed, errList = listed+1, err
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		if listed != 1 {
+			t.Errorf("listing went on after %v", errList)
+		}
+		for _, err := range []error{errStat, errOpen, errList} {
+			var bad *blob.NameError
+			if !errors.Is(err, unix.EMFILE) || errors.As(err, &bad) {
+				t.Errorf("%v, want EMFILE that is not a NameError", err)
+			}
+		}
+	})
 	t.Run("nothing is written through a link", func(t *testing.T) {
 		for _, name := range []string{"runs/2/new", "runs/2/new/new", "runs/3/new", "runs/dangling/new"} {
 			if err := blob.Put(t.Context(), s, name, nil); err == nil {
