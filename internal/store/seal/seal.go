@@ -67,12 +67,6 @@ func ParseInnerRecipient(s string) (InnerRecipient, error) {
 	return InnerRecipient{r}, err
 }
 
-// ParseRunRecipient reads the form that String writes, "age1pq1...".
-func ParseRunRecipient(s string) (RunRecipient, error) {
-	r, err := parseRecipient(s)
-	return RunRecipient{r}, err
-}
-
 // NewOuterIdentity makes a key.
 func NewOuterIdentity() (OuterIdentity, error) {
 	i, err := newIdentity()

@@ -174,7 +174,7 @@ func TestRecipientRefuses(t *testing.T) {
 		for role, parse := range map[string]func(string) error{
 			"outer": func(s string) error { _, err := ParseOuterRecipient(s); return err },
 			"inner": func(s string) error { _, err := ParseInnerRecipient(s); return err },
-			"run":   func(s string) error { _, err := ParseRunRecipient(s); return err },
+			"run":   func(s string) error { return new(RunRecipient).UnmarshalText([]byte(s)) },
 		} {
 			err := parse(tt.key)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
