@@ -60,7 +60,7 @@ func CheckPath(path string) error {
 		return errors.New("path is empty")
 	}
 	if len(path) > MaxPath {
-		return fmt.Errorf("path of %d bytes, at most %d are possible: %.60q...", len(path), MaxPath, path)
+		return fmt.Errorf("path %.60q... has %d bytes, at most %d are possible", path, len(path), MaxPath)
 	}
 	if strings.IndexByte(path, 0) >= 0 {
 		return fmt.Errorf("path %.80q has a NUL byte", path)
@@ -70,7 +70,7 @@ func CheckPath(path string) error {
 		case name == "", name == ".", name == "..":
 			return fmt.Errorf("path %.80q has the component %q", path, name)
 		case len(name) > MaxName:
-			return fmt.Errorf("path has a component of %d bytes, at most %d are possible: %.60q...", len(name), MaxName, name)
+			return fmt.Errorf("path has the component %.60q... of %d bytes, at most %d are possible", name, len(name), MaxName)
 		}
 	}
 	return nil

@@ -1,5 +1,6 @@
 // Package layout says where everything stands in a store: the names of
-// objects, and the line that marks a folder as a store. docs/format.md describes the same for other readers.
+// objects, and the line that marks a folder as a store. docs/format.md
+// describes the same for other readers.
 package layout
 
 import (

@@ -197,9 +197,9 @@ var decoder = sync.OnceValue(func() *zstd.Decoder {
 	return d
 })
 
-// Decode appends to dst the chunk that frame holds. Whatever frame
-// is, no more is allocated than dst needs to grow by want.Length. The chunk has been verified if the error is
-// nil; any error is a *CorruptError.
+// Decode appends to dst the chunk that frame holds, verified. Whatever frame
+// is, no more is allocated than dst needs to grow by want.Length. Any error is
+// a *CorruptError.
 func Decode(dst, frame []byte, want Ref) ([]byte, error) {
 	corrupt := func(err error) error {
 		return &CorruptError{Part: fmt.Sprintf("frame at offset %d", want.Offset), Err: err}

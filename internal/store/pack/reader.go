@@ -25,7 +25,8 @@ type Reader struct {
 
 // Open opens the pack whose ciphertext is src. What unseal returns is the
 // plaintext and its size, as from age.DecryptReaderAt; errors of it, then and
-// when it is read, are passed on wrapped. Of the pack itself nothing is read yet.
+// when it is read, are passed on wrapped. Of the pack itself nothing is read
+// yet.
 func Open(src io.ReaderAt, size int64, unseal func(io.ReaderAt, int64) (io.ReaderAt, int64, error)) (*Reader, error) {
 	plain, plainSize, err := unseal(src, size)
 	if err != nil {
