@@ -27,8 +27,8 @@ a partial snapshot; a second Ctrl-C ends at once, and the next collection goes
 on from the last checkpoint.
 
 A source that fails does not keep the others from being collected. The exit
-status is 1 if one failed, 3 if a snapshot is partial, 4 if a source showed what
-looks like tampering.`,
+status is 1 if one failed, 3 if a snapshot is partial or a dry run has warned, 4
+if a source showed what looks like tampering.`,
 		Example: `  strongroom collect --all
   strongroom collect erp-files --dry-run`,
 		RunE: func(_ *cobra.Command, given []string) error {
@@ -101,14 +101,7 @@ func (a *app) collect(sources []config.Source) error {
 		t.Error(err)
 		failed = append(failed, err)
 	}
-	switch {
-	case len(failed) > 0:
-		return errors.Join(append(failed, errSaid)...)
-	case losses:
-		return errLosses
-	default:
-		return nil
-	}
+	return verdictOn(failed, losses)
 }
 
 func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err error) {
@@ -135,7 +128,7 @@ func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err e
 		case !told:
 			err = fmt.Errorf("collecting %s: %w", src.Name, err)
 		case outcome.Finding != nil:
-			err = refusedError{err}
+			err = refusedError{fmt.Errorf("collecting %s: nothing could be kept: see the finding", src.Name)}
 		case errors.Is(err, blob.ErrNotExist):
 			err = ui.WithRemedy(err, "The store has lost what the safe remembers of it: see strongroom scrub. To store everything again: strongroom forget "+string(src.Name))
 		}
@@ -184,16 +177,23 @@ func (a *app) showKept(name string, snapshot safe.Snapshot, outcome daemon.Outco
 
 // dryRun lists what would be pulled.
 func (a *app) dryRun(sources []config.Source) error {
+	t := a.talk()
+	var failed []error
 	losses := false
 	for _, src := range sources {
 		found, err := daemon.DryRun(a.stop, src, daemon.Options{}, func(p collect.Problem) {
 			losses = true
 			a.showProblem(src.Name, p)
 		})
-		if err != nil {
-			return fmt.Errorf("looking at %s: %w", src.Name, err)
+		if a.stop.Err() != nil {
+			return a.stop.Err()
 		}
-		t := a.talk()
+		if err != nil {
+			err = fmt.Errorf("looking at %s: %w", src.Name, err)
+			t.Error(err)
+			failed = append(failed, err)
+			continue
+		}
 		t.Printf("%s would pull %s, %s", src.Name, plural(found.Entries, "entry", "entries"), ui.Size(found.Bytes))
 		table := ui.NewTable(ui.Column{Title: "LINE"}, ui.Column{Title: "PATTERN", Cut: true}, ui.Column{Title: "ENTRIES", Right: true})
 		for _, m := range found.Matches {
@@ -206,10 +206,19 @@ func (a *app) dryRun(sources []config.Source) error {
 		t.Table(table)
 		t.Emit("dry_run", map[string]any{"source": src.Name, "entries": found.Entries, "bytes": found.Bytes, "matches": found.Matches})
 	}
-	if losses {
+	return verdictOn(failed, losses)
+}
+
+// verdictOn sums up what became of several sources, and was told.
+func verdictOn(failed []error, losses bool) error {
+	switch {
+	case len(failed) > 0:
+		return errors.Join(append(failed, errSaid)...)
+	case losses:
 		return errLosses
+	default:
+		return nil
 	}
-	return nil
 }
 
 // nameOfAnyZone returns a name by which a snapshot can be called from a script

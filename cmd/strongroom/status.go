@@ -34,7 +34,7 @@ is, how many snapshots there are, and what became of the last collection.`,
 			t, now := a.talk(), time.Now()
 			table := ui.NewTable(ui.Column{Title: "SOURCE"}, ui.Column{Title: "NEWEST COMPLETE"}, ui.Column{Title: "SNAPSHOTS", Right: true},
 				ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "LAST COLLECTION"})
-			var missing int64
+			var missing, never int64 // without a complete snapshot, and of these never collected
 			for _, src := range s.Config().Sources {
 				runs, err := s.State().Runs(a.stop, src.Name)
 				if err != nil {
@@ -44,13 +44,20 @@ is, how many snapshots there are, and what became of the last collection.`,
 				if sum.complete == nil {
 					missing++
 				}
+				if sum.run.ID.IsZero() {
+					never++
+				}
 				table.Row(src.Name, sum.newest(now), ui.Count(int64(sum.count)), sum.size(), sum.outcome())
 				t.Emit("source", sum.message())
 			}
 			t.Table(table)
 			t.Printf("Store %s, ledger of %s.", s.Config().Store, plural(size, "entry", "entries"))
 			if missing > 0 {
-				t.Warn("without a complete snapshot: %s; begin with strongroom collect --all", plural(missing, "source", "sources"))
+				next := "collect again to see why"
+				if never > 0 {
+					next = "begin with strongroom collect --all"
+				}
+				t.Warn("without a complete snapshot: %s; %s", plural(missing, "source", "sources"), next)
 			}
 			t.Emit("safe", map[string]any{"name": s.Config().Safe, "store": s.ID(), "path": s.Config().Store, "ledger_size": size})
 			return nil

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
@@ -16,7 +17,7 @@ import (
 func (s *Safe) Forget(ctx context.Context, source safe.SourceName, reason string) error {
 	unlock, err := s.lockSource(source)
 	if err != nil {
-		return err
+		return fmt.Errorf("forgetting %s: %w", source, err)
 	}
 	defer unlock()
 	err = s.state.Update(ctx, func(tx *state.Tx) error {
