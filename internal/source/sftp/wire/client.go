@@ -242,11 +242,20 @@ type request struct {
 	data   []byte // for a read
 }
 
+// maxCalls bounds the requests under way, of which a source has some thousand.
+// A server that answers all but some, such as those that close, keeps them.
+const maxCalls = 1 << 16
+
 // send sends requests, one directly after the other. Every Call is settled in
 // the end.
 func (c *Client) send(requests ...request) []*Call {
 	calls := make([]*Call, len(requests))
 	c.mu.Lock()
+	if len(c.calls) >= maxCalls {
+		c.mu.Unlock()
+		c.fail(&ProtocolError{fmt.Errorf("%d requests are unanswered", maxCalls)})
+		c.mu.Lock()
+	}
 	if len(c.calls) == 0 {
 		c.heard.Store(time.Now().UnixNano())
 	}

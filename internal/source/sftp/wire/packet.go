@@ -178,8 +178,12 @@ func (p *parser) attrs() Attrs {
 	return a
 }
 
+// longName is more than any file system takes for a name.
+const longName = 1024
+
 // parseNames reads a NAME packet. The names share one piece of memory, apart
-// from the packet, of which they are the smaller part.
+// from the packet, of which they are the smaller part. Long ones are left out
+// of it: who keeps a short name must not keep the rubbish that came with it.
 func parseNames(b []byte) ([]Name, error) {
 	p := parser{b: b}
 	count := p.uint32()
@@ -190,17 +194,25 @@ func parseNames(b []byte) ([]Name, error) {
 	ends := make([]int, 0, count)
 	var arena []byte
 	for range count {
-		arena = append(arena, p.bytes()...)
+		var n Name
+		if name := p.bytes(); len(name) < longName {
+			arena = append(arena, name...)
+		} else {
+			n.Name = string(name)
+		}
 		ends = append(ends, len(arena))
 		p.bytes() // the line as of ls -l: made for people
-		names = append(names, Name{Attrs: p.attrs()})
+		n.Attrs = p.attrs()
+		names = append(names, n)
 	}
 	if p.err != nil {
 		return nil, p.err
 	}
 	all, begin := string(arena), 0
 	for i, end := range ends {
-		names[i].Name = all[begin:end]
+		if end > begin {
+			names[i].Name = all[begin:end]
+		}
 		begin = end
 	}
 	return names, nil
