@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,8 @@ func AppendChunkList(b []byte, chunks []Chunk) []byte {
 // A ListReader reads a list of chunks as AppendChunkList writes it, in constant
 // memory. The first error ends it.
 type ListReader struct {
-	lines Reader
+	lines lines
+	room  []Chunk // reused from line to line
 	left  []Chunk // of the line read last
 	more  bool    // whether that line says that another follows
 	err   error
@@ -29,14 +29,14 @@ type ListReader struct {
 
 // NewListReader returns a ListReader of all that src has.
 func NewListReader(src io.Reader) *ListReader {
-	return &ListReader{lines: Reader{src: bufio.NewReaderSize(src, 64<<10)}}
+	return &ListReader{lines: newLines(src)}
 }
 
 // Next returns the next chunk, and io.EOF after the last one.
 func (l *ListReader) Next() (Chunk, error) {
 	for l.err == nil && len(l.left) == 0 {
 		if l.err = l.readLine(); l.err != nil && l.err != io.EOF {
-			l.err = fmt.Errorf("line %d of a list of chunks: %w", l.lines.line, l.err)
+			l.err = fmt.Errorf("line %d of a list of chunks: %w", l.lines.n, l.err)
 		}
 	}
 	if l.err != nil {
@@ -48,19 +48,19 @@ func (l *ListReader) Next() (Chunk, error) {
 }
 
 func (l *ListReader) readLine() error {
-	line, err := l.lines.readLine()
+	line, err := l.lines.next()
 	switch {
 	case err == io.EOF && l.more:
 		return io.ErrUnexpectedEOF
 	case err != nil:
 		return err
-	case l.lines.line > 1 && !l.more:
+	case l.lines.n > 1 && !l.more:
 		return errors.New("something follows a list of chunks")
 	}
 	s := &scanner{line: line, rest: line}
 	s.want(`{`)
-	l.left, l.more = s.chunks(l.lines.chunks[:0])
+	l.left, l.more = s.chunks(l.room[:0])
 	s.end()
-	l.lines.keep(l.left)
+	l.room = roomier(l.room, l.left)
 	return s.err
 }

@@ -40,8 +40,8 @@ const (
 	// 256; with a domain before it a name may be longer.
 	maxOwner = 1024
 
-	// MaxChunk is the greatest length of a chunk that a manifest may name.
-	MaxChunk = 4 << 20
+	// maxChunk is the greatest length of a chunk that a manifest may name.
+	maxChunk = 4 << 20
 )
 
 // A Header is the first line.

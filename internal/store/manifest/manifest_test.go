@@ -73,7 +73,7 @@ func readAll(b []byte) ([]Entry, error) {
 func manyChunks(path string, n int) Entry {
 	lengths := make([]uint32, n)
 	for i := range lengths {
-		lengths[i] = MaxChunk
+		lengths[i] = maxChunk
 	}
 	return file(path, lengths...)
 }

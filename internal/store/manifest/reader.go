@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -15,12 +14,11 @@ import (
 // A Reader reads a manifest, or the lines of one, in constant memory. The
 // first error ends it. It is not safe for concurrent use.
 type Reader struct {
-	src   *bufio.Reader
+	lines lines
 	whole bool // with header and totals
 
-	line    int64
 	entry   Entry   // the current one; Chunks are those of the last line read
-	chunks  []Chunk // reused
+	room    []Chunk // reused from line to line
 	yielded int     // how many of entry.Chunks were handed out
 	more    bool    // whether lines of the current entry follow
 	left    int64   // bytes of the current entry's size not yet covered by chunks
@@ -31,8 +29,8 @@ type Reader struct {
 
 // NewReader returns a Reader of a whole manifest. It reads the header.
 func NewReader(src io.Reader) (*Reader, Header, error) {
-	r := &Reader{src: bufio.NewReaderSize(src, 64<<10), whole: true}
-	line, err := r.readLine()
+	r := &Reader{lines: newLines(src), whole: true}
+	line, err := r.lines.next()
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
@@ -49,7 +47,7 @@ func NewReader(src io.Reader) (*Reader, Header, error) {
 // NewLines returns a Reader of the lines of entries alone, without header and
 // totals, as a source's memory holds them. It ends with io.EOF where src does.
 func NewLines(src io.Reader) *Reader {
-	return &Reader{src: bufio.NewReaderSize(src, 64<<10)}
+	return &Reader{lines: newLines(src)}
 }
 
 func parseHeader(line []byte) (Header, error) {
@@ -85,7 +83,7 @@ func (r *Reader) next() error {
 	if err := r.skipChunks(); err != nil {
 		return err
 	}
-	line, err := r.readLine()
+	line, err := r.lines.next()
 	switch {
 	case err == io.EOF && r.whole:
 		return fmt.Errorf("the manifest ends without its line of totals: %w", io.ErrUnexpectedEOF)
@@ -95,7 +93,7 @@ func (r *Reader) next() error {
 		return r.finish(line)
 	}
 	s := &scanner{line: line, rest: line}
-	e, more := s.entry(r.chunks[:0])
+	e, more := s.entry(r.room[:0])
 	if s.err == nil {
 		s.err = r.checks.Check(e.Entry)
 	}
@@ -103,9 +101,9 @@ func (r *Reader) next() error {
 		s.err = fmt.Errorf("a %s has content", e.Type)
 	}
 	if s.err != nil {
-		return fmt.Errorf("line %d of the manifest: %w", r.line, s.err)
+		return fmt.Errorf("line %d of the manifest: %w", r.lines.n, s.err)
 	}
-	r.keep(e.Chunks)
+	r.room = roomier(r.room, e.Chunks)
 	r.entry, r.more, r.left, r.yielded = e, more, contentSize(e.Entry), 0
 	r.totals.Entries++
 	r.totals.Bytes += r.left
@@ -126,14 +124,14 @@ func (r *Reader) finish(line []byte) error {
 			t.Entries, t.Bytes, r.totals.Entries, r.totals.Bytes)
 	}
 	if s.err == nil {
-		if _, err := r.src.ReadByte(); err == nil {
+		if _, err := r.lines.src.ReadByte(); err == nil {
 			s.err = errors.New("something follows the totals")
 		} else if err != io.EOF {
 			s.err = err
 		}
 	}
 	if s.err != nil {
-		return fmt.Errorf("line %d of the manifest: %w", r.line, s.err)
+		return fmt.Errorf("line %d of the manifest: %w", r.lines.n, s.err)
 	}
 	return io.EOF
 }
@@ -187,7 +185,7 @@ func (r *Reader) skipChunks() error {
 
 // goOn reads a line that continues the current entry.
 func (r *Reader) goOn() error {
-	line, err := r.readLine()
+	line, err := r.lines.next()
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
@@ -196,21 +194,14 @@ func (r *Reader) goOn() error {
 	}
 	s := &scanner{line: line, rest: line}
 	s.want(`{`)
-	r.entry.Chunks, r.more = s.chunks(r.chunks[:0])
+	r.entry.Chunks, r.more = s.chunks(r.room[:0])
 	s.end()
 	if s.err != nil {
-		return fmt.Errorf("line %d of the manifest: %w", r.line, s.err)
+		return fmt.Errorf("line %d of the manifest: %w", r.lines.n, s.err)
 	}
-	r.keep(r.entry.Chunks)
+	r.room = roomier(r.room, r.entry.Chunks)
 	r.yielded = 0
 	return r.cover()
-}
-
-// keep reuses the room of a line's chunks for the next line's.
-func (r *Reader) keep(chunks []Chunk) {
-	if cap(chunks) > cap(r.chunks) {
-		r.chunks = chunks[:0]
-	}
 }
 
 // cover takes the chunks of the line just read off what is left of the
@@ -221,38 +212,7 @@ func (r *Reader) cover() error {
 	}
 	if r.left < 0 || !r.more && r.left != 0 {
 		return fmt.Errorf("line %d of the manifest: the chunks of %.80q do not add up to its size, they differ by %d bytes",
-			r.line, r.entry.Path, -r.left)
+			r.lines.n, r.entry.Path, -r.left)
 	}
 	return nil
-}
-
-// readLine returns the next line without its newline, valid until the next
-// call. io.EOF means that src ended after a whole line.
-func (r *Reader) readLine() ([]byte, error) {
-	line, err := r.src.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
-		line, err = r.readLongLine(line)
-	}
-	if err == io.EOF && len(line) > 0 {
-		return nil, fmt.Errorf("the manifest ends within line %d: %w", r.line+1, io.ErrUnexpectedEOF)
-	}
-	if err != nil {
-		return nil, err
-	}
-	r.line++
-	return line[:len(line)-1], nil
-}
-
-func (r *Reader) readLongLine(begin []byte) ([]byte, error) {
-	long := append([]byte(nil), begin...)
-	for {
-		part, err := r.src.ReadSlice('\n')
-		long = append(long, part...)
-		if len(long) > maxLine {
-			return nil, fmt.Errorf("line %d of the manifest is longer than %d bytes", r.line+1, maxLine)
-		}
-		if err != bufio.ErrBufferFull {
-			return long, err
-		}
-	}
 }

@@ -44,6 +44,9 @@ func (s *scanner) want(text string) {
 // until returns what comes before the next quotation mark, and consumes both.
 // It serves values that need no escapes.
 func (s *scanner) until() []byte {
+	if s.err != nil {
+		return nil
+	}
 	for i, c := range s.rest {
 		if c == '"' {
 			v := s.rest[:i]
@@ -249,9 +252,9 @@ func (s *scanner) chunk() Chunk {
 	s.want(`","o":`)
 	c.Offset = int64(s.number(1 << 40))
 	s.want(`,"z":`)
-	c.Stored = uint32(s.number(2 * MaxChunk))
+	c.Stored = uint32(s.number(2 * maxChunk))
 	s.want(`,"n":`)
-	c.Length = uint32(s.number(MaxChunk))
+	c.Length = uint32(s.number(maxChunk))
 	s.want(`}`)
 	if c.Length == 0 || c.Stored == 0 {
 		s.fail("a chunk of no bytes")
