@@ -138,7 +138,12 @@ ledger that was changed is refused, with exit status 4.`,
 			for _, key := range c.Keys {
 				a.talk().Printf("It is signed by %s", key)
 			}
-			a.talk().Emit("ledger", map[string]any{"store": c.Store, "size": c.Checkpoint.Size, "root": c.Checkpoint.Root.String(), "keys": c.Keys})
+			compared := []int64{}
+			for _, kept := range s.kept {
+				a.talk().Printf("It goes on from the checkpoint of %s that was kept.", plural(kept.Size, "entry", "entries"))
+				compared = append(compared, kept.Size)
+			}
+			a.talk().Emit("ledger", map[string]any{"store": c.Store, "size": c.Checkpoint.Size, "root": c.Checkpoint.Root.String(), "keys": c.Keys, "compared": compared})
 			return nil
 		},
 	}

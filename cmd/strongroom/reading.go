@@ -47,9 +47,10 @@ func (r *reading) registerChoice(cmd *cobra.Command) {
 // An openStore is a store with what its ledger says.
 type openStore struct {
 	blobs   *dir.Store
-	catalog *catalog.Catalog // nil if the ledger cannot be relied on, and that was allowed
-	listed  []catalog.Listed // oldest first
-	names   names            // of those listed
+	catalog *catalog.Catalog    // nil if the ledger cannot be relied on, and that was allowed
+	kept    []ledger.Checkpoint // with which the ledger was compared
+	listed  []catalog.Listed    // oldest first
+	names   names               // of those listed
 	lost    map[safe.RunID]error
 }
 
@@ -90,6 +91,7 @@ func (r *reading) read(ctx context.Context, s *openStore) error {
 	if err != nil {
 		return err
 	}
+	s.kept = opts.Kept
 	s.catalog, err = catalog.Read(ctx, s.blobs, opts)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -79,7 +79,11 @@ func (a *app) scrubSafe(opts daemon.ScrubOptions) error {
 	if err != nil {
 		return err
 	}
-	return a.showScrub(report.Report, report.Left(), runNames(snapshots), time.Since(began))
+	next := "Next: strongroom scrub --repair"
+	if opts.Repair {
+		next = "Copy the objects from a copy of the store, or run strongroom forget SOURCE, so that the next snapshot is whole."
+	}
+	return a.showScrub(report.Report, report.Left(), runNames(snapshots), time.Since(began), next)
 }
 
 // scrubCopy checks a store against its own ledger.
@@ -106,7 +110,7 @@ func (a *app) scrubCopy(ctx context.Context, path string, share scrub.Share) err
 	if err != nil {
 		return err
 	}
-	return a.showScrub(report, report.Findings, nil, time.Since(began))
+	return a.showScrub(report, report.Findings, nil, time.Since(began), "Copy it again from another copy that is sound; only a safe repairs its store.")
 }
 
 // follow shows progress that is told as totals.
@@ -130,8 +134,8 @@ func (a *app) showOutcome(o scrub.Outcome) {
 	a.talk().Emit("outcome", message)
 }
 
-// showScrub tells what was found and is left.
-func (a *app) showScrub(report scrub.Report, left []scrub.Finding, named map[safe.RunID]string, took time.Duration) error {
+// showScrub tells what was found and is left, and what to do next about damage.
+func (a *app) showScrub(report scrub.Report, left []scrub.Finding, named map[safe.RunID]string, took time.Duration, next string) error {
 	t := a.talk()
 	harmed := 0
 	for _, f := range left {
@@ -144,6 +148,9 @@ func (a *app) showScrub(report scrub.Report, left []scrub.Finding, named map[saf
 	t.Printf("%s objects with %s were checked in %s: %s.", ui.Count(report.Objects), ui.Size(report.Bytes), ui.Duration(took), verdict(report, len(left), harmed))
 	t.Emit("scrub", map[string]any{"objects": report.Objects, "bytes": report.Bytes, "harmed": report.Harmed(), "left": len(left)})
 	if len(left) > 0 {
+		if harmed > 0 {
+			t.Note("%s", next)
+		}
 		return errLosses
 	}
 	return nil
