@@ -175,7 +175,7 @@ func sizeOf(root *os.Root) (size int64, err error) {
 func Sweep(dir string, keep ...safe.RunID) error {
 	// The folder belongs to a process that is trusted less than the one that
 	// may be sweeping, so nothing in it may lead out of it.
-	root, err := os.OpenRoot(dir)
+	root, err := openNoLink(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -197,6 +197,28 @@ func Sweep(dir string, keep ...safe.RunID) error {
 		return fmt.Errorf("sweeping a memory: %w", err)
 	}
 	return nil
+}
+
+// openNoLink opens a folder, but not what a symbolic link of that name leads to:
+// whoever planted the link would have all emptied that the process may empty.
+func openNoLink(dir string) (*os.Root, error) {
+	listed, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := root.Stat(".")
+	if err == nil && !os.SameFile(listed, opened) {
+		err = fmt.Errorf("%s is a symbolic link, or something else has taken its name", dir)
+	}
+	if err != nil {
+		root.Close() // nothing was written
+		return nil, err
+	}
+	return root, nil
 }
 
 // eachName calls f for every name in a folder, in no order, without holding

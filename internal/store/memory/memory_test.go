@@ -726,6 +726,20 @@ func TestSweep(t *testing.T) {
 
 // TestSize: of two runs that broke off, the one that got farther is the larger,
 // also once it was opened and thereby finished.
+// TestSweepFollowsNoLink guards what a link in the place of a source's memory
+// leads to.
+func TestSweepFollowsNoLink(t *testing.T) {
+	outside, dir := t.TempDir(), filepath.Join(t.TempDir(), "source")
+	must(t, os.WriteFile(filepath.Join(outside, "file"), nil, 0o600))
+	must(t, os.Symlink(outside, dir))
+	if err := Sweep(dir); err == nil {
+		t.Error("a symbolic link was swept like a memory")
+	}
+	if _, err := os.Stat(filepath.Join(outside, "file")); err != nil {
+		t.Errorf("what the link leads to: %v", err)
+	}
+}
+
 func TestSize(t *testing.T) {
 	dir, keys := t.TempDir(), newKeys(t)
 	size := func(run safe.RunID) int64 {
