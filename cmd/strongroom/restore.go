@@ -23,7 +23,8 @@ func (a *app) restoreCommand() *cobra.Command {
 		Short: "Restore a snapshot into a folder, with both role keys",
 		Long: `Restore a snapshot into a folder, which must be empty. A restore that broke off
 is continued by the same command. Names of snapshots can be short: erp-files is
-the newest of that source, erp-files@2026-11-20 the newest of that day.
+the newest complete one of that source, erp-files@2026-11-20 that of that day.
+Times are those of this machine's zone; with a Z at the end they are UTC.
 
 It needs the store, or a copy of it, and both role keys; it needs no safe.
 Everything is verified before it is written. What could not be restored is

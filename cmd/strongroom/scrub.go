@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom/internal/daemon"
+	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/catalog"
@@ -99,6 +101,10 @@ func (a *app) scrubCopy(ctx context.Context, path string, share scrub.Share) err
 	}
 	known := recall(id)
 	truth, err := scrub.FromStore(ctx, blobs, catalog.Options{Keys: known.keys, Kept: known.kept})
+	var short *ledger.ShortError
+	if errors.As(err, &short) {
+		err = ui.WithRemedy(err, "A copy from before what this machine has seen: bring it up to date, and find out why if it should be.")
+	}
 	if err != nil {
 		return err
 	}
