@@ -88,6 +88,13 @@ func Run(ctx context.Context, s *store.Snapshot, target *os.Root, opts Options) 
 	if err != nil {
 		return Report{}, err
 	}
+	// Opened before anything is written, so that the kernel tells it of every
+	// write that fails from now on, whoever else asks meanwhile.
+	filesystem, err := target.Open(".")
+	if err != nil {
+		return Report{}, fmt.Errorf("opening the target: %w", err)
+	}
+	defer filesystem.Close() // was opened for reading
 	mark, resumed, err := begin(target, s.Description)
 	if err != nil {
 		return Report{}, err
@@ -108,7 +115,7 @@ func Run(ctx context.Context, s *store.Snapshot, target *os.Root, opts Options) 
 	if err != nil {
 		return report, err
 	}
-	if err := syncTarget(target); err != nil {
+	if err := syncAll(filesystem); err != nil {
 		return report, fmt.Errorf("writing the target's filesystem to disk: %w", err)
 	}
 	if report.Missing > 0 {

@@ -18,16 +18,10 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
-// syncTarget writes the whole filesystem of the target to disk. It does not
-// reach filesystems that are mounted within the target.
-func syncTarget(target *os.Root) error {
-	dir, err := target.Open(".")
-	if err != nil {
-		return err
-	}
-	defer dir.Close() // was opened for reading
-	return unix.Syncfs(int(dir.Fd()))
-}
+// syncAll writes the whole filesystem of a folder to disk. The error is also
+// that of any write that has failed since the folder was opened. It does not
+// reach filesystems that are mounted within the folder.
+func syncAll(dir *os.File) error { return os.NewSyscallError("syncfs", unix.Syncfs(int(dir.Fd()))) }
 
 // setSymlinkXattr leads through /proc, since no call takes a folder's
 // descriptor on the kernels of today.

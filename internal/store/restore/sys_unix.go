@@ -13,7 +13,7 @@ import (
 
 const (
 	hasModes   = true
-	syncsFiles = false // syncTarget does it for all of them at once
+	syncsFiles = false // syncAll does it for all of them at once
 )
 
 // fatal tells whether an error of the target will meet every other entry too.

@@ -49,8 +49,8 @@ func links(os.FileInfo) uint64 { return 1 }
 // bootID is not known here, so what an earlier Run has left is rechecked.
 func bootID() string { return "" }
 
-// syncTarget has nothing to do: every file was written to disk.
-func syncTarget(*os.Root) error { return nil }
+// syncAll has nothing to do: every file was written to disk.
+func syncAll(*os.File) error { return nil }
 
 var errNoXattrs = errors.New("this system has no extended attributes")
 
