@@ -42,11 +42,16 @@ func (c *checkpoint) encode() []byte {
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(c.packs)))
 	for _, p := range c.packs {
-		b = append(b, p.Run[:]...)
-		b = append(b, p.Digest[:]...)
-		b = binary.BigEndian.AppendUint64(b, uint64(p.Frames))
+		b = appendPack(b, p)
 	}
 	return b
+}
+
+// appendPack appends what decoder.pack reads.
+func appendPack(b []byte, p Pack) []byte {
+	b = append(b, p.Run[:]...)
+	b = append(b, p.Digest[:]...)
+	return binary.BigEndian.AppendUint64(b, uint64(p.Frames))
 }
 
 func decodeCheckpoint(src io.Reader) (*checkpoint, error) {
@@ -99,9 +104,7 @@ func (x *index) encode() []byte {
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(x.packs)))
 	for _, p := range x.packs {
-		b = append(b, p.Run[:]...)
-		b = append(b, p.Digest[:]...)
-		b = binary.BigEndian.AppendUint64(b, uint64(p.Frames))
+		b = appendPack(b, p)
 		b = binary.BigEndian.AppendUint64(b, uint64(p.Used))
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(x.fence)))
