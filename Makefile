@@ -11,7 +11,7 @@ RACE := $(if $(shell command -v gcc 2>/dev/null),-race)
 
 # What confines itself cannot do so in a program linked with cgo, so these are
 # tested once more as they are released.
-CONFINED := ./internal/confine/... ./internal/daemon/child/... ./cmd/...
+CONFINED := ./internal/confine ./internal/daemon ./internal/daemon/child ./cmd/...
 
 # Stock age, as pinned in go.mod: what tests and the restore by hand read our
 # objects with. Tests find it by this variable, and by nothing else.

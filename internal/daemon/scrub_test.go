@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,13 +71,12 @@ func probe(store string) error {
 }
 
 func TestScrubIsConfined(t *testing.T) {
+	if _, _, errno := syscall.AllThreadsSyscall(syscall.SYS_GETPID, 0, 0, 0); errno == syscall.ENOTSUP {
+		t.Skip("linked with cgo, where nothing can be confined: CGO_ENABLED=0 go test")
+	}
 	d := newDesk(t)
 	d.safe.opts = d.options("probe")
-	_, err := d.safe.Scrub(t.Context(), ScrubOptions{})
-	if err != nil && strings.Contains(err.Error(), "confining") {
-		t.Skipf("this build or kernel has no Landlock: %v", err)
-	}
-	if err != nil {
+	if _, err := d.safe.Scrub(t.Context(), ScrubOptions{}); err != nil {
 		t.Error(err)
 	}
 }
