@@ -90,14 +90,15 @@ func Read(ctx context.Context, r blob.Reader, opts Options) (*Catalog, error) {
 		keys = []ledger.PublicKey{key}
 	}
 	newest, err := Newest(ctx, r, id, keys)
-	if err != nil {
-		return nil, err
-	}
-	// One that the reader kept serves as well, if the store's own is damaged.
+	// One that the reader kept serves as well, if the store's own are damaged,
+	// or if none is left.
 	for _, kept := range opts.Kept {
 		if kept.Store == id && kept.Size > newest.Size && hasEntry(ctx, r, kept.Size-1) {
-			newest = kept
+			newest, err = kept, nil
 		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	return replay(ctx, r, id, keys, newest, opts.Kept)
 }

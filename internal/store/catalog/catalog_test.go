@@ -412,6 +412,38 @@ func TestNewestCheckpointDamaged(t *testing.T) {
 	}
 }
 
+// TestNoCheckpointLeft relies on the one that the reader kept, and on nothing
+// else.
+func TestNoCheckpointLeft(t *testing.T) {
+	for name, lose := range map[string]func(*vault, string){
+		"damaged": func(v *vault, name string) { v.spoil(name) },
+		"deleted": func(v *vault, name string) { v.blobs.Delete(name) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault(t)
+			kept := v.snapshot("erp")
+			before := v.latest
+			v.snapshot("erp")
+			for info, err := range v.blobs.List(t.Context(), "ledger/checkpoints/") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				lose(v, info.Name)
+			}
+			if _, err := v.read(catalog.Options{}); err == nil {
+				t.Error("a ledger that nothing vouches for was believed")
+			}
+			c, err := v.read(catalog.Options{Kept: []ledger.Checkpoint{before}})
+			if err != nil {
+				t.Fatalf("with a kept checkpoint: %v", err)
+			}
+			if len(c.Kept) != 1 || c.Kept[kept.Run].Run != kept.Run || c.Checkpoint != before {
+				t.Errorf("%d snapshots up to %v, want that of %s up to %v", len(c.Kept), c.Checkpoint, kept.Run, before)
+			}
+		})
+	}
+}
+
 // TestNewestEntriesHidden removes the end of the ledger: only who kept a
 // checkpoint notices.
 func TestNewestEntriesHidden(t *testing.T) {
