@@ -139,7 +139,10 @@ func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err e
 		return false, err
 	}
 	a.showKept(namesOf(all).of(*outcome.Snapshot), *outcome.Snapshot, outcome, time.Since(began))
-	return outcome.Snapshot.Partial, nil
+	if outcome.Finding != nil {
+		err = refusedError{fmt.Errorf("collecting %s: what was kept looks tampered with: see the finding", src.Name)}
+	}
+	return outcome.Snapshot.Partial, err
 }
 
 func (a *app) showProblem(source safe.SourceName, p collect.Problem) {

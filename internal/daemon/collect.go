@@ -231,7 +231,7 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 	}
 	if outcome.Finding == nil && r.poisoned > 0 {
 		outcome.Finding = &child.Finding{Kind: "source.content_changed",
-			Text: fmt.Sprintf("%d files have other content than before, though their size and times are the same", r.poisoned)}
+			Text: fmt.Sprintf("files with other content than before, though their size and times are the same: %d", r.poisoned)}
 	}
 	if err := r.safe.state.Update(ctx, func(tx *state.Tx) error { return r.record(tx, &outcome) }); err != nil {
 		return Outcome{}, fmt.Errorf("recording the collection of %s: %w", r.source.Name, err)
