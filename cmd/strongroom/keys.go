@@ -70,7 +70,10 @@ nobody can make them again: keep copies in places that do not burn together.`,
 // beside it. A key that is there already may be the only one that reads a
 // store, so nothing is ever written over.
 func (a *app) writeRoleKey(role, file, public string, write func(io.Writer) error) error {
-	writePublic := func(w io.Writer) error { _, err := fmt.Fprintln(w, public); return err }
+	writePublic := func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s, public half\n%s\n", publicComment(role), public)
+		return err
+	}
 	err := writeNew(file+".pub", 0o444, writePublic)
 	if err == nil {
 		if err = writeNew(file, 0o400, write); err != nil {
@@ -95,6 +98,11 @@ func writeNew(file string, mode os.FileMode, write func(io.Writer) error) error 
 	}
 	return errors.Join(write(f), f.Sync(), f.Close())
 }
+
+// publicComment begins a file with the public half of a role key. Keys that are
+// exchanged when a safe is made are noticed by it; otherwise they would be when
+// the first snapshot is needed.
+func publicComment(role string) string { return "# strongroom " + role + " key" }
 
 // publicLine finds a public key in a file: alone on a line, or in the comment
 // of a key file.

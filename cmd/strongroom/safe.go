@@ -193,6 +193,14 @@ func readRecipient[R any](value, flag string, parse func(string) (R, error)) (R,
 		return none, &ui.UsageError{Problem: fmt.Sprintf("%s %s holds the private half of a key, which must never come to the safe", flag, value),
 			Remedy: "Give the public half, which is in the file that ends in .pub, and remove the private one from this machine."}
 	}
+	role, other := strings.TrimPrefix(flag, "--"), "inner"
+	if role == other {
+		other = "outer"
+	}
+	if bytes.Contains(b, []byte(publicComment(other))) {
+		return none, &ui.UsageError{Problem: fmt.Sprintf("%s %s holds the %s key", flag, value, other),
+			Remedy: "The keys are exchanged: --outer takes the keykeepers' public half, --inner the operators'."}
+	}
 	text, err := publicLine(b)
 	if err != nil {
 		return none, fmt.Errorf("%s %s: %w", flag, value, err)
