@@ -139,8 +139,12 @@ ledger that was changed is refused, with exit status 4.`,
 				a.talk().Printf("It is signed by %s", key)
 			}
 			compared := []int64{}
-			for _, kept := range s.kept {
-				a.talk().Printf("It goes on from the checkpoint of %s that was kept.", plural(kept.Size, "entry", "entries"))
+			for i, kept := range s.kept {
+				whose := "this machine remembers"
+				if i >= len(s.kept)-len(r.checkpoints) {
+					whose = "was given"
+				}
+				a.talk().Printf("It contains the checkpoint of %s that %s.", plural(kept.Size, "entry", "entries"), whose)
 				compared = append(compared, kept.Size)
 			}
 			a.talk().Emit("ledger", map[string]any{"store": c.Store, "size": c.Checkpoint.Size, "root": c.Checkpoint.Root.String(), "keys": c.Keys, "compared": compared})
