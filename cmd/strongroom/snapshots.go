@@ -47,8 +47,11 @@ What the ledger does not vouch for is marked, and the exit status is then 3.`,
 }
 
 func (a *app) listSnapshots(s *openStore, source string) error {
-	of := func(l catalog.Listed) bool { return string(l.Source) == source }
-	if source != "" && !slices.ContainsFunc(s.listed, of) {
+	of := func(l catalog.Listed) bool {
+		// Of what is lost, the source may be, too.
+		return source == "" || l.Source == "" || string(l.Source) == source
+	}
+	if source != "" && !slices.ContainsFunc(s.candidates(), of) {
 		var others []string
 		for _, l := range s.listed {
 			others = append(others, string(l.Source))
@@ -62,10 +65,12 @@ func (a *app) listSnapshots(s *openStore, source string) error {
 	}
 	table := ui.NewTable(ui.Column{Title: "SNAPSHOT"}, ui.Column{Title: "AGE"}, ui.Column{Title: "ENTRIES", Right: true},
 		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "NEW", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: "", Cut: true})
+	losses := false
 	for _, l := range s.listed {
-		if source != "" && !of(l) {
+		if !of(l) {
 			continue
 		}
+		losses = losses || l.Unproven != nil
 		table.Row(s.names.of(l.Snapshot), ui.Ago(l.Started, now), ui.Count(l.Entries), ui.Size(l.Bytes), ui.Size(l.NewBytes),
 			l.KeepUntil.Local().Format(time.DateOnly)+" "+string(l.Tier), remarkOn(l))
 		message := messageOf(l.Snapshot)
@@ -73,11 +78,13 @@ func (a *app) listSnapshots(s *openStore, source string) error {
 		t.Emit("snapshot", message)
 	}
 	t.Table(table)
-	for run, err := range s.lost {
-		t.Warn("the description of run %s is lost: %v", run, err)
+	for _, l := range s.candidates() {
+		if err, lost := s.lost[l.Run]; lost && of(l) {
+			losses = true
+			t.Warn("the description of run %s is lost: %v", l.Run, err)
+		}
 	}
-	unproven := func(l catalog.Listed) bool { return l.Unproven != nil }
-	if len(s.lost) > 0 || slices.ContainsFunc(s.listed, unproven) {
+	if losses {
 		return errLosses
 	}
 	return nil
@@ -146,7 +153,7 @@ func (a *app) list(snapshot *store.Snapshot, paths []string, long bool) error {
 			return errors.Join(out.Flush(), a.tellUnmatched(wanted))
 		}
 		if err != nil {
-			return err
+			return errors.Join(out.Flush(), err) // what comes before the damage is worth having
 		}
 		if !wanted.has(e.Path) {
 			continue
