@@ -28,7 +28,7 @@ on from the last checkpoint.
 
 A source that fails does not keep the others from being collected. The exit
 status is 1 if one failed, 3 if a snapshot is partial or a dry run has warned, 4
-if a source showed what looks like tampering.`,
+if a source showed what looks like tampering, or is being collected already.`,
 		Example: `  strongroom collect --all
   strongroom collect erp-files --dry-run`,
 		RunE: func(_ *cobra.Command, given []string) error {

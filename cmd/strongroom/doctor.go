@@ -31,7 +31,11 @@ begins with ok or BAD; if any is bad, the exit status is 3.`,
 			d := &doctor{app: a, cfg: cfg}
 			defer d.close()
 			for _, c := range d.checks() {
-				d.tell(c.name, c.try())
+				err := c.try()
+				if a.stop.Err() != nil {
+					return a.stop.Err() // it says nothing of what was tried
+				}
+				d.tell(c.name, err)
 			}
 			if d.bad > 0 {
 				return errLosses
