@@ -2,10 +2,10 @@
 // what is new or has its turn, hands the content to intake, and writes
 // manifest, memory and root.
 //
-// It is the work of a child process that may do little else (see Confine): it
-// knows the run's recipient and not its identity, and can neither read nor
-// overwrite what lies in the store. It does not commit anything: its Result is
-// a claim, which the process that keeps the ledger checks and records.
+// It is the work of a child process that may do little else (see package
+// child): it knows the run's recipient and not its identity, and can neither
+// read nor overwrite what lies in the store. It does not commit anything: its
+// Result is a claim, which the process that keeps the ledger checks and records.
 package collect
 
 import (
@@ -63,7 +63,8 @@ type Options struct {
 	AllowUnreadable bool // what cannot be read does not make the collection incomplete
 	Limits          Limits
 
-	// CheckpointEvery and CheckpointPacks say how much a crash may cost;
+	// CheckpointEvery and CheckpointPacks say how much a crash may cost, besides
+	// what does not fill a pack yet: a pack is not ended early for a checkpoint.
 	// 0 means 60 s and 64 packs.
 	CheckpointEvery time.Duration
 	CheckpointPacks int
