@@ -107,22 +107,25 @@ type killer struct {
 	hits   map[step]map[victim]int
 }
 
-// blow chooses how to kill at a step.
-func (k *killer) blow(at step) blow {
-	b := blow{step: at, nth: 1, victim: both}
+// aim chooses a moment at or soon after a step, or at any time.
+func aim(random *rand.Rand, at step) blow {
+	b := blow{step: at, nth: 1}
 	// From a microsecond to ten milliseconds, all magnitudes alike.
-	b.delay = time.Microsecond << k.random.IntN(14)
-	b.delay += time.Duration(k.random.Int64N(int64(b.delay)))
+	b.delay = time.Microsecond << random.IntN(14)
+	b.delay += time.Duration(random.Int64N(int64(b.delay)))
 	switch at {
 	case anyTime:
-		b.delay = time.Duration(k.random.Int64N(int64(150 * time.Millisecond)))
-	case "published beginning":
-		b.nth = 1 + k.random.IntN(6) // envelope, entry, checkpoint, and a copy of each
-	case "published snapshot":
-		b.nth = 1 + k.random.IntN(6) // the description as well
-	case large:
-		k.tree.grow(12, 4<<20)
+		b.delay = time.Duration(random.Int64N(int64(150 * time.Millisecond)))
+	case "published beginning", "published snapshot":
+		b.nth = 1 + random.IntN(6) // envelope or description, entry, checkpoint, and a copy of each
 	}
+	return b
+}
+
+// blow chooses how to kill at a step.
+func (k *killer) blow(at step) blow {
+	b := aim(k.random, at)
+	b.victim = both
 	switch k.random.IntN(3) {
 	case 0:
 		b.victim = theParent
@@ -141,6 +144,9 @@ func (k *killer) hit(at step) bool {
 	k.t.Helper()
 	for range 10 {
 		k.tree.change()
+		if at == large {
+			k.tree.grow(12, 4<<20)
+		}
 		b := k.blow(at)
 		hit := k.strike(b)
 		k.look(b)
@@ -171,10 +177,7 @@ func (k *killer) strike(b blow) bool {
 	}
 	lines := bufio.NewScanner(stderr)
 	var said strings.Builder
-	if b.step != anyTime {
-		await(lines, &said, b)
-	}
-	wait(b.delay)
+	await(lines, &said, b)
 	children := childrenOf(cmd.Process.Pid)
 	struck := false
 	if b.victim != theChild {
@@ -212,10 +215,11 @@ func (k *killer) strike(b blow) bool {
 	return false
 }
 
-// await reads the log until the step has come.
+// await reads the log until the moment has come, or the log's end.
 func await(lines *bufio.Scanner, said *strings.Builder, b blow) {
+	defer wait(b.delay)
 	committed := false
-	for seen := 0; lines.Scan(); {
+	for seen := 0; b.step != anyTime && lines.Scan(); {
 		fmt.Fprintln(said, lines.Text())
 		at := stepOf(lines.Text(), committed)
 		committed = committed || at == "committed"

@@ -3,13 +3,10 @@ package crashtest
 import (
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +18,7 @@ func TestPowerCut(t *testing.T) {
 func TestSoakPowerCut(t *testing.T) {
 	soak(t)
 	for _, kind := range sortedKeys(kinds) {
-		t.Run(kind, func(t *testing.T) { cutting(t, kind, 60) })
+		t.Run(kind, func(t *testing.T) { cutting(t, kind, 40) })
 	}
 }
 
@@ -31,47 +28,29 @@ type powerCut struct {
 	reported map[string]print // what had been reported as kept before
 }
 
-// cutting collects onto a disk of its own while the power is cut so often, and
-// looks at what each cut has left.
+// cutting collects onto a disk of its own and cuts its power once in each of so
+// many collections, and looks at what each cut has left.
 func cutting(t *testing.T, kind string, times int) {
 	d := newDisk(t, kind, "3G")
 	random := newRandom(t)
 	tr := newTree(t, random)
 	s := newSite(t, d.at, localSource("files", tr.root, ""))
-
-	var mu sync.Mutex
-	kept := map[string]print{s.collect("files"): tr.print()} // guarded by mu
-
+	kept := map[string]print{s.collect("files"): tr.print()}
+	moments := []step{"published snapshot", "committed", "result", "checkpoint", "published beginning", anyTime}
 	var cuts []powerCut
-	var cutter sync.WaitGroup
-	cutter.Go(func() {
-		pauses := rand.New(rand.NewPCG(random.Uint64(), 1))
-		for range times {
-			// Any moment of a collection, or between two.
-			time.Sleep(time.Duration(pauses.Int64N(int64(400 * time.Millisecond))))
-			mu.Lock()
-			reported := maps.Clone(kept)
-			mu.Unlock()
-			cuts = append(cuts, powerCut{d.cut(t), reported})
-		}
-	})
-	done := make(chan struct{}) // closed when the last cut was made
-	go func() { cutter.Wait(); close(done) }()
-	for more := true; more; {
-		select {
-		case <-done:
-			more = false
-		default:
-		}
+	for i := range times {
 		tr.change()
 		if random.IntN(4) == 0 {
 			tr.grow(3, 4<<20)
 		}
-		run := s.collect("files")
-		was := tr.print()
-		mu.Lock()
-		kept[run] = was
-		mu.Unlock()
+		g := s.start("-v", "--json", "collect", "files")
+		g.awaitMoment(aim(random, moments[i%len(moments)]))
+		cuts = append(cuts, powerCut{d.cut(t), maps.Clone(kept)})
+		r := g.wait()
+		if r.code != 0 {
+			t.Fatal(r)
+		}
+		kept[keptRun(t, r)] = tr.print()
 	}
 	d.close(t)
 	unreported := 0
@@ -97,10 +76,12 @@ func afterCut(t *testing.T, d *disk, before *site, tr *tree, cut powerCut, kept 
 			unreported++
 		}
 	}
-	for _, run := range sortedKeys(cut.reported) {
+	// The newest are at risk; scrub looks at the others.
+	runs := sortedKeys(cut.reported)
+	for _, run := range runs[max(0, len(runs)-4):] {
 		s.verify(run)
 	}
-	s.references(sortedKeys(cut.reported)...)
+	s.references(runs...)
 
 	run := s.collect("files")
 	s.restores(run, tr.print())

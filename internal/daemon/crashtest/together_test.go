@@ -47,9 +47,9 @@ func (s *site) start(args ...string) *going {
 }
 
 // await reads the log until the program has come to the step so often.
-func (g *going) await(at step, nth int) {
-	await(g.log, &g.said, blow{step: at, nth: nth})
-}
+func (g *going) await(at step, nth int) { g.awaitMoment(blow{step: at, nth: nth}) }
+
+func (g *going) awaitMoment(b blow) { await(g.log, &g.said, b) }
 
 // wait waits for the program's end.
 func (g *going) wait() result {
