@@ -90,8 +90,8 @@ func Start(dir string, options Options) (*Server, error) {
 		options.ForceCommand = "internal-sftp -R"
 	}
 	lines := append([]string{
-		"HostKey " + filepath.Join(dir, "host_key"),
-		"AuthorizedKeysFile " + filepath.Join(dir, "authorized_keys"),
+		`HostKey "` + filepath.Join(dir, "host_key") + `"`,
+		`AuthorizedKeysFile "` + strings.ReplaceAll(filepath.Join(dir, "authorized_keys"), "%", "%%") + `"`,
 		"AuthenticationMethods publickey",
 		"PasswordAuthentication no",
 		"KbdInteractiveAuthentication no",
