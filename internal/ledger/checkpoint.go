@@ -12,10 +12,10 @@ import (
 	"strongroom/internal/safe"
 )
 
-// maxCheckpoint bounds the bytes of a checkpoint: our own takes about 250, and
+// MaxCheckpoint bounds the bytes of a checkpoint: our own takes about 250, and
 // there must be room for the signatures of witnesses, of which one that
 // resists quantum computers takes 3.3 KiB.
-const maxCheckpoint = 64 << 10
+const MaxCheckpoint = 64 << 10
 
 // A Checkpoint is a head that a store's ledger key has signed.
 type Checkpoint struct {
@@ -55,8 +55,8 @@ var ErrNotSigned = errors.New("the checkpoint is not signed by a key that is kno
 // signatures by unknown keys, such as witnesses have, are passed over; an
 // invalid one by a known key is ErrNotSigned.
 func ParseCheckpoint(b []byte, keys ...PublicKey) (Checkpoint, error) {
-	if len(b) > maxCheckpoint {
-		return Checkpoint{}, fmt.Errorf("checkpoint of %d bytes, at most %d are possible", len(b), maxCheckpoint)
+	if len(b) > MaxCheckpoint {
+		return Checkpoint{}, fmt.Errorf("checkpoint of %d bytes, at most %d are possible", len(b), MaxCheckpoint)
 	}
 	known := make(map[string]note.Verifier, len(keys)) // a key given twice must not become ambiguous
 	for _, key := range keys {

@@ -51,9 +51,9 @@ type RunPacks struct {
 	Packs    []Digest `json:"packs"`    // ascending
 }
 
-// maxSnapshot bounds the bytes of a description: about 400,000 packs, or
+// MaxSnapshot bounds the bytes of a description: about 400,000 packs, or
 // 12 TiB in full packs.
-const maxSnapshot = 32 << 20
+const MaxSnapshot = 32 << 20
 
 // Encode returns the one spelling of s that is stored and hashed.
 func (s Snapshot) Encode() []byte {
@@ -68,8 +68,8 @@ func (s Snapshot) Encode() []byte {
 // another version, negative counts, or a spelling other than Encode's are
 // errors.
 func ParseSnapshot(b []byte) (Snapshot, error) {
-	if len(b) > maxSnapshot {
-		return Snapshot{}, fmt.Errorf("description of %d bytes, at most %d are possible", len(b), maxSnapshot)
+	if len(b) > MaxSnapshot {
+		return Snapshot{}, fmt.Errorf("description of %d bytes, at most %d are possible", len(b), MaxSnapshot)
 	}
 	var s Snapshot
 	dec := json.NewDecoder(bytes.NewReader(b))

@@ -23,13 +23,6 @@ import (
 	"strongroom/internal/store/layout"
 )
 
-// maxCheckpoint bounds a signed checkpoint: a few lines, and a hundred bytes
-// for each witness.
-const maxCheckpoint = 64 << 10
-
-// maxDescription bounds the bytes of a description, as safe.ParseSnapshot does.
-const maxDescription = 32 << 20
-
 // Options says what the reader of a store knows. The zero value trusts the key
 // that the store's first entry names.
 type Options struct {
@@ -46,7 +39,6 @@ type Catalog struct {
 	Name       string // of the safe
 	Runs       map[safe.RunID]Run
 	Kept       map[safe.RunID]ledger.SnapshotKept
-	Rosters    map[int64]safe.Digest
 
 	useCopy map[int64]bool // entries whose first copy is not the one that was signed
 }
@@ -143,7 +135,7 @@ func Newest(ctx context.Context, r blob.Reader, id safe.StoreID, keys []ledger.P
 	for _, size := range sizes {
 		var c ledger.Checkpoint
 		name := layout.Checkpoint(size)
-		_, err := blob.ReadEither(ctx, r, maxCheckpoint, func(b []byte) (err error) {
+		_, err := blob.ReadEither(ctx, r, ledger.MaxCheckpoint, func(b []byte) (err error) {
 			c, err = ledger.ParseCheckpoint(b, keys...)
 			if err == nil && (c.Size != size || c.Store != id) {
 				err = fmt.Errorf("it is the checkpoint of %d entries of store %s", c.Size, c.Store)
@@ -190,7 +182,7 @@ func checkpointSizes(ctx context.Context, r blob.Reader) ([]int64, error) {
 func replay(ctx context.Context, r blob.Reader, id safe.StoreID, keys []ledger.PublicKey, newest ledger.Checkpoint, kept []ledger.Checkpoint) (*Catalog, error) {
 	try := func(useCopy map[int64]bool) (*Catalog, error) {
 		c := &Catalog{Store: id, Checkpoint: newest, Keys: keys, useCopy: useCopy,
-			Runs: make(map[safe.RunID]Run), Kept: make(map[safe.RunID]ledger.SnapshotKept), Rosters: make(map[int64]safe.Digest)}
+			Runs: make(map[safe.RunID]Run), Kept: make(map[safe.RunID]ledger.SnapshotKept)}
 		var err error
 		c.Replay, err = ledger.Verify(ctx, entries(ctx, r, newest.Size, useCopy), append([]ledger.Checkpoint{newest}, kept...), c.add)
 		if err != nil {
@@ -287,8 +279,6 @@ func (c *Catalog) add(_ int64, e ledger.Entry) error {
 		c.Runs[what.Run] = Run{Source: what.Source, Envelope: what.Envelope}
 	case ledger.SnapshotKept:
 		c.Kept[what.Run] = what
-	case ledger.RosterChanged:
-		c.Rosters[what.Version] = what.Digest
 	}
 	return nil
 }

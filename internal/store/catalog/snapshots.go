@@ -86,7 +86,7 @@ func (c *Catalog) read(ctx context.Context, r blob.Reader, run safe.RunID) (List
 		return err
 	}
 	name := layout.Snapshot(run)
-	if _, err := blob.ReadEither(ctx, r, maxDescription, good, name, layout.Copy(name)); err != nil {
+	if _, err := blob.ReadEither(ctx, r, safe.MaxSnapshot, good, name, layout.Copy(name)); err != nil {
 		return Listed{}, err
 	}
 	if c == nil {

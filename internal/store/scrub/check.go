@@ -142,9 +142,8 @@ func (c *check) describe(ctx context.Context, run safe.RunID) (*safe.Snapshot, e
 	return &d, nil
 }
 
-// maxSmall bounds a small object; the longest are descriptions, for which
-// safe.ParseSnapshot has the same bound.
-const maxSmall = 32 << 20
+// maxSmall bounds a small object; the longest are descriptions.
+const maxSmall = safe.MaxSnapshot
 
 // need takes in a description.
 func (c *check) need(d safe.Snapshot) {

@@ -267,8 +267,8 @@ func (t *Truth) judgeObject(o blob.Object, n layout.Name, buf []byte) error {
 		}
 		return err
 	case layout.CheckpointObject:
-		if o.Size() > maxCheckpoint {
-			return fmt.Errorf("it has %d bytes, a checkpoint has %d at most", o.Size(), maxCheckpoint)
+		if o.Size() > ledger.MaxCheckpoint {
+			return fmt.Errorf("it has %d bytes, a checkpoint has %d at most", o.Size(), ledger.MaxCheckpoint)
 		}
 		b := make([]byte, o.Size())
 		if _, err := io.ReadFull(io.NewSectionReader(o, 0, o.Size()), b); err != nil {
@@ -304,10 +304,6 @@ func (t *Truth) checkDigest(n layout.Name, got safe.Digest) error {
 		return fmt.Errorf("its SHA-256 is %s, the ledger recorded %s", got, want)
 	}
 }
-
-// maxCheckpoint bounds a signed checkpoint: a few lines, and room for the
-// signatures of witnesses.
-const maxCheckpoint = 64 << 10
 
 // errFork is wrapped by what is wrong with a checkpoint that the ledger's key
 // has signed: no accident does that, so it is evidence and stays.
