@@ -34,6 +34,9 @@ type Options struct {
 	// Program runs the children: its path and the arguments before the name of
 	// the child. Empty means this executable with the argument "child".
 	Program []string
+	// Grace is how long a child may take to end when it has nothing left to
+	// do, before it is killed; 0 means 10 seconds.
+	Grace time.Duration
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -42,6 +45,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Grace == 0 {
+		o.Grace = 10 * time.Second
 	}
 	if len(o.Program) == 0 {
 		self, err := os.Executable()
@@ -110,6 +116,9 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := checkFolders(cfg); err != nil {
+		return nil, err
+	}
 	k, err := readKeys(keysPath(cfg))
 	if errors.Is(err, os.ErrNotExist) {
 		k, err = makeKeys(keysPath(cfg), safe.NewStoreID(), opts.Now())
@@ -141,6 +150,11 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 		return nil, err
 	}
 	return s, s.Publish(ctx)
+}
+
+// checkFolders refuses folders of the safe that are not its alone.
+func checkFolders(cfg *config.Config) error {
+	return errors.Join(checkGuarded(cfg.Dir), checkGuarded(keysPath(cfg)), checkGuarded(cfg.Store))
 }
 
 // makeStore makes the store of that id, or completes it.
@@ -191,6 +205,9 @@ func recordCreation(ctx context.Context, db *state.State, name string, roster ac
 func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
+		return nil, err
+	}
+	if err := checkFolders(cfg); err != nil {
 		return nil, err
 	}
 	k, err := readKeys(keysPath(cfg))

@@ -107,6 +107,11 @@ var parts = map[string]func(child.CollectTask, *json.Encoder) error{
 	"failed": func(task child.CollectTask, out *json.Encoder) error {
 		return out.Encode(child.CollectAnswer{Failed: "no space left", Finding: &child.Finding{Kind: "source.host_key_refused", Text: "another key"}})
 	},
+	"lingering": func(task child.CollectTask, out *json.Encoder) error {
+		err := out.Encode(claim(task, nil))
+		time.Sleep(time.Hour)
+		return err
+	},
 	"silent":  func(child.CollectTask, *json.Encoder) error { return nil },
 	"crashed": func(child.CollectTask, *json.Encoder) error { return errors.New("last words") },
 	"garbage": func(child.CollectTask, *json.Encoder) error {
@@ -209,7 +214,7 @@ func newDesk(t *testing.T) *desk {
 }
 
 func (d *desk) options(part string) Options {
-	return Options{Now: func() time.Time { d.now = d.now.Add(time.Second); return d.now }, Program: []string{os.Args[0], "play", part}}
+	return Options{Grace: time.Second, Now: func() time.Time { d.now = d.now.Add(time.Second); return d.now }, Program: []string{os.Args[0], "play", part}}
 }
 
 func (d *desk) collect(part string, source int) (Outcome, error) {
@@ -245,6 +250,7 @@ func TestClaimsOfTheCollector(t *testing.T) {
 		{"honest", ""},
 		{"partial", ""},
 		{"poisoned", ""},
+		{"lingering", ""},
 		{"run of another source", "none of this source"},
 		{"unknown run", "none of this source"},
 		{"not its own run", "does not name its own run"},
@@ -514,6 +520,29 @@ func TestContradictionsAreRefused(t *testing.T) {
 		d.safe.Close()
 		d.cfg.Store = other.cfg.Store
 		if _, err := Open(t.Context(), d.cfg, d.options("honest")); err == nil || !strings.Contains(err.Error(), "check `store`") {
+			t.Errorf("got %v", err)
+		}
+	})
+	for _, folder := range []func(*config.Config) string{keysPath, func(c *config.Config) string { return c.Dir }, func(c *config.Config) string { return c.Store }} {
+		t.Run("writable "+filepath.Base(folder(newDesk(t).cfg)), func(t *testing.T) {
+			d := newDesk(t)
+			if err := os.Chmod(folder(d.cfg), 0o770); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(t.Context(), d.cfg, d.options("honest")); err == nil || !strings.Contains(err.Error(), "others can write") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	t.Run("planted keys", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("only root can give a folder to somebody else")
+		}
+		d := newDesk(t)
+		if err := os.Chown(keysPath(d.cfg), 1234, 1234); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), d.cfg, d.options("honest")); err == nil || !strings.Contains(err.Error(), "belongs to user 1234") {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -43,7 +43,7 @@ func look(ctx context.Context, src config.Source, opts Options, task child.Colle
 	if err := specify(&task, src.Spec); err != nil {
 		return collect.Result{}, err
 	}
-	answer, err := runCollector(ctx, ctx, opts.Program, task, note)
+	answer, err := runCollector(ctx, ctx, opts, task, note)
 	if err != nil {
 		return collect.Result{}, err
 	}

@@ -99,18 +99,22 @@ func (s *Safe) ask(ctx context.Context, name string, task, answer any) error {
 
 // collect runs the collecting child and returns its last answer.
 func (r *run) collect(ctx, stop context.Context, task child.CollectTask) (child.CollectAnswer, error) {
-	answer, err := runCollector(ctx, stop, r.safe.opts.Program, task, r.note)
+	answer, err := runCollector(ctx, stop, r.safe.opts, task, r.note)
 	if err == nil {
 		r.safe.step("result", "run", r.id)
 	}
 	return answer, err
 }
 
+// completing is what it may take to complete a partial snapshot: the last packs
+// have to reach the disk, and the manifest of millions of files to be stored.
+const completing = 10 * time.Minute
+
 // runCollector runs a collecting child to its end. An error means that the
 // child could not be started or that ctx has ended; what the child could not
 // do stands in its answer.
-func runCollector(ctx, stop context.Context, program []string, task child.CollectTask, note func(collect.Event)) (child.CollectAnswer, error) {
-	cmd := command(ctx, program, "collect")
+func runCollector(ctx, stop context.Context, opts Options, task child.CollectTask, note func(collect.Event)) (child.CollectAnswer, error) {
+	cmd := command(ctx, opts.Program, "collect")
 	tail := new(tail)
 	cmd.Stderr = tail
 	stdin, err := cmd.StdinPipe()
@@ -130,10 +134,18 @@ func runCollector(ctx, stop context.Context, program []string, task child.Collec
 		child.Stop(stdin) // if the child is gone, there is nothing to stop
 	})
 	defer stopping()
+	// The child keeps the time itself, and then completes what it has; one that
+	// was taken over may not.
+	if d := task.Options.Limits.Duration; d > 0 {
+		overdue := time.AfterFunc(d+completing+opts.Grace, func() { cmd.Process.Kill() })
+		defer overdue.Stop()
+	}
 	answer, readErr := follow(bufio.NewReader(stdout), note)
 	if readErr != nil {
 		cmd.Process.Kill() // it may wait for somebody to read on
 	}
+	lingering := time.AfterFunc(opts.Grace, func() { cmd.Process.Kill() })
+	defer lingering.Stop()
 	waitErr := cmd.Wait()
 	if ctx.Err() != nil {
 		return child.CollectAnswer{}, ctx.Err()

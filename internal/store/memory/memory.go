@@ -135,7 +135,8 @@ func Size(dir string, run safe.RunID) (size int64, err error) {
 		defer root.Close()
 		root, err = root.OpenRoot(run.String())
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	// Whatever else a collector may have left under that name is no memory.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return 0, nil
 	}
 	if err == nil {

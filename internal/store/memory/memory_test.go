@@ -740,6 +740,22 @@ func TestSweepFollowsNoLink(t *testing.T) {
 	}
 }
 
+// A file under the name of a run is no memory, and in nobody's way.
+func TestAFileInThePlaceOfAFolder(t *testing.T) {
+	dir, run := t.TempDir(), safe.NewRunID(time.Now())
+	must(t, os.WriteFile(filepath.Join(dir, run.String()), nil, 0o600))
+	if n, err := Size(dir, run); n != 0 || err != nil {
+		t.Errorf("its size is %d, %v", n, err)
+	}
+	if _, err := Open(t.Context(), dir, run, newKeys(t)); !errors.As(err, new(*DamagedError)) {
+		t.Errorf("opening it: %v, want a DamagedError", err)
+	}
+	must(t, Sweep(dir))
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("after sweeping, %v remain, %v", left, err)
+	}
+}
+
 func TestSize(t *testing.T) {
 	dir, keys := t.TempDir(), newKeys(t)
 	size := func(run safe.RunID) int64 {

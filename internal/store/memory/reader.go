@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"syscall"
 
 	"strongroom/internal/safe"
 	"strongroom/internal/store/manifest"
@@ -39,6 +40,9 @@ func Open(ctx context.Context, dir string, run safe.RunID, keys Keys) (*Memory, 
 	root, err := os.OpenRoot(filepath.Join(dir, run.String()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("run %s: %w", run, ErrNone)
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, &DamagedError{Run: run, File: ".", Err: err}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the memory of run %s: %w", run, err)
