@@ -126,6 +126,22 @@ func damaged(run safe.RunID, file string, err error) error {
 	return &DamagedError{Run: run, File: file, Err: err}
 }
 
+// errNoFolder says that under the name of a run there is something that no
+// Writer leaves. It is no memory, and in nobody's way.
+var errNoFolder = errors.New("not a folder")
+
+// openRun opens the folder of a run.
+func openRun(dir *os.Root, run safe.RunID) (*os.Root, error) {
+	info, err := dir.Lstat(run.String())
+	if err == nil && !info.IsDir() {
+		err = errNoFolder
+	}
+	if err != nil {
+		return nil, err
+	}
+	return dir.OpenRoot(run.String())
+}
+
 // Size tells about how much a run remembers: what the manifest's lines take on
 // disk, 0 if nothing was checkpointed. It takes no key and opens no file, so it
 // serves to choose between runs that broke off and proves nothing.
@@ -133,10 +149,9 @@ func Size(dir string, run safe.RunID) (size int64, err error) {
 	root, err := os.OpenRoot(dir)
 	if err == nil {
 		defer root.Close()
-		root, err = root.OpenRoot(run.String())
+		root, err = openRun(root, run)
 	}
-	// Whatever else a collector may have left under that name is no memory.
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNoFolder) {
 		return 0, nil
 	}
 	if err == nil {

@@ -9,11 +9,9 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"sync"
-	"syscall"
 
 	"strongroom/internal/safe"
 	"strongroom/internal/store/manifest"
@@ -37,11 +35,16 @@ type Memory struct {
 // The error is ErrNone if nothing was checkpointed, and a *DamagedError if the
 // memory is lost; anything else may be gone another time.
 func Open(ctx context.Context, dir string, run safe.RunID, keys Keys) (*Memory, error) {
-	root, err := os.OpenRoot(filepath.Join(dir, run.String()))
+	parent, err := os.OpenRoot(dir)
+	var root *os.Root
+	if err == nil {
+		defer parent.Close()
+		root, err = openRun(parent, run)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("run %s: %w", run, ErrNone)
 	}
-	if errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, errNoFolder) {
 		return nil, &DamagedError{Run: run, File: ".", Err: err}
 	}
 	if err != nil {
