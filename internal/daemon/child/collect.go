@@ -156,6 +156,7 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 		if err != nil {
 			return nil, "", err
 		}
+		s.LearnOwners() // like the names of hosts: /etc cannot be read afterwards
 		folders, files, err := local.Reach(task.Local.Include)
 		if err != nil {
 			return nil, "", err

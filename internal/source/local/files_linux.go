@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +49,11 @@ func newFiles() *files {
 			return g.Name, nil
 		}},
 	}
+}
+
+func (f *files) learnOwners() {
+	f.users.learn("/etc/passwd")
+	f.groups.learn("/etc/group")
 }
 
 // Interrupt does nothing: no call waits for anyone but the own disk.
@@ -320,4 +326,32 @@ func (n *names) name(id uint32) string {
 	}
 	n.known[id] = name
 	return name
+}
+
+// learn notes all names of a file in which each line begins with a name and has
+// its number in the third field. Where it cannot be read there are no names,
+// as on a host that keeps them elsewhere.
+func (n *names) learn(file string) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.known == nil {
+		n.known = make(map[uint32]string)
+	}
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Split(line, ":")
+		if len(fields) < 3 || len(n.known) >= maxNames {
+			continue
+		}
+		id, err := strconv.ParseUint(fields[2], 10, 32)
+		if err != nil {
+			continue
+		}
+		if _, ok := n.known[uint32(id)]; !ok { // of two names for a number the first counts
+			n.known[uint32(id)] = fields[0]
+		}
+	}
 }

@@ -11,10 +11,11 @@ import (
 // files cannot be read safely without Linux's openat(2) and its O_PATH.
 type files struct{}
 
-func newFiles() files { return files{} }
+func newFiles() *files { return &files{} }
 
-func (files) Interrupt() {}
+func (*files) learnOwners() {}
+func (*files) Interrupt()   {}
 
-func (files) Root() (tree.Dir, error) {
+func (*files) Root() (tree.Dir, error) {
 	return nil, &tree.Fatal{Err: errors.New("local sources need Linux")}
 }

@@ -26,6 +26,7 @@ type Options struct {
 
 // Source is a source.Source of local files.
 type Source struct {
+	files  *files
 	list   *pattern.List
 	tally  *pattern.Tally
 	limits source.Limits
@@ -39,13 +40,18 @@ func New(options Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{list: list, tally: list.NewTally(), limits: options.Limits}, nil
+	return &Source{files: newFiles(), list: list, tally: list.NewTally(), limits: options.Limits}, nil
 }
+
+// LearnOwners reads what the users and groups of this host are called. It is
+// for a process that will not be able to look that up while it pulls; without
+// it entries then have the numbers alone.
+func (s *Source) LearnOwners() { s.files.learnOwners() }
 
 // Pull implements source.Source.
 func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[source.Item, error] {
 	return func(yield func(source.Item, error) bool) {
-		tree.Pull(ctx, newFiles(), s.list, s.tally, s.limits, request, yield)
+		tree.Pull(ctx, s.files, s.list, s.tally, s.limits, request, yield)
 	}
 }
 
