@@ -228,8 +228,16 @@ type listing map[string]struct{ proven, partial bool }
 func (s *site) snapshots() listing {
 	s.t.Helper()
 	all := make(listing)
-	for _, m := range s.must("--json", "snapshots").messages(s.t, "snapshot") {
+	want := 0
+	r := s.run("--json", "snapshots")
+	for _, m := range r.messages(s.t, "snapshot") {
 		all[m["run"].(string)] = struct{ proven, partial bool }{m["proven"].(bool), m["partial"].(bool)}
+		if !m["proven"].(bool) {
+			want = 3
+		}
+	}
+	if r.code != want {
+		s.t.Fatalf("want exit status %d of %v", want, r)
 	}
 	return all
 }
