@@ -7,7 +7,9 @@ import (
 )
 
 // childCommand is how the safe starts processes of its own that may do less.
-// People have no use for it.
+// People have no use for it. A signal to stop, which systemd sends to every
+// process of a unit, does nothing here: run has caught it, and the parent, which
+// got it too, says what is to be done.
 func (a *app) childCommand() *cobra.Command {
 	return group(&cobra.Command{Use: "child COMMAND", Short: "Be a process that may do less; not for people", Hidden: true},
 		&cobra.Command{Use: "runkey", Short: "Make the key of a run", Args: noArgs, RunE: func(*cobra.Command, []string) error {
