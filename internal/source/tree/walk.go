@@ -30,8 +30,10 @@ const (
 	// maxLinks bounds how many files with further names are remembered; what
 	// is beyond is kept as separate files.
 	maxLinks = 1 << 18
-	// maxBadNames bounds how many bad names of one folder are told apart.
+	// maxBadNames bounds how many bad names of one folder are told apart, and
+	// badName how much of one is told: some are bad by being very long.
 	maxBadNames = 100
+	badName     = 2 * safe.MaxName
 )
 
 // walker goes through a tree in path order and sends what it finds to a queue.
@@ -151,7 +153,7 @@ func (f *folder) read(ctx context.Context, path string, limit int) {
 		if err := checkName(path, n.Name); err == nil {
 			f.names = append(f.names, n)
 		} else if len(f.bad) < maxBadNames {
-			f.bad = append(f.bad, &source.Problem{Kind: source.Invalid, Path: path + "/" + n.Name, Err: err})
+			f.bad = append(f.bad, &source.Problem{Kind: source.Invalid, Path: path + "/" + n.Name[:min(len(n.Name), badName)], Err: err})
 		}
 		return nil
 	})
