@@ -124,8 +124,12 @@ func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err e
 	}
 	if err != nil {
 		var failed *daemon.FailedError
-		switch told := errors.As(err, &failed); {
-		case !told:
+		var conflict *blob.ConflictError
+		switch recorded := errors.As(err, &failed); {
+		case errors.As(err, &conflict):
+			err = ui.WithRemedy(fmt.Errorf("collecting %s: %w", src.Name, err),
+				"Nothing can be collected while something else is in the place of what the safe has to write. Put it right: strongroom scrub --repair")
+		case !recorded:
 			err = fmt.Errorf("collecting %s: %w", src.Name, err)
 		case outcome.Finding != nil:
 			err = refusedError{fmt.Errorf("collecting %s: nothing could be kept: see the finding", src.Name)}
