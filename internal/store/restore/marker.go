@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,11 +59,18 @@ func begin(target *os.Root, d safe.Snapshot) (m marker, resumed bool, err error)
 	if err != nil {
 		return marker{}, false, fmt.Errorf("listing the target: %w", err)
 	}
+	// The first thing in many a new filesystem:
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "lost+found" })
+	if len(names) == 1 && isCutShort(target, names[0], d) {
+		// The restore broke off while it wrote its marker, and before anything
+		// else.
+		if err := target.Remove(names[0]); err != nil {
+			return marker{}, false, fmt.Errorf("removing a marker that was cut short: %w", err)
+		}
+		names = nil
+	}
 	empty, others, found := true, 0, []marker(nil)
 	for _, name := range names {
-		if name == "lost+found" {
-			continue // the first thing in many a new filesystem
-		}
 		empty = false
 		if !markerName.MatchString(name) {
 			continue
@@ -90,22 +98,36 @@ func begin(target *os.Root, d safe.Snapshot) (m marker, resumed bool, err error)
 	return m, false, nil
 }
 
-// readMarker tells whether the file of that name marks a restore of d.
-func readMarker(target *os.Root, name string, d safe.Snapshot) (marker, bool) {
+// isCutShort tells whether the file of that name is the beginning of the marker
+// of a restore of d.
+func isCutShort(target *os.Root, name string, d safe.Snapshot) bool {
+	text, ok := markerIn(target, name)
+	whole := markerText(d)
+	return ok && markerName.MatchString(name) && len(text) < len(whole) && strings.HasPrefix(whole, text)
+}
+
+// markerIn returns what the file of that name says, if it can be a marker.
+func markerIn(target *os.Root, name string) (text string, ok bool) {
 	info, err := target.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
-		return marker{}, false
+		return "", false
 	}
 	f, err := target.Open(name)
 	if err != nil {
-		return marker{}, false
+		return "", false
 	}
 	defer f.Close() // nothing was written
-	text, err := io.ReadAll(io.LimitReader(f, maxMarker))
-	if err != nil {
+	b, err := io.ReadAll(io.LimitReader(f, maxMarker))
+	return string(b), err == nil
+}
+
+// readMarker tells whether the file of that name marks a restore of d.
+func readMarker(target *os.Root, name string, d safe.Snapshot) (marker, bool) {
+	text, ok := markerIn(target, name)
+	if !ok {
 		return marker{}, false
 	}
-	rest, ok := strings.CutPrefix(string(text), markerText(d))
+	rest, ok := strings.CutPrefix(text, markerText(d))
 	if !ok {
 		return marker{}, false
 	}

@@ -343,6 +343,17 @@ func TestTargetMustBeEmpty(t *testing.T) {
 			os.WriteFile(filepath.Join(folder, "x"), nil, 0o600)
 			return folder
 		}, false},
+		{"a marker that was cut short", func(t *testing.T) string {
+			folder := t.TempDir()
+			os.WriteFile(filepath.Join(folder, ".strongroom-restore-0123456789abcdef"), []byte("strongroom-restore 1\nstore "), 0o600)
+			return folder
+		}, true},
+		{"a marker that was cut short, and a file", func(t *testing.T) string {
+			folder := t.TempDir()
+			os.WriteFile(filepath.Join(folder, ".strongroom-restore-0123456789abcdef"), nil, 0o600)
+			os.WriteFile(filepath.Join(folder, "x"), nil, 0o600)
+			return folder
+		}, false},
 		{"another snapshot, unfinished", unfinished, false},
 		{"a marker that is a link", func(t *testing.T) string {
 			folder, other := t.TempDir(), t.TempDir()
