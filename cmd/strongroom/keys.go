@@ -157,6 +157,15 @@ func (k *roleKeys) explain(err error) error {
 	}
 }
 
+// warn tells of keys that others on this machine can read.
+func (k *roleKeys) warn(t *ui.Terminal) {
+	for _, file := range []string{k.outerFile, k.innerFile} {
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+			t.Warn("others on this machine can read the key in %s (mode %04o): chmod 0400 it", file, info.Mode().Perm())
+		}
+	}
+}
+
 func readKey[K any](file string, read func(io.Reader) (K, error)) (K, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -78,6 +78,9 @@ func describe(what ledger.Event) string {
 		verdict := ""
 		if e.Partial {
 			verdict = ", partial"
+			if e.Reason != "" {
+				verdict += " (" + string(e.Reason) + ")"
+			}
 		}
 		return fmt.Sprintf("%s: %s entries, %s, %s new, until %s%s; run %s", e.Source, ui.Count(e.Entries), ui.Size(e.Bytes), ui.Size(e.NewBytes),
 			e.KeepUntil.Local().Format(time.DateOnly), verdict, e.Run)

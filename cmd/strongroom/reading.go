@@ -202,6 +202,7 @@ func (s *openStore) candidates() []catalog.Listed {
 
 // openSnapshot opens a snapshot with both role keys.
 func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, keys *roleKeys) (*store.Snapshot, error) {
+	keys.warn(r.app.talk())
 	outer, inner, err := keys.read()
 	if err != nil {
 		return nil, err

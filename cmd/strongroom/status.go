@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"strongroom/internal/daemon"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/safe"
 	"strongroom/internal/ui"
@@ -15,7 +16,9 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show what is kept of each source, and how old it is",
 		Long: `Show for each source of the configuration how old its newest complete snapshot
-is, how many snapshots there are, and what became of the last collection.`,
+is, how many snapshots there are, and what became of the last collection; and
+what the last scrub has left. The exit status is 3 if something of that needs a
+look, so that a timer can watch it.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := a.openSafe()
@@ -34,6 +37,7 @@ is, how many snapshots there are, and what became of the last collection.`,
 			t, now := a.talk(), time.Now()
 			table := ui.NewTable(ui.Column{Title: "SOURCE"}, ui.Column{Title: "NEWEST COMPLETE"}, ui.Column{Title: "SNAPSHOTS", Right: true},
 				ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "LAST COLLECTION"})
+			needsLook := false
 			var missing, never int64 // without a complete snapshot, and of these never collected
 			for _, src := range s.Config().Sources {
 				runs, err := s.State().Runs(a.stop, src.Name)
@@ -44,6 +48,7 @@ is, how many snapshots there are, and what became of the last collection.`,
 				if sum.complete == nil {
 					missing++
 				}
+				needsLook = needsLook || sum.needsLook()
 				if sum.run.ID.IsZero() {
 					never++
 				}
@@ -59,10 +64,34 @@ is, how many snapshots there are, and what became of the last collection.`,
 				}
 				t.Warn("without a complete snapshot: %s; %s", plural(missing, "source", "sources"), next)
 			}
-			t.Emit("safe", map[string]any{"name": s.Config().Safe, "store": s.ID(), "path": s.Config().Store, "ledger_size": size})
+			harmed, err := a.tellScrub(s, now)
+			if err != nil {
+				return err
+			}
+			t.Emit("safe", map[string]any{"name": s.Config().Safe, "store": s.ID(), "path": s.Config().Store, "ledger_size": size, "damaged": harmed})
+			if needsLook || harmed > 0 {
+				return errLosses
+			}
 			return nil
 		},
 	}
+}
+
+// tellScrub tells what the last scrub has left, and how many objects that are.
+func (a *app) tellScrub(s *daemon.Safe, now time.Time) (harmed int64, err error) {
+	scrub, at, ok, err := s.State().LastScrub(a.stop)
+	switch {
+	case err != nil:
+		return 0, err
+	case !ok:
+		a.talk().Printf("The store was never scrubbed: strongroom scrub --repair")
+	case scrub.Left > 0:
+		a.talk().Warn("the last scrub, %s, left %s damaged: strongroom scrub --repair names them and what needs them",
+			ui.Age(at, now), plural(scrub.Left, "object", "objects"))
+	default:
+		a.talk().Printf("Last scrub %s: what must be there was sound.", ui.Age(at, now))
+	}
+	return scrub.Left, nil
 }
 
 // A summary is what there is of one source.
@@ -94,6 +123,11 @@ func sumUp(all []safe.Snapshot, runs map[safe.RunID]state.Run, source safe.Sourc
 		}
 	}
 	return sum
+}
+
+// needsLook tells whether the newest collection is not a complete snapshot.
+func (s summary) needsLook() bool {
+	return s.complete == nil || s.run.Outcome != state.Complete
 }
 
 func (s summary) newest(now time.Time) any {

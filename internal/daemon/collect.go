@@ -30,6 +30,9 @@ type Outcome struct {
 	Matches  []source.Match
 }
 
+// ErrBusy says that another process is collecting the same source.
+var ErrBusy = errors.New("this source is being collected already")
+
 // A FailedError says that a collection kept nothing.
 type FailedError struct {
 	Source safe.SourceName
@@ -294,7 +297,7 @@ func (r *run) record(tx *state.Tx, outcome *Outcome) error {
 		return err
 	}
 	r.decideKeep(outcome.Snapshot, earlier)
-	return tx.KeepSnapshot(now, *outcome.Snapshot)
+	return tx.KeepSnapshot(now, *outcome.Snapshot, outcome.Reason)
 }
 
 // decideKeep fixes how long the snapshot is kept.

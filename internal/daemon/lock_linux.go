@@ -10,9 +10,6 @@ import (
 	"strongroom/internal/safe"
 )
 
-// ErrBusy says that another process is collecting the same source.
-var ErrBusy = errors.New("this source is being collected already")
-
 // lockSource makes sure that a source is collected once at a time. The lock
 // ends with the process, however that ends.
 func (s *Safe) lockSource(source safe.SourceName) (unlock func(), err error) {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"strongroom/internal/collect"
 	"strongroom/internal/daemon/child"
 	"strongroom/internal/safe/config"
@@ -210,3 +212,8 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) String() string { return strings.TrimSpace(string(t.b)) }
+
+// authorizedKey returns a public key as it stands in a file of known hosts.
+func authorizedKey(k ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k)))
+}

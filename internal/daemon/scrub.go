@@ -344,6 +344,16 @@ func (s *Safe) knownDescription(ctx context.Context, run safe.RunID) ([]byte, er
 // not flood the ledger as well. The next scrubs go on with the others.
 const mostRecorded = 250
 
+// harmful counts the findings that are.
+func harmful(findings []scrub.Finding) (n int64) {
+	for _, f := range findings {
+		if f.Harmful() {
+			n++
+		}
+	}
+	return n
+}
+
 // recordScrub writes into the ledger what the scrub has come to.
 func (s *Safe) recordScrub(ctx context.Context, report ScrubReport) error {
 	var events []ledger.Event
@@ -357,7 +367,7 @@ func (s *Safe) recordScrub(ctx context.Context, report ScrubReport) error {
 		return err
 	}
 	events = append(events, news...)
-	events = append(events, ledger.ScrubDone{Objects: report.Objects, Bytes: report.Bytes, Damaged: report.Harmed()})
+	events = append(events, ledger.ScrubDone{Objects: report.Objects, Bytes: report.Bytes, Damaged: report.Harmed(), Left: harmful(report.Left())})
 	return s.state.Update(ctx, func(tx *state.Tx) error {
 		for _, e := range events {
 			if err := tx.Append(s.opts.Now(), ledger.Safe, e); err != nil {

@@ -137,7 +137,7 @@ func (d *desk) keep() (safe.Snapshot, safe.Digest) {
 	}
 	d.update(func(tx *state.Tx) error {
 		begun := ledger.RunBegun{Run: run, Source: "erp", Envelope: safe.DigestOf(envelope), Roster: 1}
-		return errors.Join(tx.BeginRun(now, begun, envelope), tx.KeepSnapshot(now, s))
+		return errors.Join(tx.BeginRun(now, begun, envelope), tx.KeepSnapshot(now, s, ""))
 	})
 	if err := d.safe.Publish(d.t.Context()); err != nil {
 		d.t.Fatal(err)

@@ -18,9 +18,9 @@ import (
 // Anything that changes it breaks the checkpoints in old mails.
 const goldenCheckpoint = `strongroom/000102030405060708090a0b0c0d0e0f
 14
-fH67UDL+Wz0fnSS7xU+OpJX3LP5eZGq7oEKRvRks46Y=
+TK9gJWnf0aEpJ6/WJWfdtn69+nXNRd29a1piRvpTToE=
 
-— strongroom/000102030405060708090a0b0c0d0e0f KxGNa6b6ucEozd1Avv5zKHJ7M5Jrs6Qgo+L23uSkW1RHXom/ikD1R/YIWc1cKx4wZrWJgyaQepS0c/b27jEjzkfDiww=
+— strongroom/000102030405060708090a0b0c0d0e0f KxGNa1yL8wm1cB2W4UhzTK6luzOrQg2FBNapNkL0jAVnY45VCiLX122POhA2vyn5X+tz8k3Bn27FdnFoleUlQFXerQA=
 `
 
 func goldenLog(t testing.TB) (*ledgertest.Log, ledger.Head) {

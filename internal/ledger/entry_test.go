@@ -65,8 +65,8 @@ func goldens(t testing.TB) []golden {
 			`"kind":"object.lost","who":"safe","what":{"name":"roster/2.json","snapshots":["01989a2b-3c00-7abc-8def-0123456789ab","019aa3f1-7c00-7abc-8def-0123456789ab"]}}`},
 		{ledger.LostOf("roster/2.json", nil),
 			`"kind":"object.lost","who":"safe","what":{"name":"roster/2.json","snapshots":[]}}`},
-		{ledger.ScrubDone{Objects: 10, Bytes: 20, Damaged: 1},
-			`"kind":"scrub.done","who":"safe","what":{"objects":10,"bytes":20,"damaged":1}}`},
+		{ledger.ScrubDone{Objects: 10, Bytes: 20, Damaged: 2, Left: 1},
+			`"kind":"scrub.done","who":"safe","what":{"objects":10,"bytes":20,"damaged":2,"left":1}}`},
 		{ledger.FindingRaised{Finding: "source.host_key_refused", Subject: "erp-db", Text: "The host key has changed."},
 			`"kind":"finding.raised","who":"safe","what":{"kind":"source.host_key_refused","subject":"erp-db","text":"The host key has changed."}}`},
 		{ledger.KeepExtended{Run: run, Until: testTime},
@@ -106,7 +106,7 @@ func TestGoldenBytesOfEveryKind(t *testing.T) {
 
 // An entry that lacks a field is refused; it is not read as one with zeros.
 func TestEveryFieldIsRequired(t *testing.T) {
-	optional := map[string]bool{"partial": true, "more": true}
+	optional := map[string]bool{"partial": true, "reason": true, "more": true, "left": true}
 	for _, g := range goldens(t) {
 		line := goldenFront + g.line + "\n"
 		start := strings.Index(line, `{`+strings.SplitN(line, `"what":{`, 2)[1])
@@ -259,7 +259,7 @@ func TestKeptOf(t *testing.T) {
 		Run: run, Source: "erp-db", Description: safe.DigestOf(s.Encode()), Partial: true, Tier: safe.Broken,
 		KeepUntil: testTime, Entries: 1, Bytes: 2, NewBytes: 3, Warnings: 6, Root: digest,
 	}
-	got := ledger.KeptOf(s)
+	got := ledger.KeptOf(s, "")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("KeptOf differs (-want +got):\n%s", diff)
 	}

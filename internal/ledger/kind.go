@@ -104,6 +104,7 @@ type SnapshotKept struct {
 	Source      safe.SourceName `json:"source"`
 	Description safe.Digest     `json:"description"` // of the bytes of snapshots/<run>.json
 	Partial     bool            `json:"partial,omitempty"`
+	Reason      Text            `json:"reason,omitempty"` // why it is partial; names nothing from inside the source
 	Tier        safe.Tier       `json:"tier"`
 	KeepUntil   time.Time       `json:"keep_until"`
 	Entries     int64           `json:"entries"`
@@ -113,13 +114,15 @@ type SnapshotKept struct {
 	Root        safe.Digest     `json:"root"`
 }
 
-// KeptOf returns the event for a snapshot with the description s.
-func KeptOf(s safe.Snapshot) SnapshotKept {
+// KeptOf returns the event for a snapshot with the description s, and why it
+// is partial if it is.
+func KeptOf(s safe.Snapshot, reason string) SnapshotKept {
 	return SnapshotKept{
 		Run:         s.Run,
 		Source:      s.Source,
 		Description: safe.DigestOf(s.Encode()),
 		Partial:     s.Partial,
+		Reason:      TextOf(reason),
 		Tier:        s.Tier,
 		KeepUntil:   s.KeepUntil.UTC(),
 		Entries:     s.Entries,
@@ -136,6 +139,9 @@ func (e SnapshotKept) check() error {
 	case safe.Daily, safe.Weekly, safe.Monthly, safe.Yearly, safe.Broken:
 	default:
 		return fmt.Errorf("unknown tier %.40q", e.Tier)
+	}
+	if e.Reason != "" && !e.Partial {
+		return errors.New("a reason goes with partial")
 	}
 	if e.Partial != (e.Tier == safe.Broken) {
 		return fmt.Errorf("tier %q does not go with partial: %t", e.Tier, e.Partial)
@@ -243,12 +249,13 @@ func (e ObjectLost) check() error {
 type ScrubDone struct {
 	Objects int64 `json:"objects"` // that were read
 	Bytes   int64 `json:"bytes"`
-	Damaged int64 `json:"damaged"` // of Objects, repaired or not
+	Damaged int64 `json:"damaged"`        // of Objects, repaired or not
+	Left    int64 `json:"left,omitempty"` // of Damaged, those that were not repaired
 }
 
 func (ScrubDone) Kind() Kind { return "scrub.done" }
 func (e ScrubDone) check() error {
-	if min(e.Objects, e.Bytes, e.Damaged) < 0 {
+	if min(e.Objects, e.Bytes, e.Damaged, e.Left) < 0 {
 		return errors.New("a count is negative")
 	}
 	return nil

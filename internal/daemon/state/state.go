@@ -198,7 +198,7 @@ func (tx *Tx) BeginRun(at time.Time, begun ledger.RunBegun, envelope []byte) err
 // KeepSnapshot records a snapshot and puts its description into the outbox. It
 // refuses a description that could not be read again: with one such, no
 // snapshot could be listed any more.
-func (tx *Tx) KeepSnapshot(at time.Time, snapshot safe.Snapshot) error {
+func (tx *Tx) KeepSnapshot(at time.Time, snapshot safe.Snapshot, reason string) error {
 	b := snapshot.Encode()
 	if _, err := safe.ParseSnapshot(b); err != nil {
 		return fmt.Errorf("keeping the snapshot of run %s: %w", snapshot.Run, err)
@@ -216,7 +216,7 @@ func (tx *Tx) KeepSnapshot(at time.Time, snapshot safe.Snapshot) error {
 	if err := tx.Publish(snapshot.Name(), b); err != nil {
 		return err
 	}
-	return tx.Append(at, ledger.Safe, ledger.KeptOf(snapshot))
+	return tx.Append(at, ledger.Safe, ledger.KeptOf(snapshot, reason))
 }
 
 // FailRun records that a run ended without a snapshot.

@@ -136,7 +136,7 @@ func TestWhatACommitLeaves(t *testing.T) {
 	d := newDesk(t)
 	run := d.begin("erp", now)
 	want := d.snapshot(run, "erp")
-	d.update(func(tx *Tx) error { return tx.KeepSnapshot(now, want) })
+	d.update(func(tx *Tx) error { return tx.KeepSnapshot(now, want, "") })
 	d.State.Close()
 	d.State = d.open() // all of it is in the file
 
@@ -210,10 +210,10 @@ func TestARunEndsOnce(t *testing.T) {
 	if err := d.Update(t.Context(), fail); err == nil {
 		t.Error("a run failed twice")
 	}
-	if err := d.Update(t.Context(), func(tx *Tx) error { return tx.KeepSnapshot(now, d.snapshot(run, "erp")) }); err == nil {
+	if err := d.Update(t.Context(), func(tx *Tx) error { return tx.KeepSnapshot(now, d.snapshot(run, "erp"), "") }); err == nil {
 		t.Error("a failed run got a snapshot")
 	}
-	if err := d.Update(t.Context(), func(tx *Tx) error { return tx.KeepSnapshot(now, d.snapshot(safe.NewRunID(now), "erp")) }); err == nil {
+	if err := d.Update(t.Context(), func(tx *Tx) error { return tx.KeepSnapshot(now, d.snapshot(safe.NewRunID(now), "erp"), "") }); err == nil {
 		t.Error("a run that never began got a snapshot")
 	}
 	d.verify()
@@ -230,7 +230,7 @@ func TestADescriptionThatIsTooLongIsRefused(t *testing.T) {
 		binary.BigEndian.PutUint32(packs[i][:], uint32(i))
 	}
 	s.Runs[run] = safe.RunPacks{Envelope: safe.Digest{9}, Packs: packs}
-	if err := d.Update(t.Context(), func(tx *Tx) error { return tx.KeepSnapshot(now, s) }); err == nil {
+	if err := d.Update(t.Context(), func(tx *Tx) error { return tx.KeepSnapshot(now, s, "") }); err == nil {
 		t.Error("it was kept")
 	}
 	if got, err := d.Snapshots(t.Context(), ""); len(got) > 0 || err != nil {

@@ -102,7 +102,7 @@ func (v *vault) describe(source safe.SourceName, run safe.RunID, others ...safe.
 
 // keep commits and publishes a description.
 func (v *vault) keep(d safe.Snapshot) {
-	v.append(ledger.KeptOf(d))
+	v.append(ledger.KeptOf(d, ""))
 	v.put(d.Name(), d.Encode())
 	v.checkpoint()
 }
@@ -183,7 +183,7 @@ func TestRead(t *testing.T) {
 		if diff := cmp.Diff(want, c.Runs); diff != "" {
 			t.Errorf("%s: runs:\n%s", name, diff)
 		}
-		if diff := cmp.Diff(map[safe.RunID]ledger.SnapshotKept{a.Run: ledger.KeptOf(a), b.Run: ledger.KeptOf(b)}, c.Kept); diff != "" {
+		if diff := cmp.Diff(map[safe.RunID]ledger.SnapshotKept{a.Run: ledger.KeptOf(a, ""), b.Run: ledger.KeptOf(b, "")}, c.Kept); diff != "" {
 			t.Errorf("%s: kept:\n%s", name, diff)
 		}
 		proven, unproven, lost := list(t, v, c)
@@ -196,7 +196,7 @@ func TestRead(t *testing.T) {
 func TestEntriesBeyondTheCheckpointProveNothing(t *testing.T) {
 	v := newVault(t)
 	d := v.describe("erp", v.begin("erp"))
-	v.append(ledger.KeptOf(d))
+	v.append(ledger.KeptOf(d, ""))
 	v.put(d.Name(), d.Encode()) // the power failed before the checkpoint
 	proven, unproven, lost := list(t, v, v.mustRead(catalog.Options{}))
 	if proven != nil || len(unproven) != 1 || lost != nil {

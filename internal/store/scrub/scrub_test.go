@@ -170,7 +170,7 @@ func (f *fixture) keep(run safe.RunID, parityBytes int64, runs ...safe.RunID) sa
 		d.Runs[r] = safe.RunPacks{Envelope: safe.DigestOf(f.objects[layout.Envelope(r)]), Packs: packs}
 	}
 	f.small(d.Name(), d.Encode())
-	f.record(ledger.KeptOf(d))
+	f.record(ledger.KeptOf(d, ""))
 	return d
 }
 

@@ -1,0 +1,21 @@
+//go:build !linux
+
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+
+	"strongroom/internal/safe"
+)
+
+var errNotLinux = fmt.Errorf("a safe: %w on this system, it needs Linux; restoring and verifying do not", errors.ErrUnsupported)
+
+// A safe needs Linux; see the files for it.
+
+func checkGuarded(string) error { return errNotLinux }
+
+func (s *Safe) lockSource(safe.SourceName) (unlock func(), err error) { return nil, errNotLinux }
+
+func apart(*exec.Cmd) {}
