@@ -231,6 +231,11 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 	if claimErr != nil {
 		delete(r.runs, r.id) // what it remembers is not believed either
 		outcome.Reason = fmt.Sprintf("what the collector claims does not hold: %v", claimErr)
+		// An object that is gone may have been lost by the disk; anything else
+		// no honest collector says.
+		if !errors.Is(claimErr, blob.ErrNotExist) {
+			outcome.Finding = &child.Finding{Kind: "source.collector_lied", Text: claimErr.Error()}
+		}
 	}
 	if outcome.Finding == nil && r.poisoned > 0 {
 		outcome.Finding = &child.Finding{Kind: "source.content_changed",

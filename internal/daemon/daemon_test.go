@@ -322,7 +322,10 @@ func TestWhatOutlivesTheCollectorHoldsNothingUp(t *testing.T) {
 }
 
 func TestFindingsAreRecorded(t *testing.T) {
-	for part, want := range map[string]string{"poisoned": "source.content_changed", "failed": "source.host_key_refused"} {
+	for part, want := range map[string]string{
+		"poisoned": "source.content_changed", "failed": "source.host_key_refused",
+		"unknown run": "source.collector_lied", "other root": "source.collector_lied", "missing pack": "",
+	} {
 		d := newDesk(t)
 		d.collect(part, 0) // its error is another test's
 		found := ""
