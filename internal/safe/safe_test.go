@@ -112,6 +112,7 @@ func TestSnapshotComesBack(t *testing.T) {
 func TestSnapshotRefused(t *testing.T) {
 	s := testSnapshot()
 	good := string(s.Encode())
+	one, two := Digest{4}.String(), Digest{5}.String()
 	for name, b := range map[string]string{
 		"empty":          "",
 		"version":        strings.Replace(good, `"v":1`, `"v":2`, 1),
@@ -122,9 +123,12 @@ func TestSnapshotRefused(t *testing.T) {
 		"negative count": strings.Replace(good, `"entries":3,`, `"entries":-3,`, 1),
 		"own run":        strings.Replace(good, `"`+s.Run.String()+`":{`, `"`+NewRunID(time.Now()).String()+`":{`, 1),
 		"path as source": strings.Replace(good, `"erp-files"`, `"../x"`, 1),
+		"order of packs": strings.Replace(good, `["`+one+`","`+two+`"]`, `["`+two+`","`+one+`"]`, 1),
+		"a pack twice":   strings.Replace(good, `["`+one+`","`+two+`"]`, `["`+one+`","`+one+`"]`, 1),
+		"null packs":     strings.Replace(good, `"packs":[]`, `"packs":null`, 1),
 		"order of keys":  strings.Replace(good, `"v":1,"store"`, `"store"`, 1),
 	} {
-		if _, err := ParseSnapshot([]byte(b)); err == nil {
+		if _, err := ParseSnapshot([]byte(b)); err == nil || b == good {
 			t.Errorf("%s: accepted %s", name, b)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -88,6 +89,11 @@ func ParseSnapshot(b []byte) (Snapshot, error) {
 	}
 	if _, ok := s.Runs[s.Run]; !ok {
 		return Snapshot{}, fmt.Errorf("the description of run %s does not name that run", s.Run)
+	}
+	for run, needs := range s.Runs {
+		if needs.Packs == nil || !slices.IsSortedFunc(needs.Packs, Digest.Compare) || len(slices.Compact(slices.Clone(needs.Packs))) != len(needs.Packs) {
+			return Snapshot{}, fmt.Errorf("the packs that a description names of run %s are not in ascending order", run)
+		}
 	}
 	if !bytes.Equal(s.Encode(), b) {
 		return Snapshot{}, errors.New("a description is not in its canonical spelling")
