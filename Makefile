@@ -13,6 +13,10 @@ RACE := $(if $(shell command -v gcc 2>/dev/null),-race)
 # tested once more as they are released.
 CONFINED := ./internal/confine ./internal/daemon ./internal/daemon/child ./cmd/...
 
+# What takes too long under the race detector is named TestLong..., skips
+# there, and runs without it.
+LONG := ./internal/collect
+
 # Stock age, as pinned in go.mod: what tests and the restore by hand read our
 # objects with. Tests find it by this variable, and by nothing else.
 export STRONGROOM_AGE := $(CURDIR)/bin/age
@@ -30,9 +34,10 @@ test: deps age ## all tests, with the race detector if there is gcc
 	$(if $(RACE),,@echo 'no gcc: testing without the race detector')
 	go test -timeout 15m $(RACE) ./...
 	$(if $(RACE),CGO_ENABLED=0 go test -timeout 15m $(CONFINED))
+	$(if $(RACE),go test -timeout 15m -run '^TestLong' $(LONG))
 
 lint: ## gofmt, go vet, staticcheck
-	@unformatted=$$(gofmt -l cmd hack internal) && if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
+	@unformatted=$$(gofmt -l cmd docs hack internal) && if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
 

@@ -9,16 +9,24 @@ import (
 	"strongroom/internal/collect"
 )
 
-// TestGrowth collects a source that never changes for 400 nights. With
-// STRONGROOM_SOAK=1 it is a bigger source.
-func TestGrowth(t *testing.T) {
+// A source that never changes, for 400 nights.
+func TestLongGrowth(t *testing.T) {
 	if testing.Short() || underRace {
-		t.Skip("400 collections")
+		t.Skip("400 collections; make test runs it without the race detector")
 	}
-	folders, files, size := 20, 15, 8000
-	if os.Getenv("STRONGROOM_SOAK") != "" {
-		folders, files, size = 60, 50, 16_000
+	growth(t, 20, 15, 8000)
+}
+
+func TestSoakGrowth(t *testing.T) {
+	if os.Getenv("STRONGROOM_SOAK") == "" {
+		t.Skip("takes long: set STRONGROOM_SOAK=1")
 	}
+	growth(t, 60, 50, 16_000)
+}
+
+// growth collects a source of so many folders with so many files of about that
+// size, and checks what no night may do.
+func growth(t *testing.T, folders, files, size int) {
 	tree := new(tree)
 	seed := uint64(0)
 	for i := range folders {
