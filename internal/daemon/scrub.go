@@ -253,10 +253,16 @@ func followScrub(stdout *bufio.Reader, progress func(scrub.Progress)) (report sc
 		case answer.Failed != "":
 			return report, errors.New(answer.Failed)
 		case answer.Finding != nil:
+			if !answer.Finding.Problem.Known() {
+				return report, fmt.Errorf("it has found %.40q, which no scrub looks for", answer.Finding.Problem)
+			}
 			report.Findings = append(report.Findings, *answer.Finding)
 		case answer.Progress != nil && progress != nil:
 			progress(*answer.Progress)
 		case answer.Done != nil:
+			if min(answer.Done.Objects, answer.Done.Bytes) < 0 {
+				return report, errors.New("it counts less than nothing")
+			}
 			report.Objects, report.Bytes = answer.Done.Objects, answer.Done.Bytes
 			return report, nil
 		}

@@ -468,3 +468,23 @@ func TestScrubStops(t *testing.T) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
+
+// What a scrub that was taken over tells is believed no more than a
+// collector's claims: it cannot spoil the record of what was repaired.
+func TestTalesOfTheScrub(t *testing.T) {
+	for tale, want := range map[string]string{
+		`{"finding":{"name":"x","problem":"boredom","why":""}}`: "which no scrub looks for",
+		`{"done":{"objects":-1,"bytes":0}}`:                     "less than nothing",
+		`{"done":{"objects":1,"bytes":-1}}`:                     "less than nothing",
+		`{"unheard":1}`:                                         "cannot be read",
+		``:                                                      "without a result",
+	} {
+		_, err := followScrub(bufio.NewReader(strings.NewReader(tale+"\n")), nil)
+		if tale == "" {
+			_, err = followScrub(bufio.NewReader(strings.NewReader("")), nil)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want an error with %q", tale, err, want)
+		}
+	}
+}

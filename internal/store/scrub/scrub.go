@@ -22,6 +22,7 @@ package scrub
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"strongroom/internal/safe"
@@ -56,6 +57,12 @@ type Finding struct {
 	Snapshots []safe.RunID `json:"snapshots,omitempty"`
 	// Parity tells of a pack that there is a parity object of its name.
 	Parity bool `json:"parity,omitempty"`
+}
+
+// Known reports whether p is one of the problems above, for those who are told
+// of it by another process.
+func (p Problem) Known() bool {
+	return slices.Contains([]Problem{Missing, Damaged, Unproven, Contradiction, Unknown}, p)
 }
 
 // Harmful reports whether something that must be in the store is not there as
