@@ -12,69 +12,99 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var maxAge time.Duration
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is kept of each source, and how old it is",
 		Long: `Show for each source of the configuration how old its newest complete snapshot
 is, how many snapshots there are, and what became of the last collection; and
-what the last scrub has left. The exit status is 3 if something of that needs a
-look, so that a timer can watch it.`,
-		Args: noArgs,
+what the last scrub has left.
+
+The exit status is 3 if a source has no complete snapshot or one older than
+--max-age, if its last collection failed or was partial, or if the last scrub
+has left damage: so a timer can watch it.`,
+		Example: `  strongroom status --max-age 26h    notices a night that was missed`,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := a.openSafe()
 			if err != nil {
 				return err
 			}
 			defer s.Close() // nothing was written
-			all, err := s.State().Snapshots(a.stop, "")
-			if err != nil {
-				return err
-			}
-			size, err := s.State().Size(a.stop)
-			if err != nil {
-				return err
-			}
-			t, now := a.talk(), time.Now()
-			table := ui.NewTable(ui.Column{Title: "SOURCE"}, ui.Column{Title: "NEWEST COMPLETE"}, ui.Column{Title: "SNAPSHOTS", Right: true},
-				ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "LAST COLLECTION"})
-			needsLook := false
-			var missing, never int64 // without a complete snapshot, and of these never collected
-			for _, src := range s.Config().Sources {
-				runs, err := s.State().Runs(a.stop, src.Name)
-				if err != nil {
-					return err
-				}
-				sum := sumUp(all, runs, src.Name)
-				if sum.complete == nil {
-					missing++
-				}
-				needsLook = needsLook || sum.needsLook()
-				if sum.run.ID.IsZero() {
-					never++
-				}
-				table.Row(src.Name, sum.newest(now), ui.Count(int64(sum.count)), sum.size(), sum.outcome())
-				t.Emit("source", sum.message())
-			}
-			t.Table(table)
-			t.Printf("Store %s, ledger of %s.", s.Config().Store, plural(size, "entry", "entries"))
-			if missing > 0 {
-				next := "collect again to see why"
-				if never > 0 {
-					next = "begin with strongroom collect --all"
-				}
-				t.Warn("without a complete snapshot: %s; %s", plural(missing, "source", "sources"), next)
-			}
-			harmed, err := a.tellScrub(s, now)
-			if err != nil {
-				return err
-			}
-			t.Emit("safe", map[string]any{"name": s.Config().Safe, "store": s.ID(), "path": s.Config().Store, "ledger_size": size, "damaged": harmed})
-			if needsLook || harmed > 0 {
-				return errLosses
-			}
-			return nil
+			return a.showStatus(s, maxAge)
 		},
 	}
+	cmd.Flags().DurationVar(&maxAge, "max-age", 0, "how old the newest complete snapshot may be, such as `26h` (default: any age)")
+	return cmd
+}
+
+func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
+	now := time.Now()
+	sums, err := a.sumUpAll(s)
+	if err != nil {
+		return err
+	}
+	size, err := s.State().Size(a.stop)
+	if err != nil {
+		return err
+	}
+	t := a.talk()
+	table := ui.NewTable(ui.Column{Title: "SOURCE"}, ui.Column{Title: "NEWEST COMPLETE"}, ui.Column{Title: "SNAPSHOTS", Right: true},
+		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "LAST COLLECTION"})
+	var missing, never, old int64 // without a complete snapshot, of these never collected, with one that is too old
+	needsLook := false
+	for _, sum := range sums {
+		table.Row(sum.source, sum.newest(now), ui.Count(int64(sum.count)), sum.size(), sum.outcome())
+		t.Emit("source", sum.message())
+		needsLook = needsLook || sum.needsLook()
+		switch {
+		case sum.run.ID.IsZero():
+			never++
+			missing++
+		case sum.complete == nil:
+			missing++
+		case maxAge > 0 && now.Sub(sum.complete.Started) > maxAge:
+			old++
+		}
+	}
+	t.Table(table)
+	t.Printf("Store %s, ledger of %s.", s.Config().Store, plural(size, "entry", "entries"))
+	if missing > 0 {
+		next := "collect again to see why"
+		if never > 0 {
+			next = "begin with strongroom collect --all"
+		}
+		t.Warn("without a complete snapshot: %s; %s", plural(missing, "source", "sources"), next)
+	}
+	if old > 0 {
+		t.Warn("without a complete snapshot of the last %s: %s; see whether the timer runs, and collect", ui.Duration(maxAge), plural(old, "source", "sources"))
+	}
+	harmed, err := a.tellScrub(s, now)
+	if err != nil {
+		return err
+	}
+	t.Emit("safe", map[string]any{"name": s.Config().Safe, "store": s.ID(), "path": s.Config().Store, "ledger_size": size, "damaged": harmed})
+	if needsLook || old > 0 || harmed > 0 {
+		return errLosses
+	}
+	return nil
+}
+
+// sumUpAll looks at every source of the configuration.
+func (a *app) sumUpAll(s *daemon.Safe) ([]summary, error) {
+	all, err := s.State().Snapshots(a.stop, "")
+	if err != nil {
+		return nil, err
+	}
+	var sums []summary
+	for _, src := range s.Config().Sources {
+		runs, err := s.State().Runs(a.stop, src.Name)
+		if err != nil {
+			return nil, err
+		}
+		sums = append(sums, sumUp(all, runs, src.Name))
+	}
+	return sums, nil
 }
 
 // tellScrub tells what the last scrub has left, and how many objects that are.
@@ -125,9 +155,11 @@ func sumUp(all []safe.Snapshot, runs map[safe.RunID]state.Run, source safe.Sourc
 	return sum
 }
 
-// needsLook tells whether the newest collection is not a complete snapshot.
+// needsLook tells whether there is no complete snapshot, or the newest run came
+// to a bad end. One without an end may be under way just now, and is no reason
+// to call anybody; if it was broken off, the age tells.
 func (s summary) needsLook() bool {
-	return s.complete == nil || s.run.Outcome != state.Complete
+	return s.complete == nil || s.run.Outcome == state.Partial || s.run.Outcome == state.Failed
 }
 
 func (s summary) newest(now time.Time) any {
