@@ -24,8 +24,12 @@ func (c *collector) need(e safe.Entry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.decisions = append(c.decisions, decision{e.Path, before})
-	// What an unfinished run read has been read just now.
-	return fromComplete && c.night.FileTurn(e.Path, before.Chunks)
+	if fromComplete {
+		return c.night.FileTurn(e.Path, before.Chunks)
+	}
+	// What an unfinished run has read need not be read again at once; but a
+	// source that is never complete has its turns all the same.
+	return c.sinceBroken.FileTurn(e.Path, before.Chunks)
 }
 
 // before looks for an earlier entry that looks the same.

@@ -171,9 +171,11 @@ func begin(ctx context.Context, in Input, events func(Event)) (*collector, error
 		in:     in,
 		events: events,
 		night:  refresh.NewNight(in.Options.Rules, in.LastStarted, in.Started, in.LastBytes),
-		needed: make(map[safe.Digest]safe.RunID),
-		result: Result{Complete: true},
-		saved:  time.Now(),
+
+		sinceBroken: refresh.NewNight(in.Options.Rules, in.Unfinished.Time(), in.Started, in.LastBytes),
+		needed:      make(map[safe.Digest]safe.RunID),
+		result:      Result{Complete: true},
+		saved:       time.Now(),
 	}
 	if err := c.recall(ctx); err != nil {
 		c.close()

@@ -303,6 +303,39 @@ func TestCrashContinues(t *testing.T) {
 
 // TestLongContentContinues ends runs in the middle of one long stream: the next
 // has to read it again, and not to store it again.
+// A source of which something is always missing has no complete snapshot, ever.
+// Its files are read again in their turn all the same, so that a change that
+// was hidden is found, and not all of them every night.
+func TestNeverCompleteIsReadInTurns(t *testing.T) {
+	r, all := newRoom(t), someTree(60)
+	reads := make(map[string]int)
+	const nights = 32
+	for night := range nights {
+		tree := all.fresh()
+		tree.at("srv/003").err = &source.Problem{Kind: source.Unreadable, Path: "srv/003", Err: errors.New("permission denied")}
+		in := r.begin(firstNight.Add(time.Duration(night)*day), tree)
+		result, err := collect.Run(t.Context(), t.Context(), in, nil)
+		if err != nil || result.Complete {
+			t.Fatalf("night %d: complete %t, %v", night, result.Complete, err)
+		}
+		r.end(in, result)
+		if night > 0 && len(tree.reads) > 20 {
+			t.Errorf("night %d: %d files were read again", night, len(tree.reads))
+		}
+		for path := range tree.reads {
+			reads[path]++
+		}
+	}
+	for path, n := range reads {
+		if n < 2 {
+			t.Errorf("%s was read once in %d nights", path, nights)
+		}
+	}
+	if len(reads) < 50 {
+		t.Errorf("only %d files were read at all", len(reads))
+	}
+}
+
 func TestLongContentContinues(t *testing.T) {
 	const size = 150 << 20
 	dump := entry{Entry: safe.Entry{Path: "dump", Type: safe.Stream, Mode: 0o600, MTime: firstNight}, content: noise(1, size)}

@@ -34,6 +34,8 @@ type collector struct {
 	in     Input
 	events func(Event)
 	night  *refresh.Night
+	// sinceBroken gives the turns of files that only the unfinished run knows.
+	sinceBroken *refresh.Night
 
 	complete   *recollection // nil if there is none
 	unfinished *recollection
