@@ -38,6 +38,7 @@ type Config struct {
 	Dir     string // absolute path of the folder for state, keys and memories
 	State   State
 	Keep    keep.Rules // for sources without their own
+	Mail    *Mail      // nil if no mail is sent
 	Sources []Source   // in the order of the file
 }
 

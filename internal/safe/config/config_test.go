@@ -40,6 +40,11 @@ func TestExample(t *testing.T) {
 	}
 	want := &Config{
 		Safe: "acme", Store: "/srv/strongroom", Dir: "/var/lib/strongroom", State: SQLite, Keep: keep.Default(),
+		Mail: &Mail{
+			Server: Server{Name: "mail.acme.example", Port: 587}, From: "strongroom@acme.example", TLS: StartTLS,
+			User: "strongroom", Password: SecretRef{file: "/etc/strongroom/secrets/mail.password"},
+			To: []string{"backup-team@acme.example"}, SubjectPrefix: "[acme]",
+		},
 		Sources: []Source{
 			{
 				Name: "erp-files",
@@ -93,6 +98,11 @@ dir: /var//lib/strongroom
 state: sqlite
 keep:
   daily: 10d
+mail:
+  server: '[::1]:25'
+  from: o'brien+safe@acme.example
+  tls: none
+  subject_prefix: "acme:"
 sources:
   a:
     kind: sftp
@@ -123,6 +133,7 @@ sources:
 	want := &Config{
 		Safe: "acme-2", Store: "/var/lib/strongroom/store", Dir: "/var/lib/strongroom", State: SQLite,
 		Keep: keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
+		Mail: &Mail{Server: Server{Name: "::1", Port: 25}, From: "o'brien+safe@acme.example", TLS: NoTLS, SubjectPrefix: "acme:"},
 		Sources: []Source{
 			{
 				Name: "a",
@@ -217,6 +228,26 @@ func TestValues(t *testing.T) {
 		{"keep", "{ daily: 35d, at_least: two }", "expected a number from 1 to 1000"},
 		{"keep", "35d", "expected keys and values of keep"},
 
+		{"mail", "{ server: mail.acme.example:587, from: a@b.example }", ok},
+		{"mail", "{ server: mail.acme.example:587 }", "mail lacks the key `from`"},
+		{"mail", "{ server: mail.acme.example, from: a@b }", `expected host:port such as mail.acme.example:587, found "mail.acme.example"`},
+		{"mail", "{ server: mail.acme.example:65536, from: a@b }", "a port is at most 65535"},
+		{"mail", `{ server: "[1.2.3]:25", from: a@b }`, "not an IP address in the brackets"},
+		{"mail", "{ server: smtp://me:hunter2@mail:25, from: a@b }", "expected host:port"},
+		{"mail", "{ server: mail:25, from: me }", `expected a mail address such as`},
+		{"mail", "{ server: mail:25, from: Me <a@b> }", `expected a mail address such as`},
+		{"mail", `{ server: mail:25, from: "a@b\r\nRCPT TO:<c@d>" }`, `expected a mail address such as`},
+		{"mail", "{ server: mail:25, from: a@b, to: [a@b, ab] }", `expected a mail address such as backup-team@acme.example, found "ab"`},
+		{"mail", "{ server: mail:25, from: a@b, tls: none }", "without TLS everybody on the way to `mail` can read and change mails"},
+		{"mail", "{ server: 10.0.0.1:25, from: a@b, tls: none }", "only a server on this host"},
+		{"mail", "{ server: localhost:25, from: a@b, tls: none }", ok},
+		{"mail", "{ server: 127.0.0.2:25, from: a@b, tls: none }", ok},
+		{"mail", "{ server: mail:25, from: a@b, user: me }", "`user` goes with `password`, which is missing"},
+		{"mail", "{ server: mail:25, from: a@b, password: file:/p }", "`password` goes with `user`, which is missing"},
+		{"mail", "{ server: mail:25, from: a@b, user: me, password: hunter2 }", "expected file: with an absolute path"},
+		{"mail", `{ server: mail:25, from: a@b, subject_prefix: "a\r\nBcc: c@d" }`, "expected a short text on one line"},
+		{"mail", "{ server: mail:25, from: a@b, subject_prefix: " + strings.Repeat("x", 61) + " }", "longer than 60 bytes"},
+
 		{"kind", "sfpt", "unknown kind `sfpt`, did you mean `sftp`?"},
 		{"kind", "postgres", "unknown kind `postgres`; known are sftp, local"},
 		{"kind", "[sftp]", "expected sftp or local, found a list"},
@@ -271,7 +302,7 @@ func TestValues(t *testing.T) {
 		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
 			top := map[string]string{"safe": "acme", "store": "/srv/strongroom"}
 			source := map[string]string{"kind": "sftp", "host": "me@erp", "host_key": aKey, "key": "file:/k", "include": "[/etc]"}
-			if strings.Contains("safe store state keep", tt.key) {
+			if strings.Contains("safe store state keep mail", tt.key) {
 				top[tt.key] = tt.value
 			} else {
 				source[tt.key] = tt.value
@@ -470,6 +501,12 @@ func TestSchemaTakesWhatParseTakes(t *testing.T) {
 	}
 	for s := range strings.FieldsSeq("/ /a/** **/b") {
 		takes(pattern.schema, s)
+	}
+	for s := range strings.FieldsSeq("mail:25 mail.acme.example:587 [::1]:25 127.0.0.1:65535") {
+		takes(server.schema, s)
+	}
+	for s := range strings.FieldsSeq("a@b o'brien+x.y@acme.example") {
+		takes(address.schema, s)
 	}
 	takes(hostKey.schema, aKey)
 	takes(hostKey.schema, aKey+" root@erp")

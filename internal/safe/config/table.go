@@ -21,6 +21,7 @@ var configFields = []field[Config]{
 	key("dir", "The folder for state, keys and memories.", folder, func(c *Config) *string { return &c.Dir }).or(DefaultDir),
 	key("state", "The database that holds the state.", state, func(c *Config) *State { return &c.State }).or(SQLite),
 	key("keep", "How long snapshots are kept, for sources without their own rules.", rules, func(c *Config) *keep.Rules { return &c.Keep }),
+	key("mail", "How the safe tells people what happened; without it no mail is sent.", mail, func(c *Config) **Mail { return &c.Mail }),
 	key("sources", "What is pulled, by name.", sources, func(c *Config) *[]Source { return &c.Sources }),
 }
 
@@ -111,6 +112,9 @@ func (d *decoder) config(root *ast.MappingNode, c *Config) {
 	seen := mapping(d, values, "the configuration", start(root), configFields, c)
 	if c.Store != "" && within(c.Store, c.Dir) {
 		d.fail(seen["store"].GetToken(), "expected a folder that does not contain `dir`, which is %.80q", c.Dir)
+	}
+	if c.Mail != nil && c.Mail.SubjectPrefix == "" {
+		c.Mail.SubjectPrefix = "[" + c.Safe + "]"
 	}
 	for i := range c.Sources {
 		if c.Sources[i].Keep == (keep.Rules{}) {
