@@ -36,6 +36,26 @@ var kinds = map[Kind]func([]byte) (Event, error){
 	ScrubDone{}.Kind():       read[ScrubDone],
 	FindingRaised{}.Kind():   read[FindingRaised],
 	KeepExtended{}.Kind():    read[KeepExtended],
+
+	SafeStarted{}.Kind():       read[SafeStarted],
+	SafeStopped{}.Kind():       read[SafeStopped],
+	RosterProposed{}.Kind():    read[RosterProposed],
+	RosterAgreed{}.Kind():      read[RosterAgreed],
+	RosterObjected{}.Kind():    read[RosterObjected],
+	RosterDropped{}.Kind():     read[RosterDropped],
+	PersonInvited{}.Kind():     read[PersonInvited],
+	EnrolmentReceived{}.Kind(): read[EnrolmentReceived],
+	PersonSuspended{}.Kind():   read[PersonSuspended],
+	KeyChecked{}.Kind():        read[KeyChecked],
+	OpeningRequested{}.Kind():  read[OpeningRequested],
+	OpeningReleased{}.Kind():   read[OpeningReleased],
+	OpeningOpened{}.Kind():     read[OpeningOpened],
+	OpeningRefused{}.Kind():    read[OpeningRefused],
+	OpeningWithdrawn{}.Kind():  read[OpeningWithdrawn],
+	OpeningExpired{}.Kind():    read[OpeningExpired],
+	OpeningClosed{}.Kind():     read[OpeningClosed],
+	RecordReceived{}.Kind():    read[RecordReceived],
+	AccessRefused{}.Kind():     read[AccessRefused],
 }
 
 func read[E Event](b []byte) (Event, error) {

@@ -87,6 +87,55 @@ func (id *RunID) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
+// An OpeningID names one opening: a UUIDv7, as a RunID is. The operator who
+// asks for an opening makes it.
+type OpeningID RunID
+
+// NewOpeningID returns an OpeningID for an opening requested at the time.
+func NewOpeningID(requested time.Time) OpeningID { return OpeningID(NewRunID(requested)) }
+
+// ParseOpeningID reads the form that String writes, and no other.
+func ParseOpeningID(s string) (OpeningID, error) {
+	if !runIDForm.MatchString(s) {
+		return OpeningID{}, fmt.Errorf("opening id %.40q: not a UUID of version 7 in lower case", s)
+	}
+	id, err := ParseRunID(s)
+	return OpeningID(id), err
+}
+
+func (id OpeningID) String() string               { return RunID(id).String() }
+func (id OpeningID) Time() time.Time              { return RunID(id).Time() }
+func (id OpeningID) IsZero() bool                 { return id == OpeningID{} }
+func (id OpeningID) Compare(other OpeningID) int  { return bytes.Compare(id[:], other[:]) }
+func (id OpeningID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id *OpeningID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseOpeningID(string(b))
+	return err
+}
+
+// A PersonName names a person of the roster: lower-case letters, digits and
+// hyphens, 2 to 32 characters, beginning with a letter.
+type PersonName string
+
+var personNameForm = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
+
+// ParsePersonName checks s. The names "safe" and "papers" are taken: the
+// ledger calls the safe itself so, and who acts with both role keys from paper.
+func ParsePersonName(s string) (PersonName, error) {
+	if !personNameForm.MatchString(s) {
+		return "", fmt.Errorf("name %.40q: want 2 to 32 lower-case letters, digits and hyphens, beginning with a letter", s)
+	}
+	if s == "safe" || s == "papers" {
+		return "", fmt.Errorf("name %q is taken: the ledger uses it", s)
+	}
+	return PersonName(s), nil
+}
+
+func (n *PersonName) UnmarshalText(b []byte) (err error) {
+	*n, err = ParsePersonName(string(b))
+	return err
+}
+
 // A Digest is the SHA-256 of something, written as 64 lower-case hex digits.
 type Digest [sha256.Size]byte
 
