@@ -23,11 +23,15 @@ import (
 	"strongroom/internal/store/layout"
 )
 
-// schemaVersion is kept in the database's user_version.
-const schemaVersion = 1
-
 //go:embed schema.sql
 var schema string
+
+//go:embed mail.sql
+var mailSchema string
+
+// migrations lead from one version of the schema to the next, from an empty
+// database on. How many of them a database has had is its user_version.
+var migrations = []string{schema, mailSchema}
 
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.
@@ -83,20 +87,21 @@ func (s *State) migrate(ctx context.Context) error {
 	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	switch version {
-	case schemaVersion:
-		return nil
-	case 0:
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)); err != nil {
-			return err
-		}
-		return tx.Commit()
-	default:
-		return fmt.Errorf("it has schema version %d, this program knows version %d: it was written by a newer program", version, schemaVersion)
+	if version > len(migrations) {
+		return fmt.Errorf("it has schema version %d, this program knows version %d: it was written by a newer program", version, len(migrations))
 	}
+	for _, step := range migrations[version:] {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return err
+		}
+	}
+	if version == len(migrations) {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(migrations))); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // Update runs change in a transaction. If it appends to the ledger, the new

@@ -1,0 +1,119 @@
+package state
+
+import (
+	"context"
+	"fmt"
+
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+)
+
+// A MailCursor says how much of the ledger a recipient of mails was told.
+type MailCursor struct {
+	Next    int64 // the first entry that they were not told of
+	Mailed  int64 // size of the checkpoint last mailed to them; 0 if none was
+	Refused int   // how often in a row the mail server would not have the next mail
+}
+
+// MailCursors returns the cursors of all recipients that were ever met.
+func (s *State) MailCursors(ctx context.Context) (map[string]MailCursor, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT recipient, next, mailed, refused FROM mail_cursor")
+	if err != nil {
+		return nil, fmt.Errorf("reading what was mailed: %w", err)
+	}
+	defer rows.Close()
+	all := make(map[string]MailCursor)
+	for rows.Next() {
+		var recipient string
+		var c MailCursor
+		if err := rows.Scan(&recipient, &c.Next, &c.Mailed, &c.Refused); err != nil {
+			return nil, fmt.Errorf("reading what was mailed: %w", err)
+		}
+		all[recipient] = c
+	}
+	return all, rows.Err()
+}
+
+// MeetRecipients gives those recipients a cursor that have none: they are told
+// what happens from now on. Nothing is written if all were met before.
+func (s *State) MeetRecipients(ctx context.Context, recipients []string) error {
+	known, err := s.MailCursors(ctx)
+	if err != nil {
+		return err
+	}
+	for _, recipient := range recipients {
+		if _, ok := known[recipient]; ok {
+			continue
+		}
+		const insert = "INSERT INTO mail_cursor (recipient, next, mailed, refused) SELECT ?, count(*), 0, 0 FROM entry WHERE true ON CONFLICT DO NOTHING"
+		if _, err := s.db.ExecContext(ctx, insert, recipient); err != nil {
+			return fmt.Errorf("meeting the recipient %s: %w", recipient, err)
+		}
+	}
+	return nil
+}
+
+const setCursor = "UPDATE mail_cursor SET next = ?, mailed = ?, refused = ? WHERE recipient = ?"
+
+// SetMailCursor records what a recipient that was met has been told.
+func (s *State) SetMailCursor(ctx context.Context, recipient string, c MailCursor) error {
+	if _, err := s.db.ExecContext(ctx, setCursor, c.Next, c.Mailed, c.Refused, recipient); err != nil {
+		return fmt.Errorf("recording what was mailed to %s: %w", recipient, err)
+	}
+	return nil
+}
+
+// SetMailCursor is State.SetMailCursor with what else the transaction records.
+func (tx *Tx) SetMailCursor(recipient string, c MailCursor) error {
+	if _, err := tx.sql.ExecContext(tx.ctx, setCursor, c.Next, c.Mailed, c.Refused, recipient); err != nil {
+		return fmt.Errorf("recording what was mailed to %s: %w", recipient, err)
+	}
+	return nil
+}
+
+// Snapshot returns the description of a run's snapshot; ok is false if there
+// is none.
+func (s *State) Snapshot(ctx context.Context, run safe.RunID) (snapshot safe.Snapshot, ok bool, err error) {
+	return s.snapshot(ctx, "SELECT description FROM snapshot WHERE run = ?", run.String())
+}
+
+// CompleteBefore returns the newest complete snapshot of a source from before
+// a run; ok is false if there is none.
+func (s *State) CompleteBefore(ctx context.Context, source safe.SourceName, run safe.RunID) (snapshot safe.Snapshot, ok bool, err error) {
+	const query = `SELECT description FROM snapshot JOIN run ON run.id = snapshot.run
+		WHERE run.source = ? AND run.id < ? AND run.outcome = 'complete' ORDER BY run.id DESC LIMIT 1`
+	return s.snapshot(ctx, query, string(source), run.String())
+}
+
+func (s *State) snapshot(ctx context.Context, query string, args ...any) (snapshot safe.Snapshot, ok bool, err error) {
+	var b []byte
+	if err := s.db.QueryRowContext(ctx, query, args...).Scan(&b); isNoRows(err) {
+		return snapshot, false, nil
+	} else if err != nil {
+		return snapshot, false, fmt.Errorf("reading a snapshot's description: %w", err)
+	}
+	if snapshot, err = safe.ParseSnapshot(b); err != nil {
+		return snapshot, false, fmt.Errorf("reading a snapshot's description: %w", err)
+	}
+	return snapshot, true, nil
+}
+
+// OpeningRequest returns the entry with which an opening was asked for, from
+// before the entry of that number; ok is false if there is none.
+func (s *State) OpeningRequest(ctx context.Context, opening safe.OpeningID, before int64) (request ledger.Entry, ok bool, err error) {
+	// What an entry quotes cannot have unescaped quotation marks, so only the
+	// entry itself has these bytes.
+	const query = `SELECT bytes FROM entry WHERE n < ?1 AND instr(bytes, ?2) > 0 AND instr(bytes, ?3) > 0 ORDER BY n DESC LIMIT 1`
+	kind := fmt.Appendf(nil, `"kind":%q`, ledger.OpeningRequested{}.Kind())
+	id := fmt.Appendf(nil, `"opening":%q`, opening)
+	var b []byte
+	if err := s.db.QueryRowContext(ctx, query, before, kind, id).Scan(&b); isNoRows(err) {
+		return request, false, nil
+	} else if err != nil {
+		return request, false, fmt.Errorf("reading the ledger: %w", err)
+	}
+	if request, err = ledger.ParseEntry(b); err != nil {
+		return request, false, fmt.Errorf("reading the ledger: %w", err)
+	}
+	return request, true, nil
+}
