@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -232,27 +231,9 @@ func sealLayer(to recipient, layer any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var sealed bytes.Buffer
-	w, err := to.seal(&sealed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(plain); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return sealed.Bytes(), nil
+	return to.sealBytes(plain)
 }
 
 func (i identity) openLayer(sealed []byte) ([]byte, error) {
-	if len(sealed) > MaxEnvelope {
-		return nil, fmt.Errorf("it has %d bytes, at most %d are possible", len(sealed), MaxEnvelope)
-	}
-	r, err := i.open(bytes.NewReader(sealed))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r) // what was sealed is smaller than its seal
+	return i.openBytes(sealed, MaxEnvelope)
 }

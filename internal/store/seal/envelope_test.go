@@ -358,9 +358,10 @@ func (i *countingIdentity) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	return i.key.Unwrap(stanzas)
 }
 
-// TestStockTools does what docs/format.md tells people to do without
-// strongroom, with jq's part done here: it is not everywhere.
-func TestStockTools(t *testing.T) {
+// stockAge returns the path of the program age that is pinned in go.mod, or
+// skips the test.
+func stockAge(t *testing.T) string {
+	t.Helper()
 	program := os.Getenv("STRONGROOM_AGE")
 	if program == "" {
 		program = "../../../bin/age"
@@ -371,7 +372,13 @@ func TestStockTools(t *testing.T) {
 		}
 		t.Skipf("no age 1.3 or newer at STRONGROOM_AGE or bin/age: %v", err)
 	}
-	program = must(filepath.Abs(program))(t)
+	return must(filepath.Abs(program))(t)
+}
+
+// TestStockTools does what docs/format.md tells people to do without
+// strongroom, with jq's part done here: it is not everywhere.
+func TestStockTools(t *testing.T) {
+	program := stockAge(t)
 	d := newDesk(t)
 	dir := t.TempDir()
 	write := func(name, content string) string {

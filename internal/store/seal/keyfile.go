@@ -14,9 +14,10 @@ import (
 type role string
 
 const (
-	outerRole  role = "outer"
-	innerRole  role = "inner"
-	memoryRole role = "memory"
+	outerRole    role = "outer"
+	innerRole    role = "inner"
+	personalRole role = "personal"
+	memoryRole   role = "memory"
 )
 
 // maxKeyFile bounds a key file. Ours have about 2 kB, most of it the public
@@ -38,6 +39,12 @@ func ReadOuterIdentity(r io.Reader) (OuterIdentity, error) {
 func ReadInnerIdentity(r io.Reader) (InnerIdentity, error) {
 	i, err := readKeyFile(r, innerRole)
 	return InnerIdentity{i}, err
+}
+
+// ReadPersonalIdentity reads a key file; see PersonalIdentity.Write.
+func ReadPersonalIdentity(r io.Reader) (PersonalIdentity, error) {
+	i, err := readKeyFile(r, personalRole)
+	return PersonalIdentity{i}, err
 }
 
 // ReadMemoryIdentity reads a key file; see MemoryIdentity.Write.
@@ -64,10 +71,27 @@ func (i InnerIdentity) Write(w io.Writer, made time.Time) error {
 	return i.writeKeyFile(w, innerRole, made)
 }
 
+// Write writes the private key as a key file; see OuterIdentity.Write. Who
+// finds the file has the key; WriteLocked puts a passphrase before it.
+func (i PersonalIdentity) Write(w io.Writer, made time.Time) error {
+	return i.writeKeyFile(w, personalRole, made)
+}
+
 // Write writes the private key as a key file; see OuterIdentity.Write.
 func (i MemoryIdentity) Write(w io.Writer, made time.Time) error {
 	return i.writeKeyFile(w, memoryRole, made)
 }
+
+// PrivateLine returns the private key itself, "AGE-SECRET-KEY-PQ-1...", to be
+// printed on paper. Unlike the key it does not redact itself. Typed in again,
+// the line is a key file.
+func (i OuterIdentity) PrivateLine() string { return i.key.String() }
+
+// PrivateLine returns the private key itself; see OuterIdentity.PrivateLine.
+func (i InnerIdentity) PrivateLine() string { return i.key.String() }
+
+// PrivateLine returns the private key itself; see OuterIdentity.PrivateLine.
+func (i PersonalIdentity) PrivateLine() string { return i.key.String() }
 
 func (i identity) writeKeyFile(w io.Writer, role role, made time.Time) error {
 	_, err := fmt.Fprintf(w, "%s%s key, made %s\n%s%s\n%s\n",

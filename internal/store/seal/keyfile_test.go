@@ -40,16 +40,19 @@ func TestKeyFileForm(t *testing.T) {
 }
 
 func TestKeyFileRoles(t *testing.T) {
-	outer, inner, memory := must(NewOuterIdentity())(t), must(NewInnerIdentity())(t), must(NewMemoryIdentity())(t)
+	outer, inner := must(NewOuterIdentity())(t), must(NewInnerIdentity())(t)
+	personal, memory := must(NewPersonalIdentity())(t), must(NewMemoryIdentity())(t)
 	files := map[role]string{
-		outerRole:  keyFile(t, func(w io.Writer) error { return outer.Write(w, made) }),
-		innerRole:  keyFile(t, func(w io.Writer) error { return inner.Write(w, made) }),
-		memoryRole: keyFile(t, func(w io.Writer) error { return memory.Write(w, made) }),
+		outerRole:    keyFile(t, func(w io.Writer) error { return outer.Write(w, made) }),
+		innerRole:    keyFile(t, func(w io.Writer) error { return inner.Write(w, made) }),
+		personalRole: keyFile(t, func(w io.Writer) error { return personal.Write(w, made) }),
+		memoryRole:   keyFile(t, func(w io.Writer) error { return memory.Write(w, made) }),
 	}
 	for reader, read := range map[role]func(io.Reader) error{
-		outerRole:  func(r io.Reader) error { _, err := ReadOuterIdentity(r); return err },
-		innerRole:  func(r io.Reader) error { _, err := ReadInnerIdentity(r); return err },
-		memoryRole: func(r io.Reader) error { _, err := ReadMemoryIdentity(r); return err },
+		outerRole:    func(r io.Reader) error { _, err := ReadOuterIdentity(r); return err },
+		innerRole:    func(r io.Reader) error { _, err := ReadInnerIdentity(r); return err },
+		personalRole: func(r io.Reader) error { _, err := ReadPersonalIdentity(r); return err },
+		memoryRole:   func(r io.Reader) error { _, err := ReadMemoryIdentity(r); return err },
 	} {
 		for writer, file := range files {
 			err := read(strings.NewReader(file))
@@ -60,6 +63,20 @@ func TestKeyFileRoles(t *testing.T) {
 				t.Errorf("%s key read as %s key: got %v", writer, reader, err)
 			}
 		}
+	}
+}
+
+// TestPrivateLine reads each key again from the line that goes on paper.
+func TestPrivateLine(t *testing.T) {
+	outer, inner, personal := must(NewOuterIdentity())(t), must(NewInnerIdentity())(t), must(NewPersonalIdentity())(t)
+	if i := must(ReadOuterIdentity(strings.NewReader(outer.PrivateLine())))(t); i.Recipient() != outer.Recipient() {
+		t.Error("outer: another key was read")
+	}
+	if i := must(ReadInnerIdentity(strings.NewReader(inner.PrivateLine())))(t); i.Recipient() != inner.Recipient() {
+		t.Error("inner: another key was read")
+	}
+	if i := must(ReadPersonalIdentity(strings.NewReader(personal.PrivateLine())))(t); i.Recipient() != personal.Recipient() {
+		t.Error("personal: another key was read")
 	}
 }
 

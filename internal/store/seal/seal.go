@@ -1,8 +1,9 @@
 // Package seal is the only package that touches keys. It seals what a run
 // stores to that run's own key, and the run's key to two people's: an envelope
 // is two nested age files, the outer one sealed to the keykeepers' role key,
-// the inner one to the operators'. It also derives the keys with which a
-// source's chunks are cut and recognised.
+// the inner one to the operators'. Copies of the role keys are sealed to the
+// people who hold them. It also derives the keys with which a source's chunks
+// are cut and recognised.
 //
 // Every key pair is an age hybrid identity (ML-KEM-768 with X25519), and all
 // that is sealed here is an ordinary age file that the program age opens
@@ -17,6 +18,7 @@
 package seal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +53,14 @@ type InnerIdentity struct{ identity }
 // A RunIdentity is a run's key. It comes out of an envelope only.
 type RunIdentity struct{ identity }
 
+// A PersonalRecipient is the public half of a person's own key, to which copies
+// of role keys are sealed.
+type PersonalRecipient struct{ recipient }
+
+// A PersonalIdentity is a person's own key. It opens that person's copies of
+// role keys, and nothing that is in a store.
+type PersonalIdentity struct{ identity }
+
 // A MemoryIdentity is the safe's own key, for what it remembers of its sources
 // between collections. It has nothing to do with what is in the store.
 type MemoryIdentity struct{ identity }
@@ -67,6 +77,12 @@ func ParseInnerRecipient(s string) (InnerRecipient, error) {
 	return InnerRecipient{r}, err
 }
 
+// ParsePersonalRecipient reads the form that String writes, "age1pq1...".
+func ParsePersonalRecipient(s string) (PersonalRecipient, error) {
+	r, err := parseRecipient(s)
+	return PersonalRecipient{r}, err
+}
+
 // NewOuterIdentity makes a key.
 func NewOuterIdentity() (OuterIdentity, error) {
 	i, err := newIdentity()
@@ -77,6 +93,12 @@ func NewOuterIdentity() (OuterIdentity, error) {
 func NewInnerIdentity() (InnerIdentity, error) {
 	i, err := newIdentity()
 	return InnerIdentity{i}, err
+}
+
+// NewPersonalIdentity makes a key.
+func NewPersonalIdentity() (PersonalIdentity, error) {
+	i, err := newIdentity()
+	return PersonalIdentity{i}, err
 }
 
 // NewMemoryIdentity makes a key.
@@ -90,6 +112,9 @@ func (i OuterIdentity) Recipient() OuterRecipient { return OuterRecipient{i.publ
 
 // Recipient returns the public half of the key.
 func (i InnerIdentity) Recipient() InnerRecipient { return InnerRecipient{i.public()} }
+
+// Recipient returns the public half of the key.
+func (i PersonalIdentity) Recipient() PersonalRecipient { return PersonalRecipient{i.public()} }
 
 // Recipient returns the public half of the key.
 func (i RunIdentity) Recipient() RunRecipient { return RunRecipient{i.public()} }
@@ -172,6 +197,22 @@ func (r recipient) seal(w io.Writer) (io.WriteCloser, error) {
 	return age.Encrypt(w, key)
 }
 
+// sealBytes is seal for what is small.
+func (r recipient) sealBytes(plain []byte) ([]byte, error) {
+	var sealed bytes.Buffer
+	w, err := r.seal(&sealed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return sealed.Bytes(), nil
+}
+
 // An identity is a hybrid key pair. The pointer keeps fmt from printing the
 // key where it cannot call Format: in an unexported field of another struct.
 type identity struct{ key *age.HybridIdentity }
@@ -213,6 +254,26 @@ func (i identity) open(r io.Reader) (io.Reader, error) {
 		return nil, openError(err)
 	}
 	return plain, nil
+}
+
+// ageIntro is the first line of every age file.
+const ageIntro = "age-encryption.org/v1\n"
+
+// openBytes is open for what has at most max bytes. What is no age file is
+// refused here, because age would repeat its first line in the error: it might
+// be a private key in the wrong place, or have been under another seal.
+func (i identity) openBytes(sealed []byte, max int) ([]byte, error) {
+	if len(sealed) > max {
+		return nil, fmt.Errorf("it has %d bytes, at most %d are possible", len(sealed), max)
+	}
+	if !bytes.HasPrefix(sealed, []byte(ageIntro)) {
+		return nil, errors.New("it is not an age file")
+	}
+	r, err := i.open(bytes.NewReader(sealed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r) // what was sealed is smaller than its seal
 }
 
 // openError turns age's way to say that the key does not fit into ours.

@@ -172,9 +172,10 @@ func TestRecipientRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for role, parse := range map[string]func(string) error{
-			"outer": func(s string) error { _, err := ParseOuterRecipient(s); return err },
-			"inner": func(s string) error { _, err := ParseInnerRecipient(s); return err },
-			"run":   func(s string) error { return new(RunRecipient).UnmarshalText([]byte(s)) },
+			"outer":    func(s string) error { _, err := ParseOuterRecipient(s); return err },
+			"inner":    func(s string) error { _, err := ParseInnerRecipient(s); return err },
+			"personal": func(s string) error { _, err := ParsePersonalRecipient(s); return err },
+			"run":      func(s string) error { return new(RunRecipient).UnmarshalText([]byte(s)) },
 		} {
 			err := parse(tt.key)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -203,7 +204,7 @@ func TestSealingToNoKeyFails(t *testing.T) {
 
 func TestPrivateThingsRedactThemselves(t *testing.T) {
 	outer, inner, memory := must(NewOuterIdentity())(t), must(NewInnerIdentity())(t), must(NewMemoryIdentity())(t)
-	run, secret := newRun(t), NewSecret()
+	run, personal, secret := newRun(t), must(NewPersonalIdentity())(t), NewSecret()
 	tag, cut := secret.SourceKeys("files")
 
 	things := []struct {
@@ -213,6 +214,7 @@ func TestPrivateThingsRedactThemselves(t *testing.T) {
 	}{
 		{"outer", outer, []string{outer.key.String()}},
 		{"inner", inner, []string{inner.key.String()}},
+		{"personal", personal, []string{personal.key.String()}},
 		{"memory", memory, []string{memory.key.String()}},
 		{"run", run, []string{run.key.String()}},
 		{"secret", secret, spellings(secret.key[:])},
