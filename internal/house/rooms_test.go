@@ -21,6 +21,9 @@ var rooms = []room{
 	{"internal/safe/keep", map[string]string{
 		"internal/safe": "decides about snapshots",
 	}},
+	{"internal/safe/words", map[string]string{
+		"internal/safe": "a digest, to be read aloud",
+	}},
 	{"internal/safe/config", map[string]string{
 		"internal/safe":                 "what is configured is named in its words",
 		"internal/safe/keep":            "how long a source's snapshots are kept",
@@ -191,6 +194,10 @@ var rooms = []room{
 		"golang.org/x/sys": "the numbers and structs of Landlock",
 	}},
 
+	{"internal/paper", map[string]string{
+		"rsc.io/qr": "a key that a camera reads back",
+	}},
+
 	{"internal/ui", map[string]string{
 		"golang.org/x/term": "width, and passphrases without an echo",
 	}},
@@ -209,6 +216,9 @@ var rooms = []room{
 		"internal/store/pack":     "how hard to compress",
 		"internal/store/refresh":  "what is read and stored again all the same",
 		"internal/store/seal":     "seals to the run's recipient",
+	}},
+	{"internal/access/sshsig", map[string]string{
+		"golang.org/x/crypto": "SSH keys, agents and their formats",
 	}},
 	{"internal/access", map[string]string{
 		"internal/safe":       "people",
