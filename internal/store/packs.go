@@ -31,10 +31,15 @@ type packs struct {
 	d     safe.Snapshot
 	ident Identities
 
-	mu     sync.Mutex // guards the fields below
-	runs   map[safe.RunID]*runState
-	open   map[safe.Digest]*openPack
-	recent []*openPack // the one used last comes last
+	// fetching is what readers of content fetch while they do something else.
+	fetching sync.WaitGroup
+
+	mu           sync.Mutex // guards the fields below
+	runs         map[safe.RunID]*runState
+	packs        map[safe.Digest]*openPack
+	recent       []*openPack // the one used last comes last
+	resident     []*region   // what was fetched, the oldest first
+	residentSize int         // bytes in it
 }
 
 // A runState opens a run's envelope once, whoever asks first.
@@ -49,17 +54,21 @@ type runState struct {
 // so that the next chunk tries again.
 type openPack struct {
 	digest safe.Digest
-	once   sync.Once
-	object blob.Object
-	reader *pack.Reader
-	err    error
+
+	opening sync.Once
+	object  *buffered
+	openErr error
+
+	unsealing sync.Once
+	reader    *pack.Reader
+	err       error // of either
 
 	users   int  // guarded by packs.mu
 	dropped bool // guarded by packs.mu
 }
 
 func newPacks(ctx context.Context, r blob.Reader, d safe.Snapshot, identities Identities) *packs {
-	return &packs{ctx: ctx, r: r, d: d, ident: identities, runs: make(map[safe.RunID]*runState), open: make(map[safe.Digest]*openPack)}
+	return &packs{ctx: ctx, r: r, d: d, ident: identities, runs: make(map[safe.RunID]*runState), packs: make(map[safe.Digest]*openPack)}
 }
 
 // identity opens a run that the description names, at most once.
@@ -83,14 +92,19 @@ func (p *packs) chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte
 	if err := cmp.Or(ctx.Err(), p.ctx.Err()); err != nil {
 		return dst, err
 	}
-	o, err := p.acquire(c)
+	o, err := p.acquire(c.Run, c.Pack)
 	if err != nil {
 		return dst, err
 	}
 	defer p.release(o)
-	o.once.Do(func() { o.err = p.load(o, c.Run) })
-	if o.err != nil {
-		return dst, o.err
+	if err := p.unseal(o, c.Run); err != nil {
+		return dst, err
+	}
+	// One or two pieces are read as quickly by age.
+	if c.Stored > piece && 0 <= c.Offset && c.Offset <= farthest && c.Stored < MaxSpan {
+		if from, to := sealedRange(c.Offset, c.Offset+int64(c.Stored)); !o.object.holds(from, to) {
+			defer o.object.unload(o.object.load(from, to))
+		}
 	}
 	grown, err := o.reader.Chunk(dst, pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length})
 	if err != nil {
@@ -99,18 +113,18 @@ func (p *packs) chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte
 	return grown, nil
 }
 
-func (p *packs) acquire(c manifest.Chunk) (*openPack, error) {
+func (p *packs) acquire(run safe.RunID, digest safe.Digest) (*openPack, error) {
 	// A manifest is believed only as far as the description goes, which is in
 	// the ledger: so no chunk can come from another source's run.
-	if _, named := slices.BinarySearchFunc(p.d.Runs[c.Run].Packs, c.Pack, safe.Digest.Compare); !named {
-		return nil, fmt.Errorf("the snapshot refers to pack %s of run %s, which its description does not name", c.Pack, c.Run)
+	if _, named := slices.BinarySearchFunc(p.d.Runs[run].Packs, digest, safe.Digest.Compare); !named {
+		return nil, fmt.Errorf("the snapshot refers to pack %s of run %s, which its description does not name", digest, run)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	o := p.open[c.Pack]
+	o := p.packs[digest]
 	if o == nil {
-		o = &openPack{digest: c.Pack}
-		p.open[c.Pack] = o
+		o = &openPack{digest: digest}
+		p.packs[digest] = o
 		p.recent = append(p.recent, o)
 		p.dropOldestLocked()
 	} else if i := slices.Index(p.recent, o); i != len(p.recent)-1 {
@@ -137,8 +151,13 @@ func (p *packs) dropOldestLocked() {
 func (p *packs) dropLocked(o *openPack) {
 	i := slices.Index(p.recent, o)
 	p.recent = slices.Delete(p.recent, i, i+1)
-	delete(p.open, o.digest)
+	delete(p.packs, o.digest)
 	o.dropped = true
+	for _, r := range slices.Clone(p.resident) {
+		if r.pack == o {
+			p.forgetLocked(r)
+		}
+	}
 }
 
 func (p *packs) release(o *openPack) {
@@ -153,36 +172,65 @@ func (p *packs) release(o *openPack) {
 	}
 }
 
-func (p *packs) load(o *openPack, run safe.RunID) error {
-	identity, err := p.identity(run)
-	if err != nil {
-		return err
-	}
-	name := layout.Pack(run, o.digest)
-	o.object, err = p.r.Open(p.ctx, name)
-	if errors.Is(err, blob.ErrNotExist) {
-		return &CorruptError{Name: name, Err: blob.ErrNotExist}
-	}
-	if err != nil {
-		return fmt.Errorf("opening pack %s: %w", name, err)
-	}
-	if o.reader, err = pack.Open(o.object, o.object.Size(), identity.OpenAt); err != nil {
-		return p.corrupt(name, err)
-	}
-	return nil
+// open opens the object of a pack, at most once.
+func (p *packs) open(o *openPack, run safe.RunID) error {
+	o.opening.Do(func() {
+		name := layout.Pack(run, o.digest)
+		object, err := p.r.Open(p.ctx, name)
+		switch {
+		case errors.Is(err, blob.ErrNotExist):
+			o.openErr = &CorruptError{Name: name, Err: blob.ErrNotExist}
+		case err != nil:
+			o.openErr = fmt.Errorf("opening pack %s: %w", name, err)
+		default:
+			o.object = &buffered{Object: object}
+		}
+	})
+	return o.openErr
+}
+
+// unseal opens a pack and its seal, at most once.
+func (p *packs) unseal(o *openPack, run safe.RunID) error {
+	o.unsealing.Do(func() {
+		if o.err = p.open(o, run); o.err != nil {
+			return
+		}
+		identity, err := p.identity(run)
+		if err != nil {
+			o.err = err
+			return
+		}
+		// The header, and the last piece, which authenticates the size.
+		size := o.object.Size()
+		var end *region
+		var group sync.WaitGroup
+		group.Go(func() { end = o.object.load(size-sealedPiece, size) })
+		begin := o.object.load(0, maxHeader)
+		group.Wait()
+		defer o.object.unload(begin)
+		defer o.object.unload(end)
+		if o.reader, err = pack.Open(o.object, size, identity.OpenAt); err != nil {
+			o.err = p.corrupt(layout.Pack(run, o.digest), err)
+		}
+	})
+	return o.err
 }
 
 // corrupt blames an object for an error of reading it, unless the reading as a
-// whole was given up.
+// whole was given up or the store is gone.
 func (p *packs) corrupt(name string, err error) error {
 	if p.ctx.Err() != nil {
 		return p.ctx.Err()
+	}
+	if errors.Is(err, blob.ErrGone) {
+		return err
 	}
 	return &CorruptError{Name: name, Err: err}
 }
 
 // close closes everything, after the last chunk was read.
 func (p *packs) close() error {
+	p.fetching.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var errs []error
@@ -191,7 +239,7 @@ func (p *packs) close() error {
 			errs = append(errs, o.object.Close())
 		}
 	}
-	p.recent = nil
-	clear(p.open)
+	p.recent, p.resident, p.residentSize = nil, nil, 0
+	clear(p.packs)
 	return errors.Join(errs...)
 }

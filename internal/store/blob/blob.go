@@ -24,6 +24,10 @@ var (
 	ErrNotExist = errors.New("object does not exist")
 	// ErrExist means that a name is taken and that its object stands unchanged.
 	ErrExist = errors.New("object exists already")
+	// ErrGone means that the store as a whole is out of reach for good, as
+	// when the connection to it was cut: no other name or offset will do
+	// better, and nothing is said about any object.
+	ErrGone = errors.New("the store is out of reach")
 )
 
 // A NameError concerns what is found under one name: a link or a device where
