@@ -185,7 +185,9 @@ var rooms = []room{
 		"internal/safe":           "writes its entries",
 		"internal/source/pattern": "what of the snapshot is wanted",
 		"internal/store":          "reads verified content",
+		"internal/store/blob":     "a store that is gone ends a restore",
 		"internal/store/manifest": "in its order",
+		"golang.org/x/sync":       "a bound in bytes on what is fetched ahead",
 		"golang.org/x/sys":        "owners, modes, times and attributes without following links",
 	}},
 
@@ -225,12 +227,20 @@ var rooms = []room{
 		"internal/ledger":     "the roster lists the keys that sign it",
 		"internal/store/seal": "the recipients of the two role keys",
 	}},
+	{"internal/access/gate", map[string]string{
+		"internal/safe":         "a scope is of runs, and objects go by their digests",
+		"internal/store/blob":   "reads objects, adds to the inbox",
+		"internal/store/layout": "shows objects by the names of a store",
+		"github.com/pkg/sftp":   "the protocol, with handlers of our own beneath",
+		"golang.org/x/crypto":   "the SSH server",
+	}},
 
 	// The running safe: the only rooms that put concrete things together.
 	{"internal/daemon/child", map[string]string{
 		"internal/safe":           "of which run it is",
 		"internal/collect":        "what the child collect does",
 		"internal/ledger":         "the child scrub is told by whose key it is signed",
+		"internal/access/gate":    "what the child gate does",
 		"internal/confine":        "what a child gives up",
 		"internal/source":         "is told which one",
 		"internal/source/local":   "one kind",
@@ -341,7 +351,8 @@ var reserves = []reserve{
 		rooms: map[string]string{
 			"internal/safe/config":  "parses addresses, opens nothing",
 			"internal/source/sftp":  "connects to the host that it collects from",
-			"internal/daemon/child": "looks up the one host and dials it",
+			"internal/access/gate":  "listens for the one peer of an opening",
+			"internal/daemon/child": "looks up the one host and dials it, opens the gate's port",
 			"hack/":                 "plays the production host",
 		},
 	},
