@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"strongroom/internal/access"
+	"strongroom/internal/access/sshsig"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -142,7 +143,7 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 		return nil, fmt.Errorf("making the store: %w", err)
 	}
 	period := access.Period{From: opts.Now().UTC().Truncate(time.Second), Outer: outer, Inner: inner}
-	if err := recordCreation(ctx, db, cfg.Safe, access.First(k.ledger.Public(), period), opts.Now()); err != nil {
+	if err := recordCreation(ctx, db, cfg.Safe, access.First(k.ledger.Public(), sshsig.PublicKey{}, period), opts.Now()); err != nil {
 		return nil, err
 	}
 	s, err := Open(ctx, cfg, opts)

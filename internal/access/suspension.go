@@ -1,0 +1,31 @@
+package access
+
+import (
+	"slices"
+
+	"strongroom/internal/access/sshsig"
+	"strongroom/internal/safe"
+)
+
+// A Suspension stops a person, or one key of a person, from the ledger entry
+// on that records it until a roster names that entry as lifted.
+type Suspension struct {
+	Entry  int64 // of the ledger
+	Person safe.PersonName
+	Key    sshsig.PublicKey // zero for all that the person has
+}
+
+// Suspensions are those that a safe's ledger records.
+type Suspensions []Suspension
+
+// In returns those that r does not lift.
+func (all Suspensions) In(r Roster) Suspensions {
+	return slices.DeleteFunc(slices.Clone(all), func(s Suspension) bool { return slices.Contains(r.Lifted, s.Entry) })
+}
+
+// Stop reports whether they stop the person from using the key.
+func (all Suspensions) Stop(person safe.PersonName, key sshsig.PublicKey) bool {
+	return slices.ContainsFunc(all, func(s Suspension) bool {
+		return s.Person == person && (s.Key.IsZero() || s.Key == key)
+	})
+}
