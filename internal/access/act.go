@@ -2,7 +2,6 @@ package access
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -214,7 +213,7 @@ func Sign(s Statement, signer ssh.Signer) (ledger.Signed, error) {
 	if err != nil {
 		return ledger.Signed{}, fmt.Errorf("signing %s: %w", s.Act.Act(), err)
 	}
-	return ledger.Signed{Statement: string(b), Signature: base64.StdEncoding.EncodeToString(signature.Blob())}, nil
+	return ledger.Signed{Statement: string(b), Signature: signature.String()}, nil
 }
 
 // ErrNotSigned means that a statement does not bear the signature of the
@@ -232,11 +231,7 @@ func (r Roster) Verify(signed ledger.Signed) (Statement, sshsig.PublicKey, error
 	if s.Store != r.Store {
 		return Statement{}, sshsig.PublicKey{}, fmt.Errorf("a statement for store %s, not for %s", s.Store, r.Store)
 	}
-	blob, err := base64.StdEncoding.Strict().DecodeString(signed.Signature)
-	if err != nil {
-		return Statement{}, sshsig.PublicKey{}, ErrNotSigned
-	}
-	signature, err := sshsig.ParseBlob(blob)
+	signature, err := sshsig.ParseSignature(signed.Signature)
 	if err != nil {
 		return Statement{}, sshsig.PublicKey{}, ErrNotSigned
 	}
