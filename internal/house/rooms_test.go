@@ -235,6 +235,16 @@ var rooms = []room{
 		"golang.org/x/crypto":   "the SSH server",
 	}},
 
+	// People's way in.
+	{"internal/web/certificate", map[string]string{
+		"internal/safe": "a certificate authority is known by its digest",
+	}},
+	{"internal/web/signed", map[string]string{
+		"internal/safe":          "requests name store and person",
+		"internal/access/sshsig": "with people's signatures",
+		"golang.org/x/crypto":    "whatever signs with an SSH key",
+	}},
+
 	// The running safe: the only rooms that put concrete things together.
 	{"internal/daemon/child", map[string]string{
 		"internal/safe":           "of which run it is",
@@ -349,11 +359,12 @@ var reserves = []reserve{
 		names: []string{"net"},
 		why:   "a safe is judged by its doors, and each is opened in a room that is known for it",
 		rooms: map[string]string{
-			"internal/safe/config":  "parses addresses, opens nothing",
-			"internal/source/sftp":  "connects to the host that it collects from",
-			"internal/access/gate":  "listens for the one peer of an opening",
-			"internal/daemon/child": "looks up the one host and dials it, opens the gate's port",
-			"hack/":                 "plays the production host",
+			"internal/safe/config":     "parses addresses, opens nothing",
+			"internal/web/certificate": "addresses and networks in a certificate, opens nothing",
+			"internal/source/sftp":     "connects to the host that it collects from",
+			"internal/access/gate":     "listens for the one peer of an opening",
+			"internal/daemon/child":    "looks up the one host and dials it, opens the gate's port",
+			"hack/":                    "plays the production host",
 		},
 	},
 	{
