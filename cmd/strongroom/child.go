@@ -21,5 +21,8 @@ func (a *app) childCommand() *cobra.Command {
 		&cobra.Command{Use: "scrub", Short: "Check the store", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 			return child.Scrub(a.stdin, a.stdout)
 		}},
+		&cobra.Command{Use: "gate", Short: "Be the door of an opening", Args: noArgs, RunE: func(*cobra.Command, []string) error {
+			return child.Gate(a.stdin, a.stdout)
+		}},
 	)
 }
