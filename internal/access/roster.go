@@ -225,7 +225,7 @@ func (r Roster) checkPeople() error {
 
 func (r Roster) checkPeriods() error {
 	for i, period := range r.Periods {
-		if period.Outer.IsZero() || period.Inner.IsZero() || period.Outer.String() == period.Inner.String() {
+		if period.Outer.IsZero() || period.Inner.IsZero() || same[fmt.Stringer](period.Outer, period.Inner) {
 			return fmt.Errorf("period %d does not have two role keys", i+1)
 		}
 		if i > 0 && !r.Periods[i-1].From.Before(period.From) {

@@ -24,7 +24,7 @@ func (r Roster) CheckSuccessor(next Roster) error {
 		return fmt.Errorf("it follows another version %d", r.Number)
 	case r.Founded() && !next.Founded():
 		return errors.New("a keykeeper and an operator must remain")
-	case len(next.LedgerKeys) < len(r.LedgerKeys) || !slices.Equal(next.LedgerKeys[:len(r.LedgerKeys)], r.LedgerKeys):
+	case len(next.LedgerKeys) < len(r.LedgerKeys) || !slices.EqualFunc(next.LedgerKeys[:len(r.LedgerKeys)], r.LedgerKeys, same[ledger.PublicKey]):
 		return errors.New("a key of the ledger is taken out")
 	case r.Founded() && next.Gate != r.Gate && !r.Gate.IsZero():
 		return errors.New("the gate has another host key")
@@ -45,23 +45,26 @@ func (r Roster) checkPeriodsOf(next Roster) error {
 	}
 	for i, old := range r.Periods {
 		p := next.Periods[i]
-		if !p.From.Equal(old.From) || p.Outer != old.Outer || p.Inner != old.Inner {
+		if !p.From.Equal(old.From) || !same(p.Outer, old.Outer) || !same(p.Inner, old.Inner) {
 			return fmt.Errorf("the role keys of period %d are changed", i+1)
 		}
 	}
 	if len(next.Periods) == len(r.Periods) {
 		return nil
 	}
-	if a, b := r.Current(), next.Current(); a.Outer == b.Outer && a.Inner == b.Inner {
+	if a, b := r.Current(), next.Current(); same(a.Outer, b.Outer) && same(a.Inner, b.Inner) {
 		return errors.New("it begins a period without a new role key")
 	}
 	for _, old := range r.Periods {
-		if next.Current().Outer.String() == old.Inner.String() || next.Current().Inner.String() == old.Outer.String() {
+		if same[fmt.Stringer](next.Current().Outer, old.Inner) || same[fmt.Stringer](next.Current().Inner, old.Outer) {
 			return errors.New("a role key of one role becomes that of the other")
 		}
 	}
 	return nil
 }
+
+// same compares keys by their text: some hold pointers.
+func same[K fmt.Stringer](a, b K) bool { return a.String() == b.String() }
 
 // A Link is a version of the roster with what brought it into force, as a safe
 // hands it out.
