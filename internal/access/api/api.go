@@ -21,8 +21,8 @@ const (
 	RecoveryAnswer  = "POST /v1/recovery/answer"  // Answer -> Recovery; not signed
 	RecoveryPropose = "POST /v1/recovery/propose" // Recovering -> nothing; not signed
 
-	People     = "GET /v1/people" // -> Everyone
-	Propose    = "POST /v1/roster/propose"
+	People     = "GET /v1/people"                  // ?after=VERSION -> Everyone
+	Propose    = "POST /v1/roster/propose"         // Proposing -> nothing
 	Agree      = "POST /v1/roster/agree"           // Act -> nothing
 	Object     = "POST /v1/roster/object"          // Act -> nothing
 	Suspend    = "POST /v1/people/suspend"         // Act -> nothing
@@ -30,7 +30,7 @@ const (
 	KeyAnswer  = "POST /v1/keys/answer"            // Answer -> nothing
 	Ledger     = "GET /v1/ledger"                  // ?from=SIZE -> Head
 	Snapshots  = "GET /v1/snapshots"               // -> []Snapshot
-	Openings   = "GET /v1/openings"                // -> []Opening, newest first
+	Openings   = "GET /v1/openings"                // -> []Opening, newest first, without their releases
 	OneOpening = "GET /v1/openings/{id}"           // -> Opening
 	Request    = "POST /v1/openings"               // Act -> nothing
 	Grant      = "POST /v1/openings/{id}/grant"    // ?known=SIZE -> Granted
@@ -63,7 +63,9 @@ type Proposing struct {
 // pinned version on.
 type Everyone struct {
 	// Links are the versions of the roster from the one that founded the safe
-	// on, or from ?after=N on; all of them, from the first, before it is founded.
+	// on, or those after ?after=N; all of them, from the first, before it is
+	// founded. If they are many, only some of them are here, and the last is not
+	// the current one: ask for those after it. A Recovery has none.
 	Links       []access.Link      `json:"links"`
 	Current     []byte             `json:"current"` // the version in force
 	Proposals   []access.Proposal  `json:"proposals"`

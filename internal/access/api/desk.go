@@ -1,0 +1,66 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"strongroom/internal/access"
+	"strongroom/internal/access/sshsig"
+)
+
+// A Voice is somebody who may call, as the safe knows them at the moment.
+type Voice struct {
+	Person  access.Person
+	Usable  []sshsig.PublicKey // of Person.SSH, those that are not suspended
+	Pending bool               // enrolled, and not in the roster yet
+}
+
+// Errors by which a safe answers a call. Their texts are for the person who
+// called; any other error is the safe's own business.
+var (
+	// ErrNotFound means that there is nothing of that name, or nothing that
+	// this person may know of.
+	ErrNotFound = errors.New("there is no such thing")
+	// ErrBusy means that another opening is open.
+	ErrBusy = errors.New("another opening is open, and one may be open at a time")
+)
+
+// A DeniedError means that this person may not do that.
+type DeniedError struct {
+	What   string // "opening.release"
+	Reason string // for people
+}
+
+func (e *DeniedError) Error() string { return e.What + ": " + e.Reason }
+
+// An InvalidError means that what was sent cannot be.
+type InvalidError struct{ Reason string } // for people
+
+func (e *InvalidError) Error() string { return e.Reason }
+
+const (
+	// MaxEnvelopes is how many envelopes are handed out at a time.
+	MaxEnvelopes = 256
+	// MaxOpenings is how many openings are listed, the newest.
+	MaxOpenings = 500
+	// MaxReleased bounds the body of a release: 30 thousand runs, whose inner
+	// files have some 2 kB each.
+	MaxReleased = 96 << 20
+)
+
+// Decode reads one message, which is all there is: no unknown fields, and
+// nothing after it.
+func Decode(b []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return fmt.Errorf("reading a message: %w", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("reading a message: something else follows it")
+	}
+	return nil
+}
