@@ -16,7 +16,7 @@ import (
 
 const passphrase = "otter lantern quiet harvest"
 
-// quickWork makes the tests quick; TestLocked works as much as people do.
+// quickWork makes the tests quick; TestLocked alone works as much as people do.
 const quickWork = 4
 
 func locked(t testing.TB, i PersonalIdentity, work int) string {
@@ -24,12 +24,15 @@ func locked(t testing.TB, i PersonalIdentity, work int) string {
 	return keyFile(t, func(w io.Writer) error { return i.writeLocked(w, passphrase, made, work) })
 }
 
+// TestLocked looks at how much work it is to try a passphrase.
 func TestLocked(t *testing.T) {
+	t.Parallel()
 	key := must(NewPersonalIdentity())(t)
 	file := keyFile(t, func(w io.Writer) error { return key.WriteLocked(w, passphrase, made) })
-	again, err := OpenLocked(strings.NewReader(file), passphrase)
-	if err != nil || again.Recipient() != key.Recipient() {
-		t.Errorf("another key was opened than was locked, error %v", err)
+	header := string(must(io.ReadAll(armor.NewReader(strings.NewReader(file))))(t))
+	stanza := strings.Fields(strings.Split(header, "\n")[1]) // -> scrypt SALT WORK
+	if len(stanza) != 4 || stanza[1] != "scrypt" || stanza[3] != "18" {
+		t.Errorf("the file is locked by %q, want scrypt with a work factor of 18", stanza)
 	}
 }
 
@@ -37,6 +40,10 @@ func TestLocked(t *testing.T) {
 func TestLockedForm(t *testing.T) {
 	key := must(NewPersonalIdentity())(t)
 	file := locked(t, key, quickWork)
+	again, err := OpenLocked(strings.NewReader(file), passphrase)
+	if err != nil || again.Recipient() != key.Recipient() {
+		t.Errorf("another key was opened than was locked, error %v", err)
+	}
 	if !strings.HasPrefix(file, armor.Header+"\n") || !strings.HasSuffix(file, armor.Footer+"\n") {
 		t.Errorf("not armored:\n%s", file)
 	}
@@ -118,7 +125,10 @@ func TestStockAgeOpensLocked(t *testing.T) {
 	program := stockAge(t)
 	script, err := exec.LookPath("script")
 	if err != nil {
-		t.Skip("there is no script(1) to play a terminal")
+		if os.Getenv("CI") != "" {
+			t.Fatalf("no script(1) to play a terminal: %v", err)
+		}
+		t.Skipf("no script(1) to play a terminal: %v", err)
 	}
 	key := must(NewPersonalIdentity())(t)
 	dir := t.TempDir()
