@@ -1,0 +1,485 @@
+package mail
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+	"strongroom/internal/ui"
+)
+
+// tell makes the story of one entry, or of several that go together. It is the
+// closed list of what people are told.
+func tell(items []Item, c clock) (story, error) {
+	first := items[0]
+	switch e := first.Entry.What.(type) {
+	case ledger.SnapshotKept:
+		return tellKept(first, e, c), nil
+	case ledger.RunFailed:
+		return tellFailed(first, e, c), nil
+	case ledger.FindingRaised:
+		return tellFinding(first, e), nil
+	case ledger.ObjectLost:
+		return tellLost(items), nil
+	case ledger.ObjectRepaired:
+		return tellRepaired(items), nil
+	case ledger.ScrubDone:
+		return tellScrub(e), nil
+	case ledger.SafeStarted:
+		return tellStarted(e), nil
+	case ledger.AccessRefused:
+		return tellRefusedAccess(items, c), nil
+	}
+	if s, ok := tellPeople(first, c); ok {
+		return s, nil
+	}
+	if s, ok := tellOpening(first, c); ok {
+		return s, nil
+	}
+	return story{}, fmt.Errorf("there is no mail about %s", first.Entry.What.Kind())
+}
+
+func tellKept(item Item, e ledger.SnapshotKept, c clock) story {
+	s := story{Mood: good, Lead: fmt.Sprintf("The collection of %s is complete.", e.Source)}
+	verdict, took := "kept", ""
+	if e.Partial {
+		s.Mood, verdict = note, "kept in part"
+		s.Lead = fmt.Sprintf("The collection of %s is not complete. What was pulled is kept.", e.Source)
+		s.wrong("It is partial: %s", quote(e.Reason))
+		s.step("strongroom collect "+string(e.Source)+" --dry-run", "See what cannot be pulled, and mend it. The next collection goes on from here.")
+	}
+	s.fact("Collected", "%s in %s", ui.Size(e.Bytes), count(e.Entries, "entry", "entries"))
+	s.fact("New", "%s", ui.Size(e.NewBytes))
+	if d := item.Snapshot; d != nil {
+		took = ", " + ui.Duration(d.Finished.Sub(d.Started))
+		s.fact("Stored", "%s, and %s of parity", ui.Size(d.StoredBytes), ui.Size(d.ParityBytes))
+		s.fact("Took", "%s, from %s to %s", ui.Duration(d.Finished.Sub(d.Started)), c.minute(d.Started), c.hour(d.Finished))
+	}
+	if b := item.Before; b != nil {
+		s.fact("Since "+c.date(b.Started), "%s; entries: %s", change(e.Bytes-b.Bytes, ui.Size), change(e.Entries-b.Entries, ui.Count))
+	} else {
+		s.fact("Before", "no complete snapshot of this source")
+	}
+	s.fact("Kept until", "%s (%s)", c.date(e.KeepUntil), e.Tier)
+	s.fact("Run", "%s", e.Run)
+	if e.Warnings > 0 {
+		s.wrong("The collection gave %s, which name files and so are not in this mail.", count(e.Warnings, "warning", "warnings"))
+		s.step("strongroom collect "+string(e.Source)+" --dry-run", "See the warnings that are still there.")
+	}
+	s.Verdict = fmt.Sprintf("%s %s: %s, %s new%s", e.Source, verdict, ui.Size(e.Bytes), ui.Size(e.NewBytes), took)
+	return s
+}
+
+func tellFailed(item Item, e ledger.RunFailed, c clock) story {
+	s := story{
+		Mood: bad, Verdict: fmt.Sprintf("%s failed: nothing was kept", e.Source),
+		Lead: fmt.Sprintf("The collection of %s failed. Nothing of it could be kept; what was kept before is as it was.", e.Source),
+	}
+	s.fact("Newest complete", "%s", before(item.Before, c))
+	s.fact("Run", "%s", e.Run)
+	s.wrong("The collector said: %s", quote(e.Reason))
+	s.step("strongroom doctor", "See whether the source can be reached, and what else is wrong.")
+	s.step("strongroom collect "+string(e.Source), "Collect it again.")
+	return s
+}
+
+// before says which snapshot there is.
+func before(b *safe.Snapshot, c clock) string {
+	if b == nil {
+		return "none: there is no complete snapshot of this source"
+	}
+	return fmt.Sprintf("%s, %s", c.minute(b.Started), ui.Size(b.Bytes))
+}
+
+func tellFinding(item Item, e ledger.FindingRaised) story {
+	s := story{
+		Mood: bad, Verdict: fmt.Sprintf("finding %s in %s", e.Finding, brief(e.Subject)),
+		Lead: "The safe saw what looks like tampering, or a broken promise. A person must look at it.",
+	}
+	s.fact("Finding", "%s", e.Finding)
+	s.fact("In", "%s", clean(e.Subject))
+	s.wrong("%s", quote(e.Text))
+	s.step(fmt.Sprintf("strongroom ledger show --from %d", item.Number), "Read it in the ledger, and what was before it. The handbook says what each finding means.")
+	return s
+}
+
+// most bounds how many of several equal things a mail names.
+const most = 10
+
+func tellLost(items []Item) story {
+	s := story{
+		Mood: bad, Verdict: count(len(items), "object of the store is lost", "objects of the store are lost"),
+		Lead: "Something in the store is damaged or missing and could not be made again.",
+	}
+	for i, item := range items {
+		e, ok := item.Entry.What.(ledger.ObjectLost)
+		if !ok || i == most {
+			s.wrong("and %s", count(len(items)-i, "other", "others"))
+			break
+		}
+		s.wrong("%s, needed by %s", clean(e.Name), count(len(e.Snapshots)+e.More, "snapshot", "snapshots"))
+	}
+	s.step("", "Copy each from a copy of the store to the same place; its name says what it must be.")
+	s.step("strongroom scrub", "See what is lost, and which snapshots need it.")
+	s.step("strongroom forget SOURCE", "If there is no copy: let the next snapshot of the source be whole again.")
+	return s
+}
+
+func tellRepaired(items []Item) story {
+	s := story{
+		Mood: note, Verdict: count(len(items), "damaged object of the store was repaired", "damaged objects of the store were repaired"),
+		Lead: "Something in the store was damaged and is whole again. Nothing was lost.",
+	}
+	for i, item := range items {
+		e, ok := item.Entry.What.(ledger.ObjectRepaired)
+		if !ok || i == most {
+			s.fact("And", "%s", count(len(items)-i, "other", "others"))
+			break
+		}
+		s.fact(clean(e.Name), "%s", origin(e.How))
+	}
+	s.step("", "Look at the disk: damage that comes back means one that dies.")
+	return s
+}
+
+// origin says where right bytes came from.
+func origin(how ledger.Repair) string {
+	switch how {
+	case ledger.FromParity:
+		return "made again from parity"
+	case ledger.FromCopy:
+		return "taken from its copy"
+	case ledger.FromReplica:
+		return "taken from a replica"
+	case ledger.FromState:
+		return "written again by the safe"
+	case ledger.ParityRebuilt:
+		return "computed again from the pack that it belongs to"
+	default:
+		return clean(how)
+	}
+}
+
+func tellScrub(e ledger.ScrubDone) story {
+	s := story{
+		Mood: note, Verdict: fmt.Sprintf("scrub: %s damaged, all repaired", count(e.Damaged, "object", "objects")),
+		Lead: "The store was read and compared. What was damaged is whole again.",
+	}
+	if e.Left > 0 {
+		s.Mood = bad
+		s.Verdict = fmt.Sprintf("scrub: %s damaged, %s left", count(e.Damaged, "object", "objects"), ui.Count(e.Left))
+		s.Lead = "The store was read and compared. Some of it is damaged."
+		s.wrong("%s not repaired.", count(e.Left, "object was", "objects were"))
+		s.step("strongroom scrub --repair", "Make damaged objects again, as far as that is possible.")
+	}
+	s.fact("Read", "%s in %s", ui.Size(e.Bytes), count(e.Objects, "object", "objects"))
+	s.fact("Damaged", "%s", ui.Count(e.Damaged))
+	s.fact("Repaired", "%s", ui.Count(e.Damaged-e.Left))
+	return s
+}
+
+func tellStarted(e ledger.SafeStarted) story {
+	s := story{
+		Mood: note, Verdict: "the safe started again after a crash",
+		Lead: "The safe serves again. It had not been stopped before: it crashed, was killed, or lost power.",
+	}
+	s.fact("Program", "SHA-256 %s", e.Program)
+	s.step("journalctl -u strongroom -b -1", "Find out why, on the safe's host. If nobody can say why, somebody may have done it.")
+	return s
+}
+
+func tellRefusedAccess(items []Item, c clock) story {
+	var total int64
+	var facts []fact
+	for i, item := range items {
+		e, ok := item.Entry.What.(ledger.AccessRefused)
+		if !ok {
+			continue
+		}
+		total += e.Count
+		if i >= most {
+			continue
+		}
+		from := ""
+		if e.From.IsValid() {
+			from = " from " + e.From.String()
+		}
+		times := ""
+		if e.Count > 1 {
+			times = ", " + count(e.Count, "time", "times")
+		}
+		facts = append(facts, fact{c.minute(item.Entry.Time), fmt.Sprintf("%s%s%s: %s", clean(e.What), from, times, clean(e.Reason))})
+	}
+	s := story{
+		Mood: note, Verdict: count(total, "attempt was", "attempts were") + " refused",
+		Lead:  "Somebody tried what they may not, and was refused.",
+		Facts: facts,
+	}
+	if more := len(items) - len(facts); more > 0 {
+		s.fact("And", "%s", count(more, "other", "others"))
+	}
+	s.step("", "If you know who it was, there is nothing to do. If not, find out who has these addresses.")
+	s.step("strongroom people suspend NAME", "If a person's key is in wrong hands, suspend the person at once.")
+	return s
+}
+
+// tellPeople tells of changes of the roster and of keys.
+func tellPeople(item Item, c clock) (s story, ok bool) {
+	who := string(item.Entry.Who)
+	version := func(n int64, digest safe.Digest) {
+		s.fact("Roster", "version %d", n)
+		s.fact("SHA-256", "%s", digest)
+	}
+	switch e := item.Entry.What.(type) {
+	case ledger.RosterProposed:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("%s proposes roster %d", who, e.Version),
+			Lead: fmt.Sprintf("%s proposes a change of who may do what. It needs a keykeeper and an operator who agree, and then waits, so that anyone can object.", who),
+		}
+		version(e.Version, e.Digest)
+		for i, change := range e.Changes {
+			if i == 3*most {
+				s.fact("And", "%s", count(len(e.Changes)-i, "other change", "other changes"))
+				break
+			}
+			s.fact("Change "+strconv.Itoa(i+1), "%s", clean(change))
+		}
+		s.step("strongroom people pending", "Compare it with what you expect. Agree or object as it tells.")
+	case ledger.RosterAgreed:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("%s agrees with roster %d", who, e.Version),
+			Lead: fmt.Sprintf("%s agrees with the proposed change of who may do what.", who),
+		}
+		version(e.Version, e.Digest)
+		if !e.Ready.IsZero() {
+			s.fact("In force from", "%s, unless somebody objects", c.minute(e.Ready))
+		}
+		s.step("strongroom people pending", "If you do not agree, object before it comes into force.")
+	case ledger.RosterObjected:
+		s = story{
+			Mood: bad, Verdict: fmt.Sprintf("%s objects to roster %d", who, e.Version),
+			Lead: fmt.Sprintf("%s stopped the proposed change. What was agreed until now does not count any more.", who),
+		}
+		version(e.Version, e.Digest)
+		s.wrong("%s says: %s", who, quote(e.Reason))
+		s.step("", "Speak with %s, not by mail.", who)
+	case ledger.RosterDropped:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("roster %d is dropped", e.Version),
+			Lead: "The proposed change of who may do what will not come into force.",
+		}
+		version(e.Version, e.Digest)
+		s.fact("Why", "%s", clean(e.Reason))
+	case ledger.RosterChanged:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("roster %d is in force", e.Version),
+			Lead: "Who may do what has changed.",
+		}
+		version(e.Version, e.Digest)
+		s.step("strongroom people", "See who is who now.")
+	case ledger.PersonInvited:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("%s is invited as %s", e.Person, clean(e.Role)),
+			Lead: fmt.Sprintf("Somebody on the safe's host invited %s. An invitation gives no right: only a change of the roster, by two people, does.", e.Person),
+		}
+		s.fact("Person", "%s", e.Person)
+		s.fact("Role", "%s", clean(e.Role))
+		s.fact("Good until", "%s", c.minute(e.Until))
+		s.step("", "If nobody told you of it, ask who has root on the safe.")
+	case ledger.EnrolmentReceived:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("%s sent their keys", e.Person),
+			Lead: fmt.Sprintf("The invitation of %s was used. They are in no roster yet.", e.Person),
+		}
+		s.fact("Person", "%s", e.Person)
+		s.fact("From", "%s", e.From)
+		s.fact("SHA-256", "%s", e.Digest)
+		s.step("strongroom people pending", "Compare the words with %s by telephone before anyone proposes the change.", e.Person)
+	case ledger.PersonSuspended:
+		whom := string(e.Person)
+		if e.Key != "" {
+			whom = "a key of " + whom
+		}
+		s = story{
+			Mood: bad, Verdict: fmt.Sprintf("%s suspended %s", who, whom),
+			Lead: fmt.Sprintf("%s suspended %s, at once. Their openings are closed. Only a new roster lifts it.", who, whom),
+		}
+		s.fact("Person", "%s", e.Person)
+		if e.Key != "" {
+			s.fact("Key", "%s", clean(e.Key))
+		}
+		s.wrong("%s says: %s", who, quote(e.Reason))
+		s.step("", "Find out what happened, and whether other keys are concerned.")
+	case ledger.KeyChecked:
+		where := "their own copy"
+		if e.Paper {
+			where = "paper"
+		}
+		s = story{
+			Mood: good, Verdict: fmt.Sprintf("%s proved the %s key of period %d", who, clean(e.Role), e.Period),
+			Lead: fmt.Sprintf("%s still holds the role key: it was read from %s and opened what only it opens.", who, where),
+		}
+		s.fact("Role key", "%s", clean(e.Role))
+		s.fact("Period", "%d", e.Period)
+	default:
+		return s, false
+	}
+	return s, true
+}
+
+// tellOpening tells of somebody who reads, or wants to.
+func tellOpening(item Item, c clock) (s story, ok bool) {
+	who := string(item.Entry.Who)
+	show := func(id safe.OpeningID) string { return "strongroom opening show " + id.String() }
+	switch e := item.Entry.What.(type) {
+	case ledger.OpeningRequested:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("%s asks to read %s", who, sourcesOf(e.Snapshots)),
+			Lead: fmt.Sprintf("%s asks for an opening. Nothing can be read before a keykeeper releases it.", who),
+		}
+		requestFacts(&s, item.Entry, e, c)
+		s.fact("Answer until", "%s", c.minute(e.Until))
+		s.step(show(e.Opening), "Keykeepers: see what it would disclose. Ask %s, not by mail, whether it is theirs.", who)
+		s.step("strongroom opening release "+e.Opening.String(), "Then release it,")
+		s.step("strongroom opening refuse "+e.Opening.String(), "or refuse it.")
+	case ledger.OpeningReleased:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("%s released an opening%s", who, ofRequest(item)),
+			Lead: fmt.Sprintf("%s opened the outer seal of %s. The operator can read them until the opening closes.", who, count(e.Runs, "run", "runs")),
+		}
+		openingFacts(&s, item, c)
+		s.fact("Until", "%s", c.minute(e.Until))
+		s.step("strongroom opening close "+e.Opening.String(), "If it should not be, close it at once.")
+	case ledger.OpeningOpened:
+		s = story{
+			Mood: note, Verdict: "the gate is open" + ofRequest(item),
+			Lead: "The gate listens for one operator, from one address, with one key.",
+		}
+		openingFacts(&s, item, c)
+		s.fact("Listens at", "%s", e.Listen)
+		s.fact("Until", "%s", c.minute(e.Until))
+		s.step("strongroom opening close "+e.Opening.String(), "If it should not be, close it at once.")
+	case ledger.OpeningRefused:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("%s refused an opening%s", who, ofRequest(item)),
+			Lead: fmt.Sprintf("%s refused the request. Nothing can be read.", who),
+		}
+		openingFacts(&s, item, c)
+		s.fact("Why", "%s", quote(e.Reason))
+	case ledger.OpeningWithdrawn:
+		s = story{
+			Mood: note, Verdict: "the request for an opening was withdrawn" + ofRequest(item),
+			Lead: fmt.Sprintf("%s took the request back. Nothing can be read.", who),
+		}
+		openingFacts(&s, item, c)
+		s.fact("Why", "%s", quote(e.Reason))
+	case ledger.OpeningExpired:
+		s = story{
+			Mood: note, Verdict: "the request for an opening expired" + ofRequest(item),
+			Lead: "The request came to nothing. Nothing can be read.",
+		}
+		openingFacts(&s, item, c)
+		s.fact("Why", "%s", clean(e.Reason))
+	case ledger.OpeningClosed:
+		s = story{
+			Mood: note, Verdict: fmt.Sprintf("the opening is closed: %s was read%s", ui.Size(e.Bytes), ofRequest(item)),
+			Lead: "The gate is shut for good.",
+		}
+		openingFacts(&s, item, c)
+		s.fact("Why", "%s", clean(e.Cause))
+		s.fact("Read", "%s of %s in %s", ui.Size(e.Bytes), count(e.Objects, "object", "objects"), count(e.Sessions, "session", "sessions"))
+		if e.Unknown {
+			s.Mood, s.Verdict = bad, "the opening is closed; what was read is not known"+ofRequest(item)
+			s.wrong("The safe did not live to count: at least this was read, and perhaps all that was released.")
+		}
+	case ledger.RecordReceived:
+		s = story{
+			Mood: note, Verdict: "a record came back" + ofRequest(item),
+			Lead: "The operator left a record in the gate's inbox.",
+		}
+		openingFacts(&s, item, c)
+		s.fact("Record", "%s, %s", clean(e.Name), ui.Size(e.Size))
+		s.fact("SHA-256", "%s", e.Digest)
+	default:
+		return s, false
+	}
+	s.fact("Opening", "%s", openingOf(item.Entry.What))
+	return s, true
+}
+
+// openingOf returns the opening that an event is about; zero if about none.
+func openingOf(what ledger.Event) safe.OpeningID {
+	switch e := what.(type) {
+	case ledger.OpeningRequested:
+		return e.Opening
+	case ledger.OpeningReleased:
+		return e.Opening
+	case ledger.OpeningOpened:
+		return e.Opening
+	case ledger.OpeningRefused:
+		return e.Opening
+	case ledger.OpeningWithdrawn:
+		return e.Opening
+	case ledger.OpeningExpired:
+		return e.Opening
+	case ledger.OpeningClosed:
+		return e.Opening
+	case ledger.RecordReceived:
+		return e.Opening
+	default:
+		return safe.OpeningID{}
+	}
+}
+
+// openingFacts says what an opening is about, if that is known.
+func openingFacts(s *story, item Item, c clock) {
+	if item.Request == nil {
+		return
+	}
+	if e, ok := item.Request.What.(ledger.OpeningRequested); ok {
+		requestFacts(s, *item.Request, e, c)
+	}
+}
+
+func requestFacts(s *story, entry ledger.Entry, e ledger.OpeningRequested, c clock) {
+	s.fact("Operator", "%s, from %s", entry.Who, e.Address)
+	s.fact("Asked", "%s, for %s", c.minute(entry.Time), count(e.Hours, "hour", "hours"))
+	s.fact("Reason", "%s", quote(e.Reason))
+	for i, snapshot := range e.Snapshots {
+		if i == most {
+			s.fact("And", "%s", count(len(e.Snapshots)-i, "other snapshot", "other snapshots"))
+			break
+		}
+		s.fact("Snapshot", "%s of %s", snapshot.Source, c.minute(snapshot.Run.Time()))
+	}
+}
+
+// ofRequest names the operator and the sources, for a subject.
+func ofRequest(item Item) string {
+	if item.Request == nil {
+		return ""
+	}
+	e, ok := item.Request.What.(ledger.OpeningRequested)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" (%s, %s)", item.Request.Who, sourcesOf(e.Snapshots))
+}
+
+// sourcesOf names the sources of some snapshots, the first of them.
+func sourcesOf(snapshots []ledger.SnapshotNamed) string {
+	var names []string
+	seen := make(map[safe.SourceName]bool)
+	for _, s := range snapshots {
+		if !seen[s.Source] {
+			seen[s.Source] = true
+			names = append(names, string(s.Source))
+		}
+	}
+	if len(names) > 2 {
+		return fmt.Sprintf("%s and %d other sources", names[0], len(names)-1)
+	}
+	return strings.Join(names, " and ")
+}
