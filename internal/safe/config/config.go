@@ -39,6 +39,7 @@ type Config struct {
 	State   State
 	Keep    keep.Rules // for sources without their own
 	Mail    *Mail      // nil if no mail is sent
+	Serve   *Serve     // nil if nobody can reach the safe
 	Sources []Source   // in the order of the file
 }
 

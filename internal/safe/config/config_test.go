@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,7 +32,7 @@ func publicKey(t *testing.T) ssh.PublicKey {
 	return key
 }
 
-var compareSecrets = cmp.AllowUnexported(SecretRef{})
+var compareSecrets = cmp.Options{cmp.AllowUnexported(SecretRef{}), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })}
 
 func TestExample(t *testing.T) {
 	got, err := Parse("example.yaml", []byte(Example()))
@@ -44,6 +45,10 @@ func TestExample(t *testing.T) {
 			Server: Server{Name: "mail.acme.example", Port: 587}, From: "strongroom@acme.example", TLS: StartTLS,
 			User: "strongroom", Password: SecretRef{file: "/etc/strongroom/secrets/mail.password"},
 			To: []string{"backup-team@acme.example"}, SubjectPrefix: "[acme]",
+		},
+		Serve: &Serve{
+			Listen: netip.MustParseAddrPort("0.0.0.0:8443"), Names: []string{"safe.acme.example"},
+			Gate: &Gate{Listen: netip.MustParseAddrPort("0.0.0.0:2222"), Name: "safe.acme.example"},
 		},
 		Sources: []Source{
 			{
@@ -103,6 +108,15 @@ mail:
   from: o'brien+safe@acme.example
   tls: none
   subject_prefix: "acme:"
+serve:
+  listen: "[::1]:443"
+  name: [ 10.0.0.5, "2001:db8::1", safe ]
+  tls:
+    cert: /etc/strongroom//cert.pem
+    key: /etc/strongroom/key.pem
+  gate:
+    listen: 10.0.0.5:22
+    name: gate.acme.example
 sources:
   a:
     kind: sftp
@@ -134,6 +148,11 @@ sources:
 		Safe: "acme-2", Store: "/var/lib/strongroom/store", Dir: "/var/lib/strongroom", State: SQLite,
 		Keep: keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
 		Mail: &Mail{Server: Server{Name: "::1", Port: 25}, From: "o'brien+safe@acme.example", TLS: NoTLS, SubjectPrefix: "acme:"},
+		Serve: &Serve{
+			Listen: netip.MustParseAddrPort("[::1]:443"), Names: []string{"10.0.0.5", "2001:db8::1", "safe"},
+			TLS:  TLS{Cert: "/etc/strongroom/cert.pem", Key: "/etc/strongroom/key.pem"},
+			Gate: &Gate{Listen: netip.MustParseAddrPort("10.0.0.5:22"), Name: "gate.acme.example"},
+		},
 		Sources: []Source{
 			{
 				Name: "a",
@@ -248,6 +267,37 @@ func TestValues(t *testing.T) {
 		{"mail", `{ server: mail:25, from: a@b, subject_prefix: "a\r\nBcc: c@d" }`, "expected a short text on one line"},
 		{"mail", "{ server: mail:25, from: a@b, subject_prefix: " + strings.Repeat("x", 61) + " }", "longer than 60 bytes"},
 
+		{"serve", "{ listen: 0.0.0.0:8443, name: safe.acme.example }", ok},
+		{"serve", `{ listen: "[::]:8443", name: "::1", tls: auto }`, ok},
+		{"serve", "{ name: safe }", "serve lacks the key `listen`"},
+		{"serve", "{ listen: 0.0.0.0:8443 }", "serve lacks the key `name`"},
+		{"serve", "8443", "expected keys and values of serve"},
+		{"serve", "{ listen: 8443, name: safe }", "expected an IP address and a port such as 0.0.0.0:8443"},
+		{"serve", "{ listen: 0.0.0.0, name: safe }", "expected an IP address and a port"},
+		{"serve", "{ listen: safe:8443, name: safe }", "expected an IP address and a port"},
+		{"serve", "{ listen: 0.0.0.0:0, name: safe }", "expected an IP address and a port"},
+		{"serve", "{ listen: 0.0.0.0:65536, name: safe }", "expected an IP address and a port"},
+		{"serve", `{ listen: "[fe80::1%eth0]:1", name: safe }`, "expected an IP address and a port"},
+		{"serve", "{ listen: 0.0.0.0:1, name: [] }", "expected a name such as safe.acme.example or a list of them"},
+		{"serve", "{ listen: 0.0.0.0:1, name: Safe }", `in lower case, or an IP address, found "Safe"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe_1 }", `found "safe_1"`},
+		{"serve", `{ listen: 0.0.0.0:1, name: "*.acme.example" }`, `found "*.acme.example"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example. }", `found "safe.acme.example."`},
+		{"serve", "{ listen: 0.0.0.0:1, name: 10.0.0.256 }", `found "10.0.0.256"`},
+		{"serve", `{ listen: 0.0.0.0:1, name: "" }`, `found ""`},
+		{"serve", "{ listen: 0.0.0.0:1, name: 0.0.0.0 }", "nobody can connect to that address"},
+		{"serve", `{ listen: 0.0.0.0:1, name: "2001:DB8::1" }`, "it is spelled 2001:db8::1"},
+		{"serve", "{ listen: 0.0.0.0:1, name: https://safe }", "found a URL"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe:8443 }", `found "safe:8443"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: " + strings.Repeat("a.", 126) + "ab }", "expected a name such as"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe, tls: none }", `expected auto, or keys and values such as { cert: FILE, key: FILE }, found "none"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe, tls: { cert: /c } }", "tls lacks the key `key`"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe, tls: { cert: c, key: /k } }", `expected the absolute path of a file, found "c"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe, tls: { cert: /, key: /k } }", "expected the absolute path of a file"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: 2222 }", "expected keys and values of gate"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: { name: safe } }", "gate lacks the key `listen`"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: { listen: 10.0.0.1:1 } }", "expected another port for the gate than for the people's API, found 1 for both"},
+
 		{"kind", "sfpt", "unknown kind `sfpt`, did you mean `sftp`?"},
 		{"kind", "postgres", "unknown kind `postgres`; known are sftp, local"},
 		{"kind", "[sftp]", "expected sftp or local, found a list"},
@@ -302,7 +352,7 @@ func TestValues(t *testing.T) {
 		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
 			top := map[string]string{"safe": "acme", "store": "/srv/strongroom"}
 			source := map[string]string{"kind": "sftp", "host": "me@erp", "host_key": aKey, "key": "file:/k", "include": "[/etc]"}
-			if strings.Contains("safe store state keep mail", tt.key) {
+			if strings.Contains("safe store state keep mail serve", tt.key) {
 				top[tt.key] = tt.value
 			} else {
 				source[tt.key] = tt.value
@@ -504,6 +554,12 @@ func TestSchemaTakesWhatParseTakes(t *testing.T) {
 	}
 	for s := range strings.FieldsSeq("mail:25 mail.acme.example:587 [::1]:25 127.0.0.1:65535") {
 		takes(server.schema, s)
+	}
+	for s := range strings.FieldsSeq("0.0.0.0:8443 [::]:1 [::ffff:1.2.3.4]:65535") {
+		takes(listen.schema, s)
+	}
+	for s := range strings.FieldsSeq("safe safe-1.acme.example 10.0.0.5 ::1 2001:db8::1") {
+		takes(hostName.schema, s)
 	}
 	for s := range strings.FieldsSeq("a@b o'brien+x.y@acme.example") {
 		takes(address.schema, s)

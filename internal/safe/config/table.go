@@ -22,6 +22,7 @@ var configFields = []field[Config]{
 	key("state", "The database that holds the state.", state, func(c *Config) *State { return &c.State }).or(SQLite),
 	key("keep", "How long snapshots are kept, for sources without their own rules.", rules, func(c *Config) *keep.Rules { return &c.Keep }),
 	key("mail", "How the safe tells people what happened; without it no mail is sent.", mail, func(c *Config) **Mail { return &c.Mail }),
+	key("serve", "Where people reach the safe; without it nobody does.", serve, func(c *Config) **Serve { return &c.Serve }),
 	key("sources", "What is pulled, by name.", sources, func(c *Config) *[]Source { return &c.Sources }),
 }
 
