@@ -8,37 +8,11 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
-	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 )
 
 var errNotYet = errors.New("not yet")
-
-// A DeniedError says that somebody may not do what they tried. It stands in
-// the ledger as access.refused.
-type DeniedError struct {
-	What   string // "opening.release"
-	Reason string // for people
-	Err    error  // nil if the reason says all
-}
-
-func (e *DeniedError) Error() string { return e.Reason }
-func (e *DeniedError) Unwrap() error { return e.Err }
-
-// Errors of people's calls that are nobody's offence.
-var (
-	ErrNotFound    = errors.New("there is no such thing here")
-	ErrConflict    = errors.New("this cannot be done twice")
-	ErrBusyOpening = errors.New("another opening is open, and one is open at a time")
-)
-
-// A Voice is somebody who may call.
-type Voice struct {
-	Person  access.Person
-	Keys    []sshsig.PublicKey // that may sign for the person now
-	Pending bool               // enrolled, but not in the roster
-}
 
 func (s *Safe) Invite(ctx context.Context, name safe.PersonName, roles []access.Role) (access.Invitation, error) {
 	return access.Invitation{}, errNotYet
@@ -50,13 +24,13 @@ func (s *Safe) Everyone(ctx context.Context, after int) (api.Everyone, error) {
 	return api.Everyone{}, errNotYet
 }
 
-// Voice returns who goes by that name, ErrNotFound if nobody may call by it.
-func (s *Safe) Voice(ctx context.Context, name safe.PersonName) (Voice, error) {
-	return Voice{}, errNotYet
+// Voice returns who goes by that name, api.ErrNotFound if nobody may call by it.
+func (s *Safe) Voice(ctx context.Context, name safe.PersonName) (api.Voice, error) {
+	return api.Voice{}, errNotYet
 }
 
 // Admit reports why a person, whose signature was verified, may not call from
-// that address: a *DeniedError.
+// that address: an *api.DeniedError.
 func (s *Safe) Admit(ctx context.Context, from netip.Addr, name safe.PersonName) error {
 	return errNotYet
 }

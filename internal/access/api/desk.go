@@ -32,9 +32,11 @@ var (
 type DeniedError struct {
 	What   string // "opening.release"
 	Reason string // for people
+	Err    error  // nil if Reason says all
 }
 
 func (e *DeniedError) Error() string { return e.What + ": " + e.Reason }
+func (e *DeniedError) Unwrap() error { return e.Err }
 
 // An InvalidError means that what was sent cannot be.
 type InvalidError struct{ Reason string } // for people
