@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -33,11 +32,11 @@ const MaxEnrolment = 128 << 10
 
 // Encode returns the one spelling of e.
 func (e Enrolment) Encode() []byte {
-	b, err := json.Marshal(e)
+	b, err := spell(e)
 	if err != nil {
-		panic(fmt.Sprintf("an enrolment cannot be encoded: %v", err)) // no field can fail
+		panic(fmt.Sprintf("an enrolment cannot be encoded: %v", err)) // of people that Check accepts, none fails
 	}
-	return append(b, '\n')
+	return b
 }
 
 // Digest is what both sides compare in words.
@@ -54,7 +53,7 @@ func ParseEnrolment(b []byte) (Enrolment, error) {
 		return Enrolment{}, fmt.Errorf("an enrolment of version %d, this program knows version 1", e.Version)
 	case e.OuterCopy != nil && !e.Person.Has(Keykeeper), e.InnerCopy != nil && !e.Person.Has(Operator):
 		return Enrolment{}, errors.New("an enrolment brings a role key of another role")
-	case !bytes.Equal(e.Encode(), b):
+	case !isSpelled(b, e):
 		return Enrolment{}, errors.New("an enrolment is not in its canonical spelling")
 	}
 	return e, e.Person.Check()
@@ -113,7 +112,7 @@ func ParseInvitation(link string) (Invitation, error) {
 	front, secret, ok := strings.Cut(strings.TrimSpace(link), "#")
 	base, isPath := strings.CutSuffix(front, invitationPath)
 	u, err := url.Parse(base)
-	if !ok || !isPath || err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.User != nil || u.RawQuery != "" {
+	if !ok || !isPath || err != nil || u.Scheme != "https" || u.Host == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.ForceQuery {
 		return Invitation{}, errors.New("this is not the link of an invitation: it begins with https:// and has /enrol#")
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(secret)
@@ -123,6 +122,9 @@ func ParseInvitation(link string) (Invitation, error) {
 	var i Invitation
 	if err := parse(raw, 4<<10, "the link of an invitation", &i); err != nil {
 		return Invitation{}, err
+	}
+	if i.Person == "" || len(i.Roles) == 0 || i.Store.IsZero() || i.Token == (Token{}) {
+		return Invitation{}, errors.New("the link of the invitation is not whole: copy all of it")
 	}
 	i.URL = base
 	return i, nil

@@ -137,11 +137,24 @@ func (r Roster) Digest() safe.Digest { return safe.DigestOf(r.Encode()) }
 
 // Encode returns the one spelling of r that is stored and hashed.
 func (r Roster) Encode() []byte {
-	b, err := json.Marshal(r)
+	b, err := spell(r)
 	if err != nil {
-		panic(fmt.Sprintf("a roster cannot be encoded: %v", err)) // no field can fail
+		panic(fmt.Sprintf("a roster cannot be encoded: %v", err)) // of those that check accepts, none fails
 	}
-	return append(b, '\n')
+	return b
+}
+
+// spell writes v as one line.
+func spell(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return append(b, '\n'), err
+}
+
+// isSpelled reports whether b is the one spelling of v. A null where there
+// must be a key makes a value that has none.
+func isSpelled(b []byte, v any) bool {
+	again, err := spell(v)
+	return err == nil && bytes.Equal(again, b)
 }
 
 // ParseRoster reads what Encode writes, strictly, and checks that it can be a
@@ -157,7 +170,7 @@ func ParseRoster(b []byte) (Roster, error) {
 	if err := r.check(); err != nil {
 		return Roster{}, fmt.Errorf("a roster cannot be: %w", err)
 	}
-	if !bytes.Equal(r.Encode(), b) {
+	if !isSpelled(b, r) {
 		return Roster{}, errors.New("a roster is not in its canonical spelling")
 	}
 	return r, nil

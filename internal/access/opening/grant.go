@@ -61,13 +61,27 @@ const (
 
 // Encode returns the bytes that are signed.
 func (g Grant) Encode() []byte {
+	b, err := spell(g)
+	if err != nil {
+		panic(fmt.Sprintf("a grant cannot be encoded: %v", err)) // its key and texts were checked when they came
+	}
+	return b
+}
+
+// spell writes v as one line. HTML escaping is off, as in the ledger.
+func spell(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(g); err != nil {
-		panic(fmt.Sprintf("a grant cannot be encoded: %v", err)) // its texts were checked when they came
-	}
-	return b.Bytes()
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// isSpelled reports whether b is the one spelling of v. A null where there
+// must be a key makes a value that has none.
+func isSpelled(b []byte, v any) bool {
+	again, err := spell(v)
+	return err == nil && bytes.Equal(again, b)
 }
 
 // ParseGrant reads what Encode writes, and nothing else.
@@ -79,7 +93,7 @@ func ParseGrant(b []byte) (Grant, error) {
 	if g.Version != grantVersion {
 		return Grant{}, fmt.Errorf("a grant of version %d, this program knows version %d", g.Version, grantVersion)
 	}
-	if !bytes.Equal(g.Encode(), b) {
+	if !isSpelled(b, g) {
 		return Grant{}, errors.New("a grant is not in its canonical spelling")
 	}
 	return g, nil
@@ -238,13 +252,11 @@ func Sign(keykeeper safe.PersonName, nonce Nonce, grant []byte, request ledger.S
 
 // Encode returns the one spelling of r.
 func (r Release) Encode() []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(r); err != nil {
-		panic(fmt.Sprintf("a release cannot be encoded: %v", err)) // no field can fail
+	b, err := spell(r)
+	if err != nil {
+		panic(fmt.Sprintf("a release cannot be encoded: %v", err)) // Sign has put a signature in
 	}
-	return b.Bytes()
+	return b
 }
 
 // ParseRelease reads what Encode writes, and nothing else.
@@ -253,7 +265,7 @@ func ParseRelease(b []byte) (Release, error) {
 	if err := parse(b, MaxRelease, "a release", &r); err != nil {
 		return Release{}, err
 	}
-	if r.Version != 1 || !bytes.Equal(r.Encode(), b) {
+	if r.Version != 1 || !isSpelled(b, r) {
 		return Release{}, errors.New("a release is of another version, or not in its canonical spelling")
 	}
 	return r, nil
