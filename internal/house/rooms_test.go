@@ -223,9 +223,26 @@ var rooms = []room{
 		"golang.org/x/crypto": "SSH keys, agents and their formats",
 	}},
 	{"internal/access", map[string]string{
-		"internal/safe":       "people",
-		"internal/ledger":     "the roster lists the keys that sign it",
-		"internal/store/seal": "the recipients of the two role keys",
+		"internal/safe":          "people",
+		"internal/ledger":        "the roster lists the keys that sign it",
+		"internal/store/seal":    "the recipients of the two role keys",
+		"internal/access/sshsig": "people's signatures under what they state",
+		"golang.org/x/crypto":    "whatever signs with an SSH key",
+	}},
+	{"internal/access/opening", map[string]string{
+		"internal/safe":          "of which runs and snapshots it is",
+		"internal/ledger":        "signed requests, and the ledger's head in a grant",
+		"internal/access":        "requests, and the roster that decides who may",
+		"internal/access/sshsig": "the signature under a release",
+		"golang.org/x/crypto":    "whatever signs with an SSH key",
+		"golang.org/x/mod":       "the root of the ledger's tree",
+	}},
+	{"internal/access/api", map[string]string{
+		"internal/safe":           "openings, runs and people by their names",
+		"internal/ledger":         "signed statements",
+		"internal/access":         "the roster, its proposals, who is suspended",
+		"internal/access/opening": "grants and releases",
+		"internal/access/sshsig":  "which of a person's keys can be used",
 	}},
 	{"internal/access/gate", map[string]string{
 		"internal/safe":         "a scope is of runs, and objects go by their digests",
@@ -243,6 +260,17 @@ var rooms = []room{
 		"internal/safe":          "requests name store and person",
 		"internal/access/sshsig": "with people's signatures",
 		"golang.org/x/crypto":    "whatever signs with an SSH key",
+	}},
+	{"internal/web/client", map[string]string{
+		"internal/safe":            "openings, runs and people by their names",
+		"internal/ledger":          "signed statements, and how large an opening can be",
+		"internal/store/seal":      "how large an envelope can be",
+		"internal/access":          "invitations and versions of the roster",
+		"internal/access/opening":  "grants and releases",
+		"internal/access/api":      "the messages",
+		"internal/web/certificate": "trusts the safe's own authority",
+		"internal/web/signed":      "signs each request",
+		"golang.org/x/crypto":      "whatever signs with an SSH key",
 	}},
 
 	// The running safe: the only rooms that put concrete things together.
@@ -361,6 +389,7 @@ var reserves = []reserve{
 		rooms: map[string]string{
 			"internal/safe/config":     "parses addresses, opens nothing",
 			"internal/web/certificate": "addresses and networks in a certificate, opens nothing",
+			"internal/web/client":      "connects to the safe",
 			"internal/source/sftp":     "connects to the host that it collects from",
 			"internal/access/gate":     "listens for the one peer of an opening",
 			"internal/daemon/child":    "looks up the one host and dials it, opens the gate's port",
