@@ -160,8 +160,9 @@ func (s Safe) form(told story, id, entries string, p Proof) (Message, error) {
 	}, nil
 }
 
-// subject bounds a subject. It is clean, so that nothing in it ends a header.
-func subject(s string) string { return cut(ui.Clean(s), 200) }
+// subject makes a text fit for the header: it is clean, so that nothing in it
+// ends the header, and it has nothing that mail programs would decode.
+func subject(s string) string { return cut(strings.ReplaceAll(ui.Clean(s), "=?", "= ?"), 200) }
 
 // messageID makes an address that is the same for the same message to the same
 // recipient, so that mail programs recognise a mail that was sent twice.

@@ -66,7 +66,9 @@ func tellKept(item Item, e ledger.SnapshotKept, c clock) story {
 	s.fact("Run", "%s", e.Run)
 	if e.Warnings > 0 {
 		s.wrong("The collection gave %s, which name files and so are not in this mail.", count(e.Warnings, "warning", "warnings"))
-		s.step("strongroom collect "+string(e.Source)+" --dry-run", "See the warnings that are still there.")
+		if !e.Partial {
+			s.step("strongroom collect "+string(e.Source)+" --dry-run", "See the warnings that are still there.")
+		}
 	}
 	s.Verdict = fmt.Sprintf("%s %s: %s, %s new%s", e.Source, verdict, ui.Size(e.Bytes), ui.Size(e.NewBytes), took)
 	return s
