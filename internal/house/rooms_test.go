@@ -244,6 +244,18 @@ var rooms = []room{
 		"internal/access/opening": "grants and releases",
 		"internal/access/sshsig":  "which of a person's keys can be used",
 	}},
+	{"internal/access/profile", map[string]string{
+		"internal/access":     "verifies the roster along its chain",
+		"internal/access/api": "what a safe says of its people",
+		"internal/safe":       "whose profile it is, and of which store",
+		"internal/store/seal": "the personal key, and the copies of role keys that it opens",
+	}},
+	{"internal/access/compose", map[string]string{
+		"internal/access":         "makes new versions of its roster",
+		"internal/access/profile": "of role keys that a person has opened",
+		"internal/safe":           "names people",
+		"internal/store/seal":     "makes role keys, and seals them to people",
+	}},
 	{"internal/access/gate", map[string]string{
 		"internal/safe":         "a scope is of runs, and objects go by their digests",
 		"internal/store/blob":   "reads objects, adds to the inbox",
