@@ -223,7 +223,7 @@ func (e OpeningRequested) check() error {
 type OpeningReleased struct {
 	Opening safe.OpeningID `json:"opening"`
 	Runs    int64          `json:"runs"`    // whose outer seal was opened
-	Release safe.Digest    `json:"release"` // of the object openings/<id>/release.json: nonce, grant, signature
+	Release safe.Digest    `json:"release"` // of the object openings/<id>/<digest>.json: nonce, grant, signature
 	Until   time.Time      `json:"until"`
 }
 

@@ -40,7 +40,12 @@ func TestARecipientBeginsWhereTheLedgerEnds(t *testing.T) {
 func TestAnOlderSchemaIsMigrated(t *testing.T) {
 	d := newDesk(t)
 	before := d.verify()
-	if _, err := d.db.Exec("DROP TABLE mail_cursor; PRAGMA user_version = 1"); err != nil {
+	for _, table := range []string{"mail_cursor", "roster", "proposal", "invitation", "enrolment", "suspension", "key_check", "opening", "act", "serving"} {
+		if _, err := d.db.Exec("DROP TABLE " + table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.db.Exec("PRAGMA user_version = 1"); err != nil {
 		t.Fatal(err)
 	}
 	d.State.Close()

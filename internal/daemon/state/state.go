@@ -2,7 +2,8 @@
 // the runs, the descriptions, and the objects that are still to be published.
 //
 // Whatever changes does so in one transaction with the ledger entry that
-// records it. It holds nothing that store and ledger cannot give back.
+// records it. It holds nothing that store and ledger cannot give back, but what
+// waits for people: proposals, invitations, enrolments.
 package state
 
 import (
@@ -29,9 +30,12 @@ var schema string
 //go:embed mail.sql
 var mailSchema string
 
+//go:embed people.sql
+var peopleSchema string
+
 // migrations lead from one version of the schema to the next, from an empty
 // database on. How many of them a database has had is its user_version.
-var migrations = []string{schema, mailSchema}
+var migrations = []string{schema, mailSchema, peopleSchema}
 
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.
@@ -134,29 +138,35 @@ type Tx struct {
 
 // Append records an event in the ledger.
 func (tx *Tx) Append(at time.Time, who ledger.Who, what ledger.Event) error {
+	_, err := tx.Record(at, who, what)
+	return err
+}
+
+// Record is Append, and returns the number of the entry.
+func (tx *Tx) Record(at time.Time, who ledger.Who, what ledger.Event) (int64, error) {
 	b, err := ledger.Entry{Time: at.UTC(), Who: who, What: what}.Encode()
 	if err != nil {
-		return fmt.Errorf("recording %s: %w", what.Kind(), err)
+		return 0, fmt.Errorf("recording %s: %w", what.Kind(), err)
 	}
 	var size int64
 	if err := tx.sql.QueryRowContext(tx.ctx, "SELECT count(*) FROM entry").Scan(&size); err != nil {
-		return err
+		return 0, err
 	}
 	added, head, err := ledger.Append(size, hashReader{tx.ctx, tx.sql}, b)
 	if err != nil {
-		return fmt.Errorf("recording %s: %w", what.Kind(), err)
+		return 0, fmt.Errorf("recording %s: %w", what.Kind(), err)
 	}
 	if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO entry (n, bytes) VALUES (?, ?)", size, b); err != nil {
-		return err
+		return 0, err
 	}
 	first := tlog.StoredHashCount(size)
 	for i, h := range added {
 		if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO hash (i, bytes) VALUES (?, ?)", first+int64(i), h[:]); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	tx.head = &head
-	return tx.Publish(layout.Entry(size), b)
+	return size, tx.Publish(layout.Entry(size), b)
 }
 
 // sign signs the ledger's new checkpoint, if there is one.

@@ -75,6 +75,16 @@ func Checkpoint(size int64) string { return "ledger/checkpoints/" + strconv.Form
 // Roster names version n of the roster, counted from 1.
 func Roster(n int) string { return "roster/" + strconv.Itoa(n) + ".json" }
 
+// Release names what a keykeeper has signed to release an opening, or to
+// prolong it; the digest is that of its bytes.
+func Release(opening safe.OpeningID, digest safe.Digest) string {
+	return "openings/" + opening.String() + "/" + digest.String() + ".json"
+}
+
+// Inner names the inner layer of a run's envelope. It is in no store: an
+// opening's gate shows it beside the run's other objects.
+func Inner(run safe.RunID) string { return Run(run) + "/inner.age" }
+
 // Kind says what an object is, from its name alone.
 type Kind int
 
@@ -90,15 +100,17 @@ const (
 	EntryObject
 	CheckpointObject
 	RosterObject
+	ReleaseObject
 )
 
 // A Name is an object's name taken apart.
 type Name struct {
-	Kind   Kind
-	Run    safe.RunID  // of what lies in a run's folder, and of a description
-	Digest safe.Digest // of packs, parity, roots and sketches
-	Number int64       // of ledger entries, checkpoints and rosters
-	Copied bool        // it is a second copy
+	Kind    Kind
+	Run     safe.RunID     // of what lies in a run's folder, and of a description
+	Opening safe.OpeningID // of a release
+	Digest  safe.Digest    // of packs, parity, roots, sketches and releases
+	Number  int64          // of ledger entries, checkpoints and rosters
+	Copied  bool           // it is a second copy
 }
 
 // Parse takes a name apart. Names that nothing of this version writes are of
@@ -129,6 +141,8 @@ func parse(name string) (n Name) {
 	case "roster":
 		base, copied := cutCopy(rest)
 		return numbered(RosterObject, strings.TrimSuffix(base, ".json"), copied)
+	case "openings":
+		return parseRelease(rest)
 	case "ledger":
 		folder, base, _ := strings.Cut(rest, "/")
 		base, copied := cutCopy(base)
@@ -165,6 +179,20 @@ func parseRun(rest string) Name {
 		return Name{} // packs have parity instead, and a sketch may be lost
 	}
 	return Name{Kind: kinds[folder], Run: run, Digest: digest, Copied: copied}
+}
+
+func parseRelease(rest string) Name {
+	id, base, _ := strings.Cut(rest, "/")
+	base, copied := cutCopy(base)
+	opening, err := safe.ParseOpeningID(id)
+	if err != nil {
+		return Name{}
+	}
+	digest, err := safe.ParseDigest(strings.TrimSuffix(base, ".json"))
+	if err != nil {
+		return Name{}
+	}
+	return Name{Kind: ReleaseObject, Opening: opening, Digest: digest, Copied: copied}
 }
 
 func cutCopy(base string) (string, bool) { return strings.CutSuffix(base, ".2") }
@@ -212,6 +240,8 @@ func (n Name) original() string {
 		return Checkpoint(n.Number)
 	case RosterObject:
 		return Roster(int(n.Number))
+	case ReleaseObject:
+		return Release(n.Opening, n.Digest)
 	default:
 		return ""
 	}

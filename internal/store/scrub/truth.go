@@ -31,7 +31,15 @@ type Truth struct {
 	runs    map[safe.RunID]safe.Digest // those that were begun, with their envelopes
 	kept    map[safe.RunID]ledger.SnapshotKept
 	rosters map[int64]safe.Digest
-	excused map[string]bool
+	// releases are named by their openings and digests.
+	releases map[release]bool
+	excused  map[string]bool
+}
+
+// A release is evidence that an opening was released.
+type release struct {
+	opening safe.OpeningID
+	digest  safe.Digest
 }
 
 // NewTruth takes the entries of a ledger, from the first on, on the authority
@@ -41,6 +49,7 @@ func NewTruth(ctx context.Context, store safe.StoreID, keys []ledger.PublicKey, 
 	t := &Truth{
 		store: store, keys: keys, excused: make(map[string]bool),
 		runs: make(map[safe.RunID]safe.Digest), kept: make(map[safe.RunID]ledger.SnapshotKept), rosters: make(map[int64]safe.Digest),
+		releases: make(map[release]bool),
 	}
 	for b, err := range entries {
 		if err == nil {
@@ -94,6 +103,8 @@ func (t *Truth) add(b []byte) error {
 		t.runs[what.Run] = what.Envelope
 	case ledger.SnapshotKept:
 		t.kept[what.Run] = what
+	case ledger.OpeningReleased:
+		t.releases[release{what.Opening, what.Release}] = true
 	}
 	return nil
 }
@@ -148,6 +159,11 @@ func (t *Truth) required() iter.Seq[layout.Name] {
 				return
 			}
 		}
+		for r := range t.releases {
+			if !both(layout.Name{Kind: layout.ReleaseObject, Opening: r.opening, Digest: r.digest}) {
+				return
+			}
+		}
 		for run := range t.runs {
 			if !both(layout.Name{Kind: layout.EnvelopeObject, Run: run}) {
 				return
@@ -191,6 +207,8 @@ func (t *Truth) isRequired(n layout.Name) bool {
 		return ok && kept.Root == n.Digest
 	case layout.CheckpointObject:
 		return n.Number == t.Size()
+	case layout.ReleaseObject:
+		return t.releases[release{n.Opening, n.Digest}]
 	default:
 		_, ok := t.digest(n)
 		return ok
@@ -203,7 +221,7 @@ func (t *Truth) digest(n layout.Name) (d safe.Digest, ok bool) {
 	switch n.Kind {
 	case layout.FormatObject:
 		return safe.DigestOf(layout.Format(t.store)), true
-	case layout.PackObject, layout.RootObject, layout.SketchObject:
+	case layout.PackObject, layout.RootObject, layout.SketchObject, layout.ReleaseObject:
 		return n.Digest, true
 	case layout.EntryObject:
 		if n.Number < t.Size() {
