@@ -81,6 +81,9 @@ func (s *Safe) Collect(ctx, stop context.Context, src config.Source, events func
 	if err := s.Publish(ctx); err != nil {
 		return Outcome{}, err
 	}
+	if err := s.meetRecipients(ctx); err != nil {
+		return Outcome{}, err
+	}
 	r := &run{safe: s, source: src, events: events, started: s.opts.Now().UTC()}
 	if err := r.lookBack(ctx); err != nil {
 		return Outcome{}, err

@@ -71,6 +71,7 @@ type Safe struct {
 	store  *dir.Store
 	id     safe.StoreID
 	roster access.Roster
+	post   post
 }
 
 // A NotInitialisedError says that there is no safe yet where the configuration
@@ -150,7 +151,7 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 	if err != nil {
 		return nil, err
 	}
-	return s, s.Publish(ctx)
+	return s, errors.Join(s.Publish(ctx), s.meetRecipients(ctx))
 }
 
 // checkFolders refuses folders of the safe that are not its alone.

@@ -16,6 +16,8 @@ var errNotLinux = fmt.Errorf("a safe: %w on this system, it needs Linux; restori
 
 func checkGuarded(string) error { return errNotLinux }
 
+func lockFile(string) (unlock func(), err error) { return nil, errNotLinux }
+
 func (s *Safe) lockSource(safe.SourceName) (unlock func(), err error) { return nil, errNotLinux }
 
 func apart(*exec.Cmd) {}

@@ -10,10 +10,14 @@ import (
 	"strongroom/internal/safe"
 )
 
-// lockSource makes sure that a source is collected once at a time. The lock
-// ends with the process, however that ends.
+// lockSource makes sure that a source is collected once at a time.
 func (s *Safe) lockSource(source safe.SourceName) (unlock func(), err error) {
-	path := s.lockPath(source)
+	return lockFile(s.lockPath(source))
+}
+
+// lockFile makes the file if there is none, and locks it: ErrBusy if another
+// process has. The lock ends with the process, however that ends.
+func lockFile(path string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}

@@ -31,8 +31,11 @@ const (
 type Options struct {
 	State  *state.State
 	Sender *Sender
-	Safe   Safe
-	Keys   []ledger.PublicKey // that may have signed the newest checkpoint
+	// Safe says what every mail says of the safe. It is called once a Deliver
+	// that has something to send.
+	Safe func(ctx context.Context) (Safe, error)
+	// Keys returns those that may have signed the newest checkpoint.
+	Keys func() []ledger.PublicKey
 	// Recipients returns the addresses of all who are told, each once.
 	Recipients func() []string
 	// Refused is called when the server has refused a mail for the Patience-th
@@ -72,6 +75,7 @@ type round struct {
 	checkpoint []byte // the newest; signed
 	size       int64  // of the ledger, by the checkpoint
 	cursors    map[string]state.MailCursor
+	about      *Safe       // nil before the first mail
 	conn       *connection // nil if there is none, or none any more
 	sent       int
 	next       time.Time // when something that waits may be tried again
@@ -125,7 +129,7 @@ func (r *round) look(ctx context.Context, recipients []string) error {
 	if r.checkpoint, err = r.opts.State.Checkpoint(ctx); err != nil {
 		return err
 	}
-	c, err := ledger.ParseCheckpoint(r.checkpoint, r.opts.Keys...)
+	c, err := ledger.ParseCheckpoint(r.checkpoint, r.opts.Keys()...)
 	r.size = c.Size
 	return err
 }
@@ -179,7 +183,7 @@ func (r *round) deliverTo(ctx context.Context, recipient string) error {
 	}
 	if len(groups) > mostWaiting || cursor.Refused >= Patience && len(groups) > 0 {
 		return r.sendOne(ctx, recipient, &cursor, groups[len(groups)-1], func(p Proof) (Message, error) {
-			return Summarize(r.opts.Safe, groups, p)
+			return Summarize(*r.about, groups, p)
 		})
 	}
 	for i, group := range groups {
@@ -190,7 +194,7 @@ func (r *round) deliverTo(ctx context.Context, recipient string) error {
 			return nil
 		}
 		err := r.sendOne(ctx, recipient, &cursor, group, func(p Proof) (Message, error) {
-			return Compose(r.opts.Safe, group, p)
+			return Compose(*r.about, group, p)
 		})
 		if err != nil {
 			return err
@@ -275,6 +279,13 @@ func (r *round) lookBefore(ctx context.Context, item Item, source safe.SourceNam
 // recipient's cursor past it. The server has the mail before the cursor moves:
 // a crash in between sends it again.
 func (r *round) sendOne(ctx context.Context, recipient string, cursor *state.MailCursor, last []Item, compose func(Proof) (Message, error)) error {
+	if r.about == nil {
+		about, err := r.opts.Safe(ctx)
+		if err != nil {
+			return err
+		}
+		r.about = &about
+	}
 	proof := Proof{Checkpoint: r.checkpoint}
 	var err error
 	if proof.Consistency, err = r.opts.State.ProveConsistency(ctx, cursor.Mailed, r.size); err != nil {

@@ -64,7 +64,8 @@ func (d *desk) openState() {
 // newMailer starts anew, as a new process would.
 func (d *desk) newMailer() {
 	d.mailer = New(Options{
-		State: d.state, Sender: d.sender, Safe: testSafe(), Keys: []ledger.PublicKey{testKey.Public()},
+		State: d.state, Sender: d.sender, Safe: func(context.Context) (Safe, error) { return testSafe(), nil },
+		Keys:       func() []ledger.PublicKey { return []ledger.PublicKey{testKey.Public()} },
 		Recipients: func() []string { return d.to },
 		Refused: func(tx *state.Tx, refusal *RefusedError) error {
 			d.raised = append(d.raised, refusal.Recipient)
