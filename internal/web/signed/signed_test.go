@@ -345,7 +345,7 @@ func TestServer(t *testing.T) {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}
-		b, err := claim.ReadBody(w, req, limit)
+		b, err := claim.ReadBody(w, req, limit, 10*time.Second)
 		var large *http.MaxBytesError
 		switch {
 		case errors.As(err, &large):
@@ -411,7 +411,7 @@ func TestServer(t *testing.T) {
 // comes would hold the handler for ever.
 func TestBodyNeedsDeadline(t *testing.T) {
 	w := httptest.NewRecorder()
-	if _, err := (Claim{Body: safe.DigestOf(nil)}).ReadBody(w, httptest.NewRequest("POST", "/", strings.NewReader("")), 10); !errors.Is(err, http.ErrNotSupported) {
+	if _, err := (Claim{Body: safe.DigestOf(nil)}).ReadBody(w, httptest.NewRequest("POST", "/", strings.NewReader("")), 10, time.Second); !errors.Is(err, http.ErrNotSupported) {
 		t.Errorf("ReadBody = %v, want ErrNotSupported", err)
 	}
 }

@@ -20,10 +20,6 @@ import (
 // released in one request.
 const maxNonces = 4096
 
-// bodyTimeout is how long a body may take to arrive. The largest are some
-// megabytes.
-const bodyTimeout = 30 * time.Second
-
 // A Claim tells who signed a request.
 type Claim struct {
 	Person safe.PersonName
@@ -163,16 +159,25 @@ func (v *Verifier) once(c claim) error {
 	return nil
 }
 
-// ReadBody reads the body of the request whose Claim it is: at most limit
-// bytes, for at most half a minute. It returns ErrBody if the body is not what
-// was signed, and an error that holds an *http.MaxBytesError if it is larger.
-// w must be the server's own, or unwrap to it, as the deadline is set there.
-func (c Claim) ReadBody(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, error) {
+// ReadBody reads the body of the request whose Claim it is, as the function
+// ReadBody does. It returns ErrBody if the body is not what was signed.
+func (c Claim) ReadBody(w http.ResponseWriter, req *http.Request, limit int64, within time.Duration) ([]byte, error) {
+	b, err := ReadBody(w, req, limit, within)
+	if err == nil && safe.DigestOf(b) != c.Body {
+		return nil, ErrBody
+	}
+	return b, err
+}
+
+// ReadBody reads the body of a request: at most limit bytes, in that time. It
+// returns an error that holds an *http.MaxBytesError if the body is larger. w
+// must be the server's own, or unwrap to it, as the deadline is set there.
+func ReadBody(w http.ResponseWriter, req *http.Request, limit int64, within time.Duration) ([]byte, error) {
 	if req.ContentLength > limit {
 		return nil, fmt.Errorf("the body of the request has %d bytes: %w", req.ContentLength, &http.MaxBytesError{Limit: limit})
 	}
 	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+	if err := control.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return nil, fmt.Errorf("setting a deadline for the body of a request: %w", err)
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, req.Body, limit))
@@ -182,9 +187,6 @@ func (c Claim) ReadBody(w http.ResponseWriter, req *http.Request, limit int64) (
 	// The deadline would end what the handler does next.
 	if err := control.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("lifting the deadline of a request: %w", err)
-	}
-	if safe.DigestOf(b) != c.Body {
-		return nil, ErrBody
 	}
 	return b, nil
 }
