@@ -185,8 +185,22 @@ type region struct {
 type buffered struct {
 	blob.Object
 
-	mu      sync.RWMutex // guards regions, but not what is in one
+	mu      sync.RWMutex // guards regions and what is in them
 	regions []*region
+}
+
+// spare are the buffers of regions of leastSpare and more that were unloaded.
+var spare sync.Pool
+
+const leastSpare = 1 << 20
+
+func newBuffer(n int64) []byte {
+	if n >= leastSpare {
+		if b, ok := spare.Get().(*[]byte); ok && int64(cap(*b)) >= n {
+			return (*b)[:n]
+		}
+	}
+	return make([]byte, n)
 }
 
 // load reads the object between two offsets, as far as it goes, into a region
@@ -196,7 +210,7 @@ func (b *buffered) load(from, to int64) *region {
 	if from >= to {
 		return nil
 	}
-	r := &region{in: b, off: from, data: make([]byte, to-from)}
+	r := &region{in: b, off: from, data: newBuffer(to - from)}
 	if n, err := b.Object.ReadAt(r.data, from); n < len(r.data) || err != nil && err != io.EOF {
 		return nil
 	}
@@ -206,37 +220,47 @@ func (b *buffered) load(from, to int64) *region {
 	return r
 }
 
-// unload forgets a region, which may be nil.
+// unload forgets a region, which may be nil or forgotten already.
 func (b *buffered) unload(r *region) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.regions = slices.DeleteFunc(b.regions, func(other *region) bool { return other == r })
-}
-
-// find returns what is in memory from an offset on, if that is n bytes; else
-// nil.
-func (b *buffered) find(off int64, n int) []byte {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for _, r := range b.regions {
-		if begin := off - r.off; begin >= 0 && begin+int64(n) <= int64(len(r.data)) {
-			return r.data[begin : begin+int64(n)]
+	if i := slices.Index(b.regions, r); i >= 0 {
+		b.regions = slices.Delete(b.regions, i, i+1)
+		if len(r.data) >= leastSpare {
+			spare.Put(&r.data)
 		}
 	}
-	return nil
+}
+
+// copy fills p with what is in memory from an offset on. It tells whether all
+// of it is.
+func (b *buffered) copy(p []byte, off int64) bool {
+	b.mu.RLock() // held while copying, so that the region stays
+	defer b.mu.RUnlock()
+	for _, r := range b.regions {
+		if off >= r.off && off-r.off <= int64(len(r.data)-len(p)) {
+			copy(p, r.data[off-r.off:])
+			return true
+		}
+	}
+	return false
 }
 
 // holds tells whether the object between two offsets, as far as it goes, is in
 // memory.
 func (b *buffered) holds(from, to int64) bool {
 	to = min(to, b.Size())
-	return from >= to || b.find(from, int(to-from)) != nil
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return from >= to || slices.ContainsFunc(b.regions, func(r *region) bool {
+		return r.off <= from && to <= r.off+int64(len(r.data))
+	})
 }
 
 // ReadAt implements io.ReaderAt.
 func (b *buffered) ReadAt(p []byte, off int64) (int, error) {
-	if data := b.find(off, len(p)); data != nil {
-		return copy(p, data), nil
+	if b.copy(p, off) {
+		return len(p), nil
 	}
 	return b.Object.ReadAt(p, off)
 }

@@ -93,6 +93,8 @@ func (f *file) reopen() (*os.File, error) {
 	return file, nil
 }
 
+func (f *file) mayHold() bool { return f.there == unproven }
+
 func (f *file) holds(buf []byte, c manifest.Chunk, off int64) bool {
 	if f.there != unproven || f.open() != nil {
 		return false

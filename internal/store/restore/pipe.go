@@ -2,6 +2,7 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -9,8 +10,11 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sync/semaphore"
+
 	"strongroom/internal/safe"
 	"strongroom/internal/store"
+	"strongroom/internal/store/blob"
 	"strongroom/internal/store/manifest"
 )
 
@@ -28,13 +32,28 @@ const (
 	// waits for the disk another can be decrypted.
 	workers = 2
 
-	// waiting is how many chunks the manifest is read ahead of the workers.
+	// waiting is how many chunks may wait for a worker.
 	waiting = 64
+
+	// The manifest is read ahead by windows of so many chunks or so many stored
+	// bytes, whichever is reached first.
+	windowChunks = 512
+	windowBytes  = 64 << 20
+
+	// These bound the spans that are fetched or wait for workers: their bytes,
+	// their chunks, since each may be of another file, and that in another
+	// folder, which are then open, and how many there are.
+	aheadBytes  = 24 << 20
+	aheadChunks = 1024
+	aheadSpans  = 12
 )
 
-// A sink takes the content of one entry. The first two methods are called
+// A sink takes the content of one entry. The first three methods are called
 // concurrently, then finish or abort once.
 type sink interface {
+	// mayHold tells whether holds can be true for any chunk. If so, no chunk is
+	// fetched before holds was asked.
+	mayHold() bool
 	// holds tells whether the chunk is in its place already. It may use the
 	// room of buf, which is enough for the chunk.
 	holds(buf []byte, c manifest.Chunk, off int64) bool
@@ -71,16 +90,34 @@ func (c *content) failure() error {
 	return c.err
 }
 
-// A task is one chunk of a content, or, for an empty content, none. Tasks are
-// taken in the order of the manifest, so that packs are read nearly in order.
+// A task is one chunk of a content, or, for an empty content, none.
 type task struct {
 	to     *content
 	chunk  manifest.Chunk // of no length if there is none
 	offset int64          // in the content
+	in     *span          // what the chunk was fetched with; nil if it was not
 }
 
-// A pipe brings chunks from the snapshot to where they belong, many at a time.
-// One goroutine sends.
+// A span is tasks whose chunks are fetched at once.
+type span struct {
+	tasks   []task
+	fetched chan struct{} // closed
+	release func()        // not before fetched
+	pending atomic.Int64  // tasks that are not done
+}
+
+// A pipe brings chunks from the snapshot to where they belong, many at a time:
+//
+//	sender -> window -> spans -> tasks -> workers
+//
+// One goroutine sends. What it sends is collected in a window, which is cut
+// into spans, pack by pack; these are fetched at the same time, and worked on
+// in that order as soon as they are there. So packs are read about once and
+// from beginning to end, whatever the order of the manifest, and neighbours
+// in a pack are decrypted one after the other.
+//
+// In memory are at most: aheadBytes of spans, bigBuffers, and what package
+// store has fetched of the manifest, 8 MiB as a rule.
 type pipe struct {
 	s     *store.Snapshot
 	tally *tally
@@ -93,9 +130,16 @@ type pipe struct {
 	stopped context.Context
 	stop    context.CancelCauseFunc
 
-	tasks chan task   // closed by close
-	big   chan []byte // free buffers for long chunks; nil for one not yet made
-	group sync.WaitGroup
+	window      []task // belongs to the sender, with the stored bytes in it
+	windowBytes int64
+
+	bytes   *semaphore.Weighted // of spans
+	chunks  *semaphore.Weighted // in spans
+	spans   chan *span          // under way, in order; closed by close
+	tasks   chan task           // closed by close
+	big     chan []byte         // free buffers for long chunks; nil for one not yet made
+	fetches sync.WaitGroup      // with the goroutine that takes spans
+	group   sync.WaitGroup
 
 	mu       sync.Mutex               // guards underway
 	underway map[string]chan struct{} // by path, contents that have not ended; closed when they do
@@ -104,6 +148,9 @@ type pipe struct {
 func newPipe(ctx context.Context, s *store.Snapshot, t *tally) *pipe {
 	p := &pipe{
 		s: s, tally: t, ctx: ctx,
+		bytes:    semaphore.NewWeighted(aheadBytes),
+		chunks:   semaphore.NewWeighted(aheadChunks),
+		spans:    make(chan *span, aheadSpans),
 		tasks:    make(chan task, waiting),
 		big:      make(chan []byte, bigBuffers),
 		underway: make(map[string]chan struct{}),
@@ -112,6 +159,7 @@ func newPipe(ctx context.Context, s *store.Snapshot, t *tally) *pipe {
 	for range bigBuffers {
 		p.big <- nil
 	}
+	p.fetches.Go(p.unpack)
 	for range workers * runtime.GOMAXPROCS(0) {
 		p.group.Go(p.work)
 	}
@@ -157,12 +205,69 @@ func (p *pipe) recall(c *content, err error) error {
 	return err
 }
 
+// put takes a task into the window.
 func (p *pipe) put(t task) error {
-	select {
-	case p.tasks <- t:
+	if err := p.cause(); err != nil {
+		return err
+	}
+	if t.chunk.Length == 0 || t.to.sink.mayHold() {
+		p.tasks <- t // workers go on taking tasks until the end
 		return nil
-	case <-p.stopped.Done():
-		return p.cause()
+	}
+	p.window = append(p.window, t)
+	p.windowBytes += int64(t.chunk.Stored)
+	if len(p.window) == windowChunks || p.windowBytes >= windowBytes {
+		p.flush()
+	}
+	return nil
+}
+
+// flush has what is in the window fetched and worked on.
+func (p *pipe) flush() {
+	chunks := make([]manifest.Chunk, len(p.window))
+	for i, t := range p.window {
+		chunks[i] = t.chunk
+	}
+	for _, plan := range store.Plan(chunks) {
+		s := &span{tasks: make([]task, len(plan.Chunks)), fetched: make(chan struct{})}
+		for i, n := range plan.Chunks {
+			s.tasks[i] = p.window[n]
+			s.tasks[i].in = s
+		}
+		s.pending.Store(int64(len(s.tasks)))
+		p.fetch(s, plan)
+	}
+	p.window, p.windowBytes = p.window[:0], 0
+}
+
+// fetch waits for room in memory and begins to fetch a span. When the pipe was
+// stopped there is nothing to wait for.
+func (p *pipe) fetch(s *span, plan store.Span) {
+	size, chunks := plan.Size(), int64(len(plan.Chunks))
+	if p.bytes.Acquire(p.stopped, size) != nil || p.chunks.Acquire(p.stopped, chunks) != nil {
+		s.release = func() {} // nobody will wait any more
+		close(s.fetched)
+	} else {
+		p.fetches.Go(func() {
+			release := p.s.Fetch(p.stopped, plan)
+			s.release = func() {
+				release()
+				p.bytes.Release(size)
+				p.chunks.Release(chunks)
+			}
+			close(s.fetched)
+		})
+	}
+	p.spans <- s
+}
+
+// unpack passes on the tasks of each span when it is there.
+func (p *pipe) unpack() {
+	for s := range p.spans {
+		<-s.fetched
+		for _, t := range s.tasks {
+			p.tasks <- t
+		}
 	}
 }
 
@@ -174,7 +279,8 @@ func (p *pipe) cause() error {
 	return context.Cause(p.stopped)
 }
 
-// wait returns when the content of the path is not under way any more.
+// wait returns when the content of the path is not under way any more. It is
+// for the sender.
 func (p *pipe) wait(path string) error {
 	p.mu.Lock()
 	ended := p.underway[path]
@@ -182,6 +288,7 @@ func (p *pipe) wait(path string) error {
 	if ended == nil {
 		return nil
 	}
+	p.flush()
 	select {
 	case <-ended:
 		return nil
@@ -196,6 +303,9 @@ func (p *pipe) close(err error) error {
 	if err != nil {
 		p.stop(err)
 	}
+	p.flush()
+	close(p.spans)
+	p.fetches.Wait()
 	close(p.tasks)
 	p.group.Wait()
 	err = p.cause()
@@ -210,6 +320,9 @@ func (p *pipe) work() {
 	for t := range p.tasks {
 		if err := p.move(t, small); err != nil {
 			t.to.fail(err)
+		}
+		if t.in != nil && t.in.pending.Add(-1) == 0 {
+			t.in.release()
 		}
 		p.tally.moved(int64(t.chunk.Length))
 		p.release(t.to)
@@ -235,6 +348,9 @@ func (p *pipe) move(t task, buf []byte) error {
 		return nil
 	}
 	data, err := p.s.Chunk(p.ctx, buf[:0], t.chunk)
+	if errors.Is(err, blob.ErrGone) {
+		p.stop(err)
+	}
 	if err != nil {
 		return err
 	}

@@ -157,6 +157,7 @@ func Verify(ctx context.Context, s *store.Snapshot, opts Options) (Report, error
 // discard is the sink of Verify.
 type discard struct{}
 
+func (discard) mayHold() bool                            { return false }
 func (discard) holds([]byte, manifest.Chunk, int64) bool { return false }
 func (discard) write([]byte, int64) error                { return nil }
 func (discard) finish() (kept bool, err error)           { return false, nil }
