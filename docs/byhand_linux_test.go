@@ -167,7 +167,7 @@ func TestFormat1StaysReadable(t *testing.T) {
 	defer blobs.Close()
 	outer := readKey(t, fixture+"/outer.key", seal.ReadOuterIdentity)
 	inner := readKey(t, fixture+"/inner.key", seal.ReadInnerIdentity)
-	identities := store.WithRoleKeys(blobs, d, outer, inner)
+	identities := store.WithRoleKeys(blobs, d, []seal.OuterIdentity{outer}, []seal.InnerIdentity{inner})
 
 	snapshot, err := store.Open(t.Context(), blobs, d, identities)
 	if err != nil {
@@ -498,7 +498,7 @@ func TestRestoreByHandRefusesWhatBelongsElsewhere(t *testing.T) {
 func replaceRoot(t *testing.T, s *storetest.Store, d *safe.Snapshot, root manifest.Root) {
 	t.Helper()
 	ctx := context.Background()
-	identity, err := store.WithRoleKeys(s.Blobs, *d, s.Outer, s.Inner)(ctx, d.Run)
+	identity, err := s.Identities(s.Blobs, *d)(ctx, d.Run)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,7 +211,7 @@ func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, k
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, outer, inner))
+	snapshot, err := store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, []seal.OuterIdentity{outer}, []seal.InnerIdentity{inner}))
 	if errors.Is(err, seal.ErrWrongKey) {
 		err = ui.WithRemedy(err, "It takes the private halves of the two keys that this safe was made with; a key with a comment says which role it has.")
 	}

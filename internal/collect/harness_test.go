@@ -176,7 +176,7 @@ func (r *room) read(d safe.Snapshot) []item {
 
 func (r *room) tryRead(d safe.Snapshot) (items []item, err error) {
 	ctx := context.Background()
-	s, err := store.Open(ctx, r.blobs, d, store.WithRoleKeys(r.blobs, d, r.outer, r.inner))
+	s, err := store.Open(ctx, r.blobs, d, store.WithRoleKeys(r.blobs, d, []seal.OuterIdentity{r.outer}, []seal.InnerIdentity{r.inner}))
 	if err != nil {
 		return nil, err
 	}

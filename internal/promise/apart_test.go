@@ -86,7 +86,7 @@ func TestOpeningTouchesItsOwnRunsOnce(t *testing.T) {
 		t.Fatalf("the second snapshot does not build on the first, so there is little to see: %v", second.Runs)
 	}
 	w := &watched{Reader: s.openStore(s.path("host/store"))}
-	roles := store.WithRoleKeys(w, second, s.outer(), s.inner())
+	roles := s.identities(w, second)
 	asked := map[safe.RunID]int{}
 	snapshot, err := store.Open(t.Context(), w, second, func(ctx context.Context, run safe.RunID) (seal.RunIdentity, error) {
 		asked[run]++ // store.Open promises nothing about goroutines; -race would tell
@@ -168,7 +168,7 @@ func TestSourcesShareNothing(t *testing.T) {
 func (s *site) cuts(d safe.Snapshot) (lengths []uint32) {
 	s.t.Helper()
 	r := s.openStore(s.path("host/store"))
-	snapshot, err := store.Open(s.t.Context(), r, d, store.WithRoleKeys(r, d, s.outer(), s.inner()))
+	snapshot, err := store.Open(s.t.Context(), r, d, s.identities(r, d))
 	if err != nil {
 		s.t.Fatal(err)
 	}

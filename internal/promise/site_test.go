@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/safe"
 	"strongroom/internal/source/sftp/sshdtest"
 	"strongroom/internal/store"
+	"strongroom/internal/store/blob"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/catalog"
 	"strongroom/internal/store/seal"
@@ -192,6 +193,11 @@ func (s *site) read(store string, args ...string) result {
 func (s *site) outer() seal.OuterIdentity { return readKey(s, "outer", seal.ReadOuterIdentity) }
 func (s *site) inner() seal.InnerIdentity { return readKey(s, "inner", seal.ReadInnerIdentity) }
 
+// identities opens the envelopes that are in r with both role keys.
+func (s *site) identities(r blob.Reader, d safe.Snapshot) store.Identities {
+	return store.WithRoleKeys(r, d, []seal.OuterIdentity{s.outer()}, []seal.InnerIdentity{s.inner()})
+}
+
 // snapshots returns the descriptions in the store, oldest first, all proven.
 func (s *site) snapshots(from *dir.Store) []safe.Snapshot {
 	s.t.Helper()
@@ -249,7 +255,7 @@ func (s *site) ledger(kind string) []string {
 func (s *site) identity(d safe.Snapshot) seal.RunIdentity {
 	s.t.Helper()
 	r := s.openStore(s.path("host/store"))
-	identity, err := store.WithRoleKeys(r, d, s.outer(), s.inner())(s.t.Context(), d.Run)
+	identity, err := s.identities(r, d)(s.t.Context(), d.Run)
 	if err != nil {
 		s.t.Fatal(err)
 	}

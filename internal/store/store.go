@@ -28,21 +28,34 @@ import (
 // asked once for every run of a snapshot, never for another.
 type Identities func(ctx context.Context, run safe.RunID) (seal.RunIdentity, error)
 
-// WithRoleKeys opens the envelopes of a store with both role keys. The
-// envelopes are those that the description names, by their digests.
-func WithRoleKeys(r blob.Reader, d safe.Snapshot, outer seal.OuterIdentity, inner seal.InnerIdentity) Identities {
+// WithRoleKeys opens the envelopes of a store with the role keys, those of one
+// period or of several: of each role the first that fits is taken. The
+// envelopes are those that the description names, by their digests. If none
+// fits, the error wraps seal.ErrWrongKey.
+func WithRoleKeys(r blob.Reader, d safe.Snapshot, outer []seal.OuterIdentity, inner []seal.InnerIdentity) Identities {
 	return func(ctx context.Context, run safe.RunID) (seal.RunIdentity, error) {
 		want := seal.Want{Store: d.Store, Run: run, Source: d.Source}
 		envelope, err := readCopied(ctx, r, layout.Envelope(run), d.Runs[run].Envelope, seal.MaxEnvelope)
 		if err != nil {
 			return seal.RunIdentity{}, err
 		}
-		sealed, err := seal.OpenOuter(outer, envelope, want)
+		sealed, err := firstThatFits(outer, func(key seal.OuterIdentity) (seal.InnerFile, error) { return seal.OpenOuter(key, envelope, want) })
 		if err != nil {
 			return seal.RunIdentity{}, err
 		}
-		return seal.OpenInner(inner, sealed, want)
+		return firstThatFits(inner, func(key seal.InnerIdentity) (seal.RunIdentity, error) { return seal.OpenInner(key, sealed, want) })
 	}
+}
+
+// firstThatFits opens something with the first of the keys that fits.
+func firstThatFits[K, T any](keys []K, open func(K) (T, error)) (opened T, err error) {
+	err = seal.ErrWrongKey // there may be no key at all
+	for _, key := range keys {
+		if opened, err = open(key); !errors.Is(err, seal.ErrWrongKey) {
+			break
+		}
+	}
+	return opened, err
 }
 
 // A CorruptError says that an object is not what its name or the ledger says,

@@ -74,7 +74,7 @@ func readAll(ctx context.Context, r blob.Reader, d safe.Snapshot, identities sto
 }
 
 func read(s *storetest.Store, d safe.Snapshot) (map[string]string, error) {
-	return readAll(context.Background(), s.Blobs, d, store.WithRoleKeys(s.Blobs, d, s.Outer, s.Inner))
+	return readAll(context.Background(), s.Blobs, d, s.Identities(s.Blobs, d))
 }
 
 func TestReadsBack(t *testing.T) {
@@ -91,13 +91,38 @@ func TestReadsBack(t *testing.T) {
 // TestEveryDamage changes the bytes of packs and roots, one after the other:
 // what is read is right, or it is an error. Of age's headers and of roots, which
 // are judged as a whole, it takes samples.
+// TestKeysOfSeveralPeriods reads with keys of which some fit nothing, and with
+// none that fits.
+func TestKeysOfSeveralPeriods(t *testing.T) {
+	s, d, want := twoRuns(t)
+	others := storetest.New(t)
+	outer, inner := []seal.OuterIdentity{others.Outer, s.Outer}, []seal.InnerIdentity{others.Inner, s.Inner}
+	got, err := readAll(t.Context(), s.Blobs, d, store.WithRoleKeys(s.Blobs, d, outer, inner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("content (-want +got):\n%s", diff)
+	}
+	for name, identities := range map[string]store.Identities{
+		"another outer key": store.WithRoleKeys(s.Blobs, d, outer[:1], inner),
+		"another inner key": store.WithRoleKeys(s.Blobs, d, outer, inner[:1]),
+		"no outer key":      store.WithRoleKeys(s.Blobs, d, nil, inner),
+		"no inner key":      store.WithRoleKeys(s.Blobs, d, outer, nil),
+	} {
+		if _, err := readAll(t.Context(), s.Blobs, d, identities); !errors.Is(err, seal.ErrWrongKey) {
+			t.Errorf("%s: error %v, want ErrWrongKey", name, err)
+		}
+	}
+}
+
 func TestEveryDamage(t *testing.T) {
 	s, d, want := twoRuns(t)
 	// The keys are opened once; envelopes have their turn below.
 	identities := make(map[safe.RunID]seal.RunIdentity)
 	for run := range d.Runs {
 		var err error
-		if identities[run], err = store.WithRoleKeys(s.Blobs, d, s.Outer, s.Inner)(t.Context(), run); err != nil {
+		if identities[run], err = s.Identities(s.Blobs, d)(t.Context(), run); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -273,7 +298,7 @@ func TestSwappedObjects(t *testing.T) {
 
 func TestRootOfAnotherRun(t *testing.T) {
 	s, d, _ := twoRuns(t)
-	identity, err := store.WithRoleKeys(s.Blobs, d, s.Outer, s.Inner)(t.Context(), d.Run)
+	identity, err := s.Identities(s.Blobs, d)(t.Context(), d.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +352,7 @@ func TestOnlyWhatTheDescriptionNamesIsTouched(t *testing.T) {
 		narrowed.Runs = maps.Clone(d.Runs)
 		narrow(narrowed)
 		asked := make(map[safe.RunID]int)
-		inner := store.WithRoleKeys(s.Blobs, narrowed, s.Outer, s.Inner)
+		inner := s.Identities(s.Blobs, narrowed)
 		before := s.Blobs.Counts().Opens
 		_, err := readAll(t.Context(), s.Blobs, narrowed, func(ctx context.Context, run safe.RunID) (seal.RunIdentity, error) {
 			asked[run]++
@@ -405,7 +430,7 @@ func TestConcurrentReadingOpensEachEnvelopeOnceAndFewPacks(t *testing.T) {
 	s, d, chunks := manyPacks(t, 100)
 	r := &counted{Reader: s.Blobs}
 	var asked atomic.Int64
-	inner := store.WithRoleKeys(r, d, s.Outer, s.Inner)
+	inner := s.Identities(r, d)
 	snapshot, err := store.Open(t.Context(), r, d, func(ctx context.Context, run safe.RunID) (seal.RunIdentity, error) {
 		asked.Add(1)
 		return inner(ctx, run)
@@ -459,7 +484,7 @@ func TestOneReadersContextDoesNotEndTheOthers(t *testing.T) {
 func TestCancellingTheWholeIsNoDamage(t *testing.T) {
 	s, d, chunks := manyPacks(t, 2)
 	ctx, cancel := context.WithCancel(t.Context())
-	snapshot, err := store.Open(ctx, s.Blobs, d, store.WithRoleKeys(s.Blobs, d, s.Outer, s.Inner))
+	snapshot, err := store.Open(ctx, s.Blobs, d, s.Identities(s.Blobs, d))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -480,7 +505,7 @@ func TestCancellingTheWholeIsNoDamage(t *testing.T) {
 func TestOpeningIsTriedAgain(t *testing.T) {
 	s, d, chunks := manyPacks(t, 1)
 	r := &counted{Reader: s.Blobs}
-	snapshot, err := store.Open(t.Context(), r, d, store.WithRoleKeys(r, d, s.Outer, s.Inner))
+	snapshot, err := store.Open(t.Context(), r, d, s.Identities(r, d))
 	if err != nil {
 		t.Fatal(err)
 	}

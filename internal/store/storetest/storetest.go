@@ -316,10 +316,15 @@ func (r *Run) Finish() {
 	}
 }
 
+// Identities opens the envelopes that are in r with both role keys.
+func (s *Store) Identities(r blob.Reader, d safe.Snapshot) store.Identities {
+	return store.WithRoleKeys(r, d, []seal.OuterIdentity{s.Outer}, []seal.InnerIdentity{s.Inner})
+}
+
 // Open opens a snapshot with both role keys. It is closed when the test ends.
 func (s *Store) Open(d safe.Snapshot) *store.Snapshot {
 	s.t.Helper()
-	snapshot, err := store.Open(context.Background(), s.Blobs, d, store.WithRoleKeys(s.Blobs, d, s.Outer, s.Inner))
+	snapshot, err := store.Open(context.Background(), s.Blobs, d, s.Identities(s.Blobs, d))
 	if err != nil {
 		s.t.Fatalf("opening a snapshot: %v", err)
 	}
