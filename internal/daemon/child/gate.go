@@ -97,7 +97,7 @@ func serveGate(ctx context.Context, task GateTask, events func(gate.Event)) (gat
 	if err != nil {
 		return gate.Totals{}, err
 	}
-	ctx, release := context.WithDeadline(ctx, task.Gate.Until)
+	over, release := context.WithDeadline(ctx, task.Gate.Until)
 	defer release()
 	type result struct {
 		totals gate.Totals
@@ -111,7 +111,7 @@ func serveGate(ctx context.Context, task GateTask, events func(gate.Event)) (gat
 	select {
 	case r := <-served:
 		return r.totals, r.err
-	case <-ctx.Done():
+	case <-over.Done():
 	}
 	select {
 	case r := <-served:
