@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,14 +44,14 @@ nobody can make them again: keep copies in places that do not burn together.`,
 					return err
 				}
 				public = key.Recipient().String()
-				write = func(w io.Writer) error { return key.Write(w, time.Now()) }
+				write = func(w io.Writer) error { return key.Write(w, a.now()) }
 			case "inner":
 				key, err := seal.NewInnerIdentity()
 				if err != nil {
 					return err
 				}
 				public = key.Recipient().String()
-				write = func(w io.Writer) error { return key.Write(w, time.Now()) }
+				write = func(w io.Writer) error { return key.Write(w, a.now()) }
 			default:
 				return &ui.UsageError{Problem: fmt.Sprintf("there is no role %q", given[0]), Remedy: "It is outer (keykeepers) or inner (operators)."}
 			}

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -37,7 +38,7 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop, release := onSignals(ctx)
 	defer release()
-	app := &app{ctx: ctx, stop: stop, stdin: stdin, stdout: stdout, stderr: stderr}
+	app := &app{ctx: ctx, stop: stop, now: time.Now, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := app.command()
 	app.json = slices.Contains(args, "--json") // for mistakes that end the parsing before it
 	root.SetArgs(args)
@@ -99,10 +100,12 @@ func onSignals(parent context.Context) (ctx, stop context.Context, release func(
 // An app is one call of the program.
 type app struct {
 	ctx, stop      context.Context // kept because cobra has room for one context only
+	now            func() time.Time
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
 	configFile string
+	profileDir string
 	json       bool
 	quiet      bool
 	verbose    bool
@@ -190,6 +193,7 @@ that were named, 4 refused.`,
 	})
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.configFile, "config", "c", "", "configuration `file` (default strongroom.yaml here, or "+defaultConfig+")")
+	flags.StringVar(&a.profileDir, "profile", "", "`folder` of a person's profile (default: the only one of this user)")
 	flags.BoolVar(&a.json, "json", false, "messages for scripts, one a line, instead of text")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no notes and no progress")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log what happens inside to standard error")
@@ -205,7 +209,7 @@ that were named, 4 refused.`,
 		commands  []*cobra.Command
 	}{
 		{"make", "Make a safe:", []*cobra.Command{a.keysCommand(), a.configCommand(), a.initCommand(), a.doctorCommand()}},
-		{"keep", "Keep:", []*cobra.Command{a.collectCommand(), a.statusCommand(), a.scrubCommand(), a.forgetCommand()}},
+		{"keep", "Keep:", []*cobra.Command{a.collectCommand(), a.statusCommand(), a.scrubCommand(), a.forgetCommand(), a.mailCommand()}},
 		{"back", "Bring back:", []*cobra.Command{a.snapshotsCommand(), a.lsCommand(), a.catCommand(), a.restoreCommand()}},
 		{"prove", "Prove:", []*cobra.Command{a.ledgerCommand()}},
 		{"other", "Other:", []*cobra.Command{a.versionCommand()}},

@@ -25,7 +25,7 @@ func (a *app) openSafe() (*daemon.Safe, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := daemon.Open(a.ctx, cfg, daemon.Options{Logger: a.logger()})
+	s, err := daemon.Open(a.ctx, cfg, daemon.Options{Logger: a.logger(), Now: a.now})
 	var not *daemon.NotInitialisedError
 	switch {
 	case errors.As(err, &not):
@@ -93,7 +93,7 @@ it with the role keys.`,
 			if err != nil {
 				return err
 			}
-			s, err := daemon.Init(a.ctx, cfg, outer, inner, daemon.Options{Logger: a.logger()})
+			s, err := daemon.Init(a.ctx, cfg, outer, inner, daemon.Options{Logger: a.logger(), Now: a.now})
 			switch {
 			case errors.Is(err, daemon.ErrSameKey):
 				return &ui.UsageError{Problem: err.Error(), Remedy: "Give --outer the keykeepers' key and --inner the operators'."}

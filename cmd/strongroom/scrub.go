@@ -41,7 +41,7 @@ The exit status is 3 if something is damaged and was not repaired.`,
 		RunE: func(*cobra.Command, []string) error {
 			var share scrub.Share
 			if nightly {
-				share = scrub.ShareOn(time.Now(), nightlyTurns)
+				share = scrub.ShareOn(a.now(), nightlyTurns)
 			}
 			if storePath == "" {
 				return a.scrubSafe(daemon.ScrubOptions{Repair: repair, Packs: share})

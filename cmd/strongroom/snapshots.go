@@ -58,7 +58,7 @@ func (a *app) listSnapshots(s *openStore, source string) error {
 		}
 		return noSnapshotOf(source, others)
 	}
-	t, now := a.talk(), time.Now()
+	t, now := a.talk(), a.now()
 	if len(s.listed) == 0 && len(s.lost) == 0 {
 		t.Note("The store has no snapshot yet.")
 		return nil

@@ -39,7 +39,7 @@ has left damage: so a timer can watch it.`,
 }
 
 func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
-	now := time.Now()
+	now := a.now()
 	sums, err := a.sumUpAll(s)
 	if err != nil {
 		return err
