@@ -78,6 +78,7 @@ func (a *app) collect(sources []config.Source) error {
 		return err
 	}
 	defer s.Close() // everything was committed
+	defer a.deliverMails(s)
 	t := a.talk()
 	defer context.AfterFunc(a.stop, func() {
 		t.Note("Stopping. What was pulled so far is kept; a second Ctrl-C ends at once.")

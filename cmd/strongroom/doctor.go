@@ -19,8 +19,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Try everything that the safe needs, and explain what is wrong",
-		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger
-and each of its sources. Nothing is pulled and nothing is changed. Each line
+		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger,
+each of its sources and its mail server. Nothing is pulled, sent or changed. Each line
 begins with ok or BAD; if any is bad, the exit status is 3.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -36,6 +36,9 @@ begins with ok or BAD; if any is bad, the exit status is 3.`,
 					return a.stop.Err() // it says nothing of what was tried
 				}
 				d.tell(c.name, err)
+			}
+			if cfg.Mail == nil {
+				a.talk().Note("No mail is configured: nobody is told what happens. See the section mail in: strongroom config example")
 			}
 			if d.bad > 0 {
 				return errLosses
@@ -77,6 +80,9 @@ func (d *doctor) checks() []check {
 		checks = append(checks, check{"source " + string(src.Name), func() error {
 			return daemon.Probe(d.app.stop, src, daemon.Options{})
 		}})
+	}
+	if d.cfg.Mail != nil {
+		checks = append(checks, check{"mail server " + d.cfg.Mail.Server.Addr(), d.mail})
 	}
 	return checks
 }

@@ -128,7 +128,7 @@ func (a *app) ledgerVerifyCommand() *cobra.Command {
 history as every checkpoint that was kept from before: those given here, and the
 newest that this machine remembers. It needs the store alone, or a copy of it. A
 ledger that was changed is refused, with exit status 4.`,
-		Example: `  strongroom ledger verify --checkpoint from-an-old-mail.txt`,
+		Example: `  strongroom ledger verify --checkpoint an-old-mail.eml`,
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := r.open(a.stop)

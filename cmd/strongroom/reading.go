@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"strongroom/internal/daemon/mail"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/store"
@@ -34,7 +35,7 @@ func (r *reading) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.storePath, "store", "", "`folder` of the store, or of a copy (default: that of the configuration)")
 	f.StringArrayVar(&r.ledgerKeys, "ledger-key", nil, "public `key` of the ledger, as init showed it (default: the one remembered, or else the store's own)")
-	f.StringArrayVar(&r.checkpoints, "checkpoint", nil, "`file` with a checkpoint of the ledger from before, such as from a mail")
+	f.StringArrayVar(&r.checkpoints, "checkpoint", nil, "`file` with a checkpoint of the ledger from before: a mail as it was saved, or what is attached to it")
 }
 
 // registerChoice adds the flags of commands that read one snapshot.
@@ -144,10 +145,14 @@ func (r *reading) trust(known *remembered) (catalog.Options, error) {
 	return opts, nil
 }
 
+// readCheckpoint reads a checkpoint by itself, or a mail that has one.
 func readCheckpoint(file string, keys []ledger.PublicKey) (ledger.Checkpoint, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return ledger.Checkpoint{}, err
+	}
+	if inMail, err := mail.Checkpoint(b); err == nil {
+		b = inMail
 	}
 	c, err := ledger.ParseCheckpoint(b, keys...)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"strongroom/internal/daemon/mail/smtptest"
 	"strongroom/internal/source/sftp/sshdtest"
 )
 
@@ -87,6 +88,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"mode":     mode,
 	"damage":   damage,
 	"sshd":     startServer,
+	"smtp":     startMailServer,
 }
 
 // exits runs a program that must end with that exit status:
@@ -259,4 +261,22 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("SSH_HOST", s.User+"@"+s.Addr)
 	ts.Setenv("SSH_HOST_KEY", s.HostKey)
 	ts.Setenv("SSH_KEY", s.KeyFile)
+}
+
+// startMailServer starts a mail server that wants STARTTLS and a login, keeps
+// mails in the folder mails, and sets SMTP_ADDR as a configuration needs it. The
+// program trusts its certificate.
+//
+//	smtp USER PASSWORD
+func startMailServer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: smtp USER PASSWORD")
+	}
+	ts.Check(os.Mkdir(ts.MkAbs("mails"), 0o700))
+	s, err := smtptest.Start(smtptest.Options{Dir: ts.MkAbs("mails"), StartTLS: true, User: args[0], Password: args[1]})
+	ts.Check(err)
+	ts.Defer(s.Stop)
+	ts.Check(os.WriteFile(ts.MkAbs("mail-ca.pem"), s.Certificate, 0o600))
+	ts.Setenv("SMTP_ADDR", s.Addr)
+	ts.Setenv("SSL_CERT_FILE", ts.MkAbs("mail-ca.pem"))
 }

@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
+	"strongroom/internal/safe/config"
 	"strongroom/internal/safe/words"
 	"strongroom/internal/store/layout"
 )
@@ -150,11 +151,11 @@ func (s *Safe) testMail(ctx context.Context, about mail.Safe, address string) (m
 
 // ProbeMail connects to the mail server and logs in, and sends nothing. Its
 // errors are ErrNoMail and those of mail.Sender.
-func (s *Safe) ProbeMail(ctx context.Context) error {
-	if s.config.Mail == nil {
+func ProbeMail(ctx context.Context, cfg *config.Config) error {
+	if cfg.Mail == nil {
 		return ErrNoMail
 	}
-	return s.mailSender().Probe(ctx)
+	return (&mail.Sender{Config: *cfg.Mail}).Probe(ctx)
 }
 
 // describeLocked says what every mail says of this safe. s.post.mu must be
