@@ -273,6 +273,16 @@ var rooms = []room{
 		"internal/access/sshsig": "with people's signatures",
 		"golang.org/x/crypto":    "whatever signs with an SSH key",
 	}},
+	{"internal/web", map[string]string{
+		"internal/safe":           "openings, runs and people by their names",
+		"internal/ledger":         "signed statements",
+		"internal/access":         "roles, and what statements say",
+		"internal/access/opening": "grants and releases",
+		"internal/access/api":     "the messages",
+		"internal/access/sshsig":  "the keys of who calls",
+		"internal/web/signed":     "finds out who calls",
+		"golang.org/x/sync":       "a bound in bytes on what is read at a time",
+	}},
 	{"internal/web/client", map[string]string{
 		"internal/safe":            "openings, runs and people by their names",
 		"internal/ledger":          "signed statements, and how large an opening can be",
@@ -430,6 +440,7 @@ var reserves = []reserve{
 		why:   "a safe is judged by its doors, and each is opened in a room that is known for it",
 		rooms: map[string]string{
 			"internal/safe/config":     "parses addresses, opens nothing",
+			"internal/web":             "accepts people's connections",
 			"internal/web/certificate": "addresses and networks in a certificate, opens nothing",
 			"internal/web/client":      "connects to the safe",
 			"internal/source/sftp":     "connects to the host that it collects from",

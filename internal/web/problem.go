@@ -1,0 +1,96 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"strongroom/internal/access"
+	"strongroom/internal/access/api"
+	"strongroom/internal/access/opening"
+	"strongroom/internal/web/signed"
+)
+
+var (
+	errNoRoute = errors.New("this safe has no such request")
+	errType    = errors.New("the body of the request is not application/json as it stands")
+	errTooFast = errors.New("too many attempts from your address")
+	errBusy    = errors.New("the safe is reading as much as it can at the moment")
+)
+
+func invalid(format string, args ...any) error {
+	return &api.InvalidError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// problemOf is where errors become statuses, and texts for people. What is not
+// known here is told to nobody.
+func problemOf(err error) (int, api.Problem) {
+	var (
+		stranger *signed.RefusedError
+		clock    *signed.ClockError
+		denied   *api.DeniedError
+		mistake  *api.InvalidError
+		large    *http.MaxBytesError
+		network  net.Error
+	)
+	say := func(status int, text, remedy string) (int, api.Problem) {
+		return status, api.Problem{Error: text, Remedy: remedy}
+	}
+	switch {
+	case errors.As(err, &stranger):
+		return say(http.StatusUnauthorized, stranger.Error(), "")
+	case errors.As(err, &clock):
+		return http.StatusUnauthorized, api.Problem{Error: clock.Error(), Remedy: "Set the clock that is wrong.", Now: clock.Safe.UTC()}
+	case errors.Is(err, signed.ErrReplayed):
+		return say(http.StatusConflict, signed.ErrReplayed.Error(), "Try again.")
+	case errors.Is(err, signed.ErrTooMany), errors.Is(err, errTooFast):
+		return say(http.StatusTooManyRequests, err.Error(), "Wait some minutes.")
+	case errors.Is(err, errBusy):
+		return say(http.StatusServiceUnavailable, err.Error(), "Try again in a minute.")
+	case errors.Is(err, errNoRoute):
+		return say(http.StatusNotFound, err.Error(), "Is your program of the same version as the safe's?")
+	case errors.Is(err, errType):
+		return say(http.StatusUnsupportedMediaType, err.Error(), "")
+	case errors.As(err, &large):
+		return say(http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is too large: %d bytes are possible here", large.Limit), "")
+	case errors.Is(err, signed.ErrBody):
+		return say(http.StatusBadRequest, signed.ErrBody.Error(), "Try again.")
+	case errors.As(err, &mistake):
+		return say(http.StatusBadRequest, mistake.Reason, "")
+	case errors.As(err, &denied):
+		return say(http.StatusForbidden, denied.Reason, "")
+	case errors.Is(err, api.ErrNotFound):
+		return say(http.StatusNotFound, api.ErrNotFound.Error(), "")
+	}
+	for _, known := range knownErrors {
+		if errors.Is(err, known.err) {
+			return say(known.status, known.err.Error(), "")
+		}
+	}
+	switch {
+	case errors.As(err, &network) && network.Timeout():
+		return say(http.StatusRequestTimeout, "the request did not come in time", "Try again on a faster line.")
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return say(http.StatusServiceUnavailable, "the safe was stopped, or could not do it in time", "Look whether it was done, then try again.")
+	}
+	return say(http.StatusInternalServerError, "the safe could not do this", "Its log says why: ask who keeps the safe's host.")
+}
+
+// knownErrors are those of other packages whose texts are for people.
+var knownErrors = []struct {
+	err    error
+	status int
+}{
+	{api.ErrBusy, http.StatusConflict},
+	{opening.ErrState, http.StatusConflict},
+	{access.ErrRepeated, http.StatusConflict},
+	{access.ErrStale, http.StatusConflict},
+	{access.ErrObjector, http.StatusForbidden},
+	{access.ErrSuspended, http.StatusForbidden},
+	{access.ErrNoVoice, http.StatusForbidden},
+	{access.ErrNotSigned, http.StatusForbidden},
+	{opening.ErrSelf, http.StatusForbidden},
+	{opening.ErrNoRelease, http.StatusForbidden},
+}

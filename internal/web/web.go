@@ -1,0 +1,197 @@
+// Package web serves people: the requests of package api over HTTPS.
+//
+// It sees who calls, from where, and whether their role may ask for such a
+// thing at all; what becomes of a request is decided by the Desk behind it,
+// which looks at everything once more. A stranger learns nothing here, neither
+// who is a person of this safe nor which openings there are, and cannot make
+// it read or remember much. There are no sessions and no cookies: every
+// request is signed for itself (package signed), so there is nothing that a
+// page from elsewhere could use.
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"strongroom/internal/access"
+	"strongroom/internal/access/api"
+	"strongroom/internal/access/opening"
+	"strongroom/internal/access/sshsig"
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+	"strongroom/internal/web/signed"
+)
+
+// A Desk is the safe behind the counter. Its methods are called concurrently.
+// They return the errors of package api for people, those of packages access
+// and opening, and otherwise errors that are nobody's business outside. Whoever
+// calls is known by then; what they may do is for the Desk to decide, and to
+// record if it is refused.
+type Desk interface {
+	ID() safe.StoreID
+	Roster() access.Roster // in force
+	// Voice returns api.ErrNotFound if nobody may call by that name.
+	Voice(ctx context.Context, name safe.PersonName) (api.Voice, error)
+	// Admit reports why the person may not call from that address.
+	Admit(ctx context.Context, from netip.Addr, name safe.PersonName) error
+	// Refused records that somebody tried what they may not.
+	Refused(ctx context.Context, what, reason string, from netip.Addr)
+
+	Enrol(ctx context.Context, from netip.Addr, token access.Token, enrolment []byte) error
+	BeginRecovery(ctx context.Context, from netip.Addr) (api.Challenge, error)
+	AnswerRecovery(ctx context.Context, from netip.Addr, answer api.Answer) (api.Recovery, error)
+	Recover(ctx context.Context, from netip.Addr, ticket access.Token, roster []byte) error
+
+	Everyone(ctx context.Context, after int) (api.Everyone, error)
+	Propose(ctx context.Context, from netip.Addr, roster []byte, signed ledger.Signed) error
+	Agree(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+	Object(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+	Suspend(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+	BeginKeyCheck(ctx context.Context, from netip.Addr, who safe.PersonName, check api.KeyCheck) (api.Challenge, error)
+	AnswerKeyCheck(ctx context.Context, from netip.Addr, who safe.PersonName, answer api.Answer) error
+	Head(ctx context.Context, from int64) (api.Head, error)
+	Snapshots(ctx context.Context) ([]api.Snapshot, error)
+
+	Openings(ctx context.Context) ([]api.Opening, error)
+	Opening(ctx context.Context, id safe.OpeningID) (api.Opening, error)
+	Request(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+	Grant(ctx context.Context, from netip.Addr, keykeeper safe.PersonName, id safe.OpeningID, known int64) (api.Granted, error)
+	Envelopes(ctx context.Context, from netip.Addr, keykeeper safe.PersonName, id safe.OpeningID, after safe.RunID) ([]api.Envelope, error)
+	Release(ctx context.Context, from netip.Addr, release opening.Release, inner []api.Inner) error
+	Refuse(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+	Withdraw(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+	CloseOpening(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+}
+
+// Options tunes a Server. The zero value is ready to use.
+type Options struct {
+	Logger *slog.Logger     // nil discards
+	Now    func() time.Time // nil means time.Now
+	// TLS is what the server shows and speaks; Serve needs it.
+	TLS *tls.Config
+}
+
+// Bounds of what may be going on at a time.
+const (
+	// maxConnections is of all, maxOfAddress of one address: a person's
+	// program has at most four, and an office may be behind one address.
+	maxConnections = 256
+	maxOfAddress   = 32
+	// maxStrangers and maxPeople bound in bytes the bodies that are read or
+	// worked on, of requests that are not signed and of those that are. One
+	// release fits.
+	maxStrangers = 64 << 20
+	maxPeople    = 128 << 20
+)
+
+// Times of a request.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = 30 * time.Second
+	// releaseTimeout lets the largest release through at 1.3 Mbit/s.
+	releaseTimeout = 10 * time.Minute
+	// answerTimeout is for the work, and for the answer on its way.
+	answerTimeout = 5 * time.Minute
+	idleTimeout   = time.Minute
+	// stopTimeout is what requests have to end when the server stops.
+	stopTimeout = 5 * time.Second
+)
+
+// maxHeader bounds a request's header, which has a signature of 2 kB at most.
+const maxHeader = 32 << 10
+
+// A Server serves one Desk.
+type Server struct {
+	desk     Desk
+	opts     Options
+	log      *slog.Logger
+	verifier *signed.Verifier
+	handler  http.Handler
+
+	strangers, people *semaphore.Weighted // in bytes, of bodies
+	attempts          *limiter            // of what is not signed
+
+	// serving is read-locked by every request, and locked for good when Serve
+	// has ended: then nothing calls the Desk any more.
+	serving sync.RWMutex
+}
+
+// New returns a Server. Requests that were signed before that are refused.
+func New(desk Desk, opts Options) *Server {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	s := &Server{
+		desk: desk, opts: opts, log: opts.Logger,
+		strangers: semaphore.NewWeighted(maxStrangers), people: semaphore.NewWeighted(maxPeople),
+		attempts: newLimiter(opts.Now),
+	}
+	// A suspended key still tells who calls, and is refused afterwards.
+	s.verifier = signed.NewVerifier(desk.ID(), opts.Now, func(ctx context.Context, name safe.PersonName) ([]sshsig.PublicKey, error) {
+		voice, err := desk.Voice(ctx, name)
+		if errors.Is(err, api.ErrNotFound) {
+			return nil, nil
+		}
+		return voice.Person.SSH, err
+	})
+	s.handler = s.routes()
+	return s
+}
+
+// Handler returns what answers requests.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Serve answers what comes to l until ctx ends, lets requests that are under
+// way end for some seconds, and returns nil when none is left. It closes l.
+// A Server serves once.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // one request at a time on a connection, so the bounds on connections bound the work
+	server := &http.Server{
+		Handler:   s.handler,
+		TLSConfig: s.opts.TLS,
+		Protocols: &protocols,
+
+		DisableGeneralOptionsHandler: true,
+
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      bodyTimeout + answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		BaseContext:       func(net.Listener) context.Context { return work },
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers break off
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.ServeTLS(bound(l, maxConnections, maxOfAddress), "", "") }()
+	var err error
+	select {
+	case err = <-ended:
+		err = fmt.Errorf("serving people: %w", err)
+	case <-ctx.Done():
+		grace, stop := context.WithTimeout(work, stopTimeout)
+		if server.Shutdown(grace) != nil {
+			server.Close() // what it did not wait for is cut off
+		}
+		stop()
+		<-ended // the listener is closed
+	}
+	cancel()
+	s.serving.Lock()
+	return err
+}
