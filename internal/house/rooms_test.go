@@ -256,6 +256,10 @@ var rooms = []room{
 		"internal/safe":           "names people",
 		"internal/store/seal":     "makes role keys, and seals them to people",
 	}},
+	{"internal/access/proven", map[string]string{
+		"internal/safe":   "descriptions of snapshots",
+		"internal/ledger": "what it vouches for, by proofs",
+	}},
 	{"internal/access/gate", map[string]string{
 		"internal/safe":         "a scope is of runs, and objects go by their digests",
 		"internal/store/blob":   "reads objects, adds to the inbox",
