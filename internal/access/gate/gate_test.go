@@ -406,7 +406,7 @@ func TestSlowHandshake(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.waits = defaultPatience
-	s.waits.handshake = 500 * time.Millisecond
+	s.waits.handshake = time.Second
 	g := s.open(t)
 	early := g.sftp(t)
 	var ended sync.WaitGroup
@@ -439,7 +439,7 @@ func TestSlowHandshake(t *testing.T) {
 		t.Errorf("who is logged in is not concerned: %v", err)
 	}
 	ended.Wait()
-	if took := time.Since(start); took > 3*time.Second {
+	if took := time.Since(start); took > 4*time.Second {
 		t.Errorf("cut off after %v", took)
 	}
 	g.sftp(t)
@@ -527,7 +527,7 @@ func TestDeadline(t *testing.T) {
 	name := layout.Pack(s.run, safe.DigestOf(pack))
 	s.put(t, name, pack)
 	s.task.Scope[0].Packs = append(s.task.Scope[0].Packs, safe.DigestOf(pack))
-	s.task.Until = time.Now().Add(time.Second)
+	s.task.Until = time.Now().Add(1500 * time.Millisecond)
 	g := s.open(t)
 	idle := g.sftp(t)
 	f, err := g.sftp(t).Open("/" + name)
@@ -544,7 +544,7 @@ func TestDeadline(t *testing.T) {
 	if err == io.EOF || got == 0 || got >= greatSize {
 		t.Errorf("read %d bytes, then %v; want to be cut off in the middle", got, err)
 	}
-	g.wait(t, 500*time.Millisecond)
+	g.wait(t, time.Second)
 	if late := time.Since(s.task.Until); late < 0 || late > time.Second {
 		t.Errorf("ended %v after the deadline", late)
 	}
@@ -568,7 +568,7 @@ func TestDeadlineWithoutReader(t *testing.T) {
 	pack := great(t)
 	s.put(t, layout.Pack(s.run, safe.DigestOf(pack)), pack)
 	s.task.Scope[0].Packs = append(s.task.Scope[0].Packs, safe.DigestOf(pack))
-	s.task.Until = time.Now().Add(700 * time.Millisecond)
+	s.task.Until = time.Now().Add(1500 * time.Millisecond)
 	g := s.open(t)
 	session, err := g.dial(t).NewSession()
 	if err != nil {
@@ -591,8 +591,8 @@ func TestDeadlineWithoutReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer hanging.Close()
-	g.wait(t, 1500*time.Millisecond)
-	if late := time.Since(s.task.Until); late > 500*time.Millisecond {
+	g.wait(t, 3*time.Second)
+	if late := time.Since(s.task.Until); late > time.Second {
 		t.Errorf("ended %v after the deadline", late)
 	}
 }
@@ -614,7 +614,7 @@ func str(s string) []byte { return append(u32(uint32(len(s))), s...) }
 func TestClock(t *testing.T) {
 	for name, test := range map[string]struct{ until, jump time.Duration }{
 		"set forward": {time.Hour, 2 * time.Hour},
-		"set back":    {600 * time.Millisecond, -24 * time.Hour},
+		"set back":    {1200 * time.Millisecond, -24 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -628,7 +628,7 @@ func TestClock(t *testing.T) {
 				t.Fatalf("the control: %v", err)
 			}
 			jump.Store(int64(test.jump))
-			g.wait(t, 1200*time.Millisecond)
+			g.wait(t, 2500*time.Millisecond)
 			if totals := g.end(t); totals.End != Deadline {
 				t.Errorf("totals %+v", totals)
 			}

@@ -225,16 +225,22 @@ func (c *session) list(ctx context.Context, p string) (sftp.ListerAt, error) {
 
 // a listing yields what is in a folder, and looks at each object only then: a
 // run may have a hundred thousand. Objects that the store has lost are left
-// out. The library asks it in turns, from one goroutine.
+// out.
 type listing struct {
 	session *session
 	stat    func(name string) (fs.FileInfo, error)
-	names   []string // still to come
+
+	// The library asks in turns for what a client lists, but at any time for
+	// what a client reads from a folder as if it were a file.
+	mu    sync.Mutex // guards names; held while looking at objects
+	names []string   // still to come
 }
 
 // ListAt goes on where it was. The offset counts what was yielded and is of no
 // use here.
 func (l *listing) ListAt(into []os.FileInfo, _ int64) (n int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for n < len(into) && len(l.names) > 0 {
 		info, err := l.stat(l.names[0])
 		l.names = l.names[1:]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -392,6 +393,30 @@ func TestOtherAddressSeesNothing(t *testing.T) {
 	if got := said("127.0.0.1"); !strings.HasPrefix(got, "SSH-2.0-strongroom") {
 		t.Errorf("the control was told %q", got)
 	}
+}
+
+// TestMappedAddress: the peer's IPv4 address is the same one where both
+// versions are listened for.
+func TestMappedAddress(t *testing.T) {
+	s := newSite(t)
+	s.task.Listen = netip.MustParseAddrPort("[::]:0")
+	if l, err := Listen(t.Context(), s.task.Listen); err != nil {
+		t.Skip("no IPv6: ", err)
+	} else {
+		l.Close()
+	}
+	g := s.open(t)
+	_, port, err := net.SplitHostPort(g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.addr = "[::1]:" + port
+	if client, err := g.tryDial(); err == nil {
+		client.Close()
+		t.Error("another address was let in")
+	}
+	g.addr = "127.0.0.1:" + port
+	g.dial(t)
 }
 
 // TestScope: what is not granted is not there, though the store has it.

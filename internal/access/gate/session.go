@@ -103,7 +103,7 @@ func (c *session) serveChannel(channel ssh.Channel, requests <-chan *ssh.Request
 			c.wg.Go(func() { c.serveSFTP(channel) })
 			continue
 		}
-		switch r.Type {
+		switch r.Type { // no env, which every client sends unasked
 		case "shell", "exec", "subsystem", "pty-req", "x11-req", "auth-agent-req@openssh.com":
 			c.denied(r.Type, firstString(r.Payload))
 		}
