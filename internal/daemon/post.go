@@ -178,34 +178,39 @@ func (s *Safe) describeLocked(ctx context.Context) (mail.Safe, error) {
 }
 
 // foundingWords returns the words of the first roster that had both roles,
-// which people compared when they pinned it; "" as long as there is none. From
-// the roster in force, each version names the one before it.
+// which people compared when they pinned it; "" as long as there is none.
 func (s *Safe) foundingWords(ctx context.Context) (string, error) {
-	roster := s.Roster()
-	if !roster.Founded() {
-		return "", nil
-	}
-	for roster.Number > 1 {
-		digest := roster.Previous
-		b, err := s.readOrOutbox(ctx, layout.Roster(roster.Number-1), access.MaxRoster, func(b []byte) error {
+	founding, ok, err := foundingRoster(s.Roster(), func(number int, digest safe.Digest) (access.Roster, error) {
+		b, err := s.readOrOutbox(ctx, layout.Roster(number), access.MaxRoster, func(b []byte) error {
 			if safe.DigestOf(b) != digest {
 				return errors.New("it is not the roster that the next one names")
 			}
 			return nil
 		})
 		if err != nil {
-			return "", fmt.Errorf("reading the rosters: %w", err)
+			return access.Roster{}, err
 		}
-		earlier, err := access.ParseRoster(b)
-		if err != nil {
-			return "", fmt.Errorf("reading the rosters: %w", err)
-		}
-		if !earlier.Founded() {
+		return access.ParseRoster(b)
+	})
+	if err != nil || !ok {
+		return "", err
+	}
+	return words.Of(founding.Digest()), nil
+}
+
+// foundingRoster goes back from the newest roster, each naming the one before
+// it, to the first that had both roles. ok is false if the newest has not.
+func foundingRoster(newest access.Roster, read func(number int, digest safe.Digest) (access.Roster, error)) (founding access.Roster, ok bool, err error) {
+	for r := newest; r.Founded(); {
+		founding, ok = r, true
+		if r.Number == 1 {
 			break
 		}
-		roster = earlier
+		if r, err = read(r.Number-1, r.Previous); err != nil {
+			return access.Roster{}, false, fmt.Errorf("reading roster %d: %w", founding.Number-1, err)
+		}
 	}
-	return words.Of(roster.Digest()), nil
+	return founding, ok, nil
 }
 
 // ownDigest returns the SHA-256 of the program that runs, also if another one
