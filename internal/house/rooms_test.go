@@ -106,6 +106,11 @@ var rooms = []room{
 		"github.com/klauspost/compress": "zstd",
 	}},
 
+	{"internal/store/diff", map[string]string{
+		"internal/safe":           "compares entries",
+		"internal/store/manifest": "reads two lists of them",
+	}},
+
 	{"internal/store/catalog", map[string]string{
 		"internal/safe":         "descriptions of snapshots",
 		"internal/ledger":       "what it vouches for",
@@ -266,6 +271,12 @@ var rooms = []room{
 		"internal/store/layout": "shows objects by the names of a store",
 		"github.com/pkg/sftp":   "the protocol, with handlers of our own beneath",
 		"golang.org/x/crypto":   "the SSH server",
+	}},
+	{"internal/access/remote", map[string]string{
+		"internal/source/sftp/wire": "the protocol, reading only",
+		"internal/store/blob":       "implements reading a store, through a gate",
+		"golang.org/x/crypto":       "the SSH connection beneath",
+		"golang.org/x/sync":         "connects several times at once",
 	}},
 
 	// People's way in.
@@ -448,6 +459,7 @@ var reserves = []reserve{
 			"internal/web/certificate": "addresses and networks in a certificate, opens nothing",
 			"internal/web/client":      "connects to the safe",
 			"internal/source/sftp":     "connects to the host that it collects from",
+			"internal/access/remote":   "connects to the gate of a safe",
 			"internal/access/gate":     "listens for the one peer of an opening",
 			"cmd/strongroom":           "asks the ssh-agent of its user",
 			"internal/daemon/child":    "looks up the one host and dials it, opens the gate's port",

@@ -1,0 +1,169 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"strongroom/internal/source/sftp/wire"
+	"strongroom/internal/store/blob"
+)
+
+// large is from how many bytes on a read is worth a handle on another
+// connection than that on which the object was opened.
+const large = 256 << 10
+
+// An object is open on one connection at least.
+type object struct {
+	store *Store
+	ctx   context.Context // given to Open; bounds the reads
+	name  string
+	size  int64
+	home  int // the line on which it was opened
+
+	mu      sync.Mutex             // guards handles
+	handles map[*link]*wire.Handle // nil when closed
+}
+
+// Open implements blob.Reader. It takes one round trip.
+func (s *Store) Open(ctx context.Context, name string) (blob.Object, error) {
+	if err := blob.CheckName(name); err != nil {
+		return nil, err
+	}
+	o := &object{store: s, ctx: ctx, name: name, home: s.next(), handles: make(map[*link]*wire.Handle)}
+	err := s.do(ctx, o.home, func(l *link) error {
+		var info blob.Info
+		var errStat error
+		var asking sync.WaitGroup
+		asking.Go(func() {
+			a, err := l.client.Lstat(name)
+			if err == nil {
+				info, err = describe(name, a)
+			}
+			errStat = err
+		})
+		h, err := l.client.Open(name)
+		asking.Wait()
+		if err == nil {
+			o.keep(l, h)
+		}
+		o.size = info.Size
+		return cmp.Or(errStat, err) // a folder may be refused, or not
+	})
+	if err != nil {
+		o.Close()
+		return nil, nameError(name, err)
+	}
+	return o, nil
+}
+
+// keep keeps a handle until Close.
+func (o *object) keep(l *link, h *wire.Handle) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.handles == nil || o.handles[l] != nil {
+		h.Close() // another read was first
+		return
+	}
+	o.handles[l] = h
+}
+
+// handle returns the handle on a connection, opening the object there if need
+// be.
+func (o *object) handle(l *link) (*wire.Handle, error) {
+	o.mu.Lock()
+	h := o.handles[l]
+	o.mu.Unlock()
+	if h != nil {
+		return h, nil
+	}
+	h, err := l.client.Open(o.name)
+	if err != nil {
+		return nil, err
+	}
+	o.keep(l, h)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.handles[l], nil
+}
+
+// Size implements blob.Object.
+func (o *object) Size() int64 { return o.size }
+
+// Close implements blob.Object. It waits for nothing.
+func (o *object) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, h := range o.handles {
+		h.Close()
+	}
+	o.handles = nil
+	return nil
+}
+
+// ReadAt implements blob.Object.
+func (o *object) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("object %s: reading at %d", o.name, off)
+	}
+	whole := len(p)
+	if off >= o.size {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), o.size-off)]
+	line := o.home
+	if len(p) >= large {
+		line = o.store.next()
+	}
+	err := o.store.do(o.ctx, line, func(l *link) error { return o.read(l, p, off) })
+	if err != nil {
+		return 0, nameError(o.name, err)
+	}
+	if len(p) < whole {
+		return len(p), io.EOF
+	}
+	return len(p), nil
+}
+
+// A part is a request and where its answer goes.
+type part struct {
+	call *wire.Call
+	data []byte
+	off  int64
+}
+
+// read fills p. All parts are asked for before any answer is waited for, and
+// none is under way any more when it returns.
+func (o *object) read(l *link, p []byte, off int64) error {
+	h, err := o.handle(l)
+	if err != nil {
+		return err
+	}
+	parts := make([]part, 0, len(p)/l.client.ReadSize()+1)
+	for len(p) > 0 {
+		n := min(len(p), l.client.ReadSize())
+		parts = append(parts, part{h.Read(off, p[:n]), p[:n], off})
+		p, off = p[n:], off+int64(n)
+	}
+	for _, part := range parts {
+		for len(part.data) > 0 {
+			n, errPart := h.Data(part.call)
+			if errPart == io.EOF {
+				errPart = oddError("ends before the size that the gate has told")
+			}
+			if errPart != nil {
+				if err == nil {
+					err = errPart
+				}
+				break
+			}
+			part.data, part.off = part.data[n:], part.off+int64(n)
+			if len(part.data) > 0 { // the gate may give less than it was asked for
+				part.call = h.Read(part.off, part.data)
+			}
+		}
+	}
+	return err
+}
