@@ -54,16 +54,16 @@ const (
 // Open opens the certificate authority in a folder, for DNS names and IP
 // addresses. If the folder does not exist, it is made, with everything in it
 // at once. An authority vouches for the names it was made for and for no
-// others: for further ones, the error says what to do.
-//
-// The safe's lock keeps two processes from making the folder at the same time.
+// others: for further ones, the error says what to do. Several processes may
+// open the same folder.
 func Open(folder string, hosts []string, now func() time.Time) (*Auto, error) {
 	names, err := parseNames(hosts)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
-		if err := create(folder, names, now()); err != nil {
+		// Another process may be faster: then its authority is the one.
+		if err := create(folder, names, now()); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("making the safe's certificate authority: %w", err)
 		}
 	}

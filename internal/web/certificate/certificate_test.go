@@ -200,6 +200,31 @@ func TestAutoStays(t *testing.T) {
 	}
 }
 
+// TestMadeOnce makes the same folder from several sides.
+func TestMadeOnce(t *testing.T) {
+	dir := t.TempDir()
+	var all [8]*Auto
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() {
+			a, err := Open(filepath.Join(dir, "tls"), []string{"safe"}, at(start))
+			if err != nil {
+				t.Error(err)
+			}
+			all[i] = a
+		})
+	}
+	wg.Wait()
+	for _, a := range all {
+		if a == nil || a.Fingerprint() != all[0].Fingerprint() {
+			t.Fatal("there is more than one authority")
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("beside the folder there is %v, %v", entries, err)
+	}
+}
+
 func TestRenewal(t *testing.T) {
 	now := start
 	a, err := Open(filepath.Join(t.TempDir(), "tls"), []string{"safe"}, func() time.Time { return now })
