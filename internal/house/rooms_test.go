@@ -269,8 +269,7 @@ var rooms = []room{
 		"internal/safe":         "a scope is of runs, and objects go by their digests",
 		"internal/store/blob":   "reads objects, adds to the inbox",
 		"internal/store/layout": "shows objects by the names of a store",
-		"github.com/pkg/sftp":   "the protocol, with handlers of our own beneath",
-		"golang.org/x/crypto":   "the SSH server",
+		"golang.org/x/crypto":   "the SSH server; SFTP is spoken here",
 	}},
 	{"internal/access/remote", map[string]string{
 		"internal/source/sftp/wire": "the protocol, reading only",
@@ -343,6 +342,7 @@ var rooms = []room{
 	{"internal/daemon/mail", map[string]string{
 		"internal/safe":               "tells of runs and snapshots",
 		"internal/safe/config":        "where the mail server is",
+		"internal/safe/words":         "a roster as people compare it",
 		"internal/ledger":             "is the queue of mails",
 		"internal/ui":                 "writes sizes and times as the terminal does",
 		"internal/daemon/state":       "how far each recipient was told",

@@ -307,10 +307,10 @@ func TestNoInbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &session{server: server}
-	if _, err := c.Filewrite(&sftp.Request{Filepath: "/inbox/x.json", Flags: 0x1a}); !errors.Is(err, sftp.ErrSSHFxPermissionDenied) {
+	if _, err := c.put("/inbox/x.json", openWrite|openCreate); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("put: %v", err)
 	}
-	if _, err := c.Filelist(&sftp.Request{Method: "List", Filepath: "/inbox"}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := c.list("/inbox"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("list: %v", err)
 	}
 }
@@ -581,10 +581,10 @@ func TestDeadlineWithoutReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := packet(3, str("/"+layout.Pack(s.run, safe.DigestOf(pack))), u32(1), u32(0))
-	in.Write(append(packet(1), open...))
+	open := request(3, str("/"+layout.Pack(s.run, safe.DigestOf(pack))), u32(1), u32(0))
+	in.Write(append(request(1), open...))
 	for range 200 { // 50 MB, which nobody takes
-		in.Write(packet(5, str("1"), u32(0), u32(0), u32(maxData)))
+		in.Write(request(5, str("1"), u32(0), u32(0), u32(maxData)))
 	}
 	hanging, err := net.Dial("tcp", g.addr)
 	if err != nil {
@@ -597,8 +597,8 @@ func TestDeadlineWithoutReader(t *testing.T) {
 	}
 }
 
-// packet spells a request of SFTP.
-func packet(typ byte, fields ...[]byte) []byte {
+// request spells a request of SFTP.
+func request(typ byte, fields ...[]byte) []byte {
 	body := []byte{typ, 0, 0, 0, 3}
 	for _, f := range fields {
 		body = append(body, f...)

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/pkg/sftp"
-
 	"strongroom/internal/store/blob"
 )
 
@@ -138,36 +136,32 @@ func (b *inbox) keep(ctx context.Context, name string, content []byte) error {
 	return nil
 }
 
-// an incoming is a file on its way into the inbox. The SFTP library writes to
-// it from several goroutines, and closes it when they are done.
+// an incoming is a file on its way into the inbox.
 type incoming struct {
 	session *session
 	name    string
-
-	mu      sync.Mutex // guards the fields below
 	content []byte
 	err     error // why it will not be kept
 }
 
-func (f *incoming) WriteAt(p []byte, off int64) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (f *incoming) write(p []byte, offset uint64) error {
 	if f.err != nil {
-		return 0, f.err
+		return f.err
 	}
-	if f.err = f.growLocked(off, len(p)); f.err != nil {
+	if f.err = f.grow(offset, len(p)); f.err != nil {
 		f.session.denied("put", inboxPath+"/"+f.name)
-		return 0, f.err
+		return f.err
 	}
-	return copy(f.content[off:], p), nil
+	copy(f.content[offset:], p)
+	return nil
 }
 
-// growLocked makes content reach as far as n bytes from off. f.mu must be held.
-func (f *incoming) growLocked(off int64, n int) error {
-	if off < 0 || off > maxInboxFile || int64(n) > maxInboxFile-off {
+// grow makes content reach as far as n bytes from offset.
+func (f *incoming) grow(offset uint64, n int) error {
+	if offset > maxInboxFile || offset+uint64(n) > maxInboxFile {
 		return refuse("a file in the inbox has %d bytes at most", maxInboxFile)
 	}
-	more := int(off) + n - len(f.content)
+	more := int(offset) + n - len(f.content)
 	if more <= 0 {
 		return nil
 	}
@@ -178,20 +172,13 @@ func (f *incoming) growLocked(off int64, n int) error {
 	return nil
 }
 
-// TransferError is told when the connection has ended before the file was
-// whole.
-func (f *incoming) TransferError(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.err = errors.Join(f.err, err)
-}
+// abandon makes that the file is not kept.
+func (f *incoming) abandon() { f.err = errors.Join(f.err, errors.New("it was not closed")) }
 
 // Close keeps the file if it is whole.
 func (f *incoming) Close() error {
-	defer f.session.release()
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	s := f.session
+	defer s.release()
 	if f.err == nil && len(f.content) == 0 {
 		f.err = refuse("the inbox takes no empty files")
 		s.denied("put", inboxPath+"/"+f.name)
@@ -212,7 +199,7 @@ func (f *incoming) Close() error {
 // refuse makes an error that clients show as a denied permission, with the
 // reason.
 func refuse(format string, args ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), sftp.ErrSSHFxPermissionDenied)
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), fs.ErrPermission)
 }
 
 var errAbsent = fmt.Errorf("there is nothing of that name: %w", fs.ErrNotExist)

@@ -223,8 +223,13 @@ func TestRefusals(t *testing.T) {
 			}
 			return err
 		}),
-		"symbolic link":      sftpAttempt("ln -s @/README @/link", "symlink", "/link"),
-		"hard link":          sftpAttempt("ln @/README @/link", "link", "/link"),
+		"symbolic link": sftpAttempt("ln -s @/README @/link", "symlink", "/link"),
+		"hard link": overSFTP("link", "/README -> /link", func(c *sftp.Client, root string) error {
+			return c.Link(root+"/README", root+"/link")
+		}),
+		"rename over": overSFTP("rename", "/README -> /other", func(c *sftp.Client, root string) error {
+			return c.PosixRename(root+"/README", root+"/other")
+		}),
 		"put in a subfolder": sftpAttempt("put % @/roster/more.json", "put", "/roster/more.json"),
 	}
 	echo = greeter(t)

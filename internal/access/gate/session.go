@@ -1,20 +1,13 @@
 package gate
 
 import (
-	"io"
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 )
-
-// maxData is how much a client gets at one request at most. Those of OpenSSH
-// ask for 32 KiB; the SFTP library takes messages of 256.
-const maxData = 255 << 10
 
 // a session is a connection that is logged in.
 type session struct {
@@ -24,8 +17,9 @@ type session struct {
 	conn   net.Conn
 	wg     sync.WaitGroup
 
-	handles atomic.Int64 // files and listings that are open
-	bytes   atomic.Int64 // that were read
+	// Those of the conversation, and of others when it has ended.
+	handles int   // files and listings that are open
+	bytes   int64 // that were read
 }
 
 func newSession(s *Server, server *ssh.ServerConn, conn net.Conn, from netip.AddrPort) *session {
@@ -36,7 +30,7 @@ func (c *session) denied(method, path string) { c.server.report.denied(c.number,
 
 // run serves until the connection ends. There is one channel at most.
 func (c *session) run(channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
-	defer func() { c.server.report.disconnected(c.number, c.bytes.Load()) }()
+	defer func() { c.server.report.disconnected(c.number, c.bytes) }()
 	defer c.wg.Wait()
 	done := make(chan struct{}) // closed when the connection has ended
 	defer close(done)
@@ -127,16 +121,9 @@ func firstString(payload []byte) string {
 // serveSFTP serves until the client ends it, and lets it learn the exit status
 // before the connection ends.
 func (c *session) serveSFTP(channel ssh.Channel) {
-	serveSFTP(channel, c)
+	c.converse(channel)
 	c.conn.SetDeadline(time.Now().Add(c.server.patience.leave)) // fails only if it is closed
 	// Errors mean that the client has gone already.
 	channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{0}))
 	channel.Close()
-}
-
-// serveSFTP answers requests until there are no more. Its error says no more
-// than that the client was cut off, or sent what is not SFTP.
-func serveSFTP(channel io.ReadWriteCloser, c *session) {
-	handlers := sftp.Handlers{FileGet: c, FilePut: c, FileCmd: c, FileList: c}
-	_ = sftp.NewRequestServer(channel, handlers, sftp.WithRSAllocator(), sftp.WithRSMaxTxPacket(maxData)).Serve()
 }

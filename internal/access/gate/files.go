@@ -6,15 +6,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/pkg/sftp"
 
 	"strongroom/internal/store/blob"
 )
@@ -22,24 +16,21 @@ import (
 // maxHandles bounds what a session may have open at a time.
 const maxHandles = 64
 
-// These methods answer what the SFTP library makes of a session's requests. A
-// path there is absolute and clean, whatever the client sent.
-
 // acquire takes one of the session's handles.
 func (c *session) acquire(method, p string) error {
-	if c.handles.Add(1) > maxHandles {
-		c.handles.Add(-1)
+	if c.handles == maxHandles {
 		c.denied(method, p)
 		return refuse("a session may have %d files open, and has", maxHandles)
 	}
+	c.handles++
 	return nil
 }
 
-func (c *session) release() { c.handles.Add(-1) }
+func (c *session) release() { c.handles-- }
 
-// Fileread opens a file for reading.
-func (c *session) Fileread(r *sftp.Request) (io.ReaderAt, error) {
-	p, t := r.Filepath, c.server.tree
+// get opens a file for reading. Paths are absolute and clean from here on.
+func (c *session) get(ctx context.Context, p string) (*outgoing, error) {
+	t := c.server.tree
 	content, isFile := t.files[p]
 	object, isObject := t.object(p)
 	switch {
@@ -58,7 +49,7 @@ func (c *session) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	if isFile {
 		return &outgoing{session: c, name: p[1:], ReaderAt: bytes.NewReader(content)}, nil
 	}
-	o, err := c.server.store.Open(r.Context(), object)
+	o, err := c.server.store.Open(ctx, object)
 	if err != nil {
 		c.release()
 		return nil, c.unreadable(object, err)
@@ -92,16 +83,19 @@ type outgoing struct {
 	name    string
 	io.ReaderAt
 	object blob.Object // nil for a file in memory
-	bytes  atomic.Int64
-	failed sync.Once
+	bytes  int64
+	failed bool // which was told
 }
 
 func (f *outgoing) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.ReaderAt.ReadAt(p, off)
-	f.bytes.Add(int64(n))
-	f.session.bytes.Add(int64(n))
+	f.bytes += int64(n)
+	f.session.bytes += int64(n)
 	if err != nil && err != io.EOF {
-		f.failed.Do(func() { f.session.server.report.failed(f.session.number, f.name, err) })
+		if !f.failed {
+			f.session.server.report.failed(f.session.number, f.name, err)
+		}
+		f.failed = true
 		return n, errors.New("the store cannot read this object")
 	}
 	return n, err
@@ -110,8 +104,8 @@ func (f *outgoing) ReadAt(p []byte, off int64) (int, error) {
 // Close tells what was read.
 func (f *outgoing) Close() error {
 	f.session.release()
-	if n := f.bytes.Load(); n > 0 {
-		f.session.server.report.readDone(f.session.number, f.name, n)
+	if f.bytes > 0 {
+		f.session.server.report.readDone(f.session.number, f.name, f.bytes)
 	}
 	if f.object != nil {
 		f.object.Close() // nothing was written
@@ -119,21 +113,20 @@ func (f *outgoing) Close() error {
 	return nil
 }
 
-// Filewrite opens a new file in the inbox.
-func (c *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
-	folder, name := path.Split(r.Filepath)
-	flags := r.Pflags()
-	fail := func(err error) (io.WriterAt, error) {
-		c.denied("put", r.Filepath)
+// put opens a new file in the inbox.
+func (c *session) put(p string, flags uint32) (*incoming, error) {
+	folder, name := path.Split(p)
+	fail := func(err error) (*incoming, error) {
+		c.denied("put", p)
 		return nil, err
 	}
 	switch {
 	case c.server.inbox == nil || folder != inboxPath+"/":
 		return fail(refuse("nothing can be written here but into %s", inboxPath))
-	case !flags.Creat || !flags.Write || flags.Read || flags.Append:
+	case flags&openCreate == 0 || flags&openWrite == 0 || flags&(openRead|openAppend) != 0:
 		return fail(refuse("files in the inbox are new, and written only"))
 	}
-	if err := c.acquire("put", r.Filepath); err != nil {
+	if err := c.acquire("put", p); err != nil {
 		return nil, err
 	}
 	if err := c.server.inbox.take(name); err != nil {
@@ -141,31 +134,6 @@ func (c *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 		return fail(err)
 	}
 	return &incoming{session: c, name: name}, nil
-}
-
-// Filecmd refuses everything that would change something.
-func (c *session) Filecmd(r *sftp.Request) error {
-	p := r.Filepath
-	if r.Target != "" {
-		p += " -> " + r.Target
-	}
-	c.denied(strings.ToLower(r.Method), p)
-	return refuse("nothing can be changed here")
-}
-
-// Filelist lists a folder, or describes what is at a path.
-func (c *session) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
-	if r.Method == "Readlink" {
-		return nil, errors.New("there are no links here")
-	}
-	if r.Method == "List" {
-		return c.list(r.Context(), r.Filepath)
-	}
-	info, err := c.stat(r.Context(), r.Filepath)
-	if err != nil {
-		return nil, err
-	}
-	return one{info}, nil
 }
 
 // stat describes what is at a path.
@@ -203,7 +171,8 @@ func (c *session) isInbox(p string) bool {
 	return ok
 }
 
-func (c *session) list(ctx context.Context, p string) (sftp.ListerAt, error) {
+// list opens a folder.
+func (c *session) list(p string) (*listing, error) {
 	var names []string
 	folder := c.server.tree.folders[p]
 	switch {
@@ -219,8 +188,7 @@ func (c *session) list(ctx context.Context, p string) (sftp.ListerAt, error) {
 	if err := c.acquire("list", p); err != nil {
 		return nil, err
 	}
-	stat := func(name string) (fs.FileInfo, error) { return c.stat(ctx, path.Join(p, name)) }
-	return &listing{session: c, stat: stat, names: names}, nil
+	return &listing{session: c, folder: p, names: names}, nil
 }
 
 // a listing yields what is in a folder, and looks at each object only then: a
@@ -228,48 +196,27 @@ func (c *session) list(ctx context.Context, p string) (sftp.ListerAt, error) {
 // out.
 type listing struct {
 	session *session
-	stat    func(name string) (fs.FileInfo, error)
-
-	// The library asks in turns for what a client lists, but at any time for
-	// what a client reads from a folder as if it were a file.
-	mu    sync.Mutex // guards names; held while looking at objects
-	names []string   // still to come
+	folder  string
+	names   []string // still to come
 }
 
-// ListAt goes on where it was. The offset counts what was yielded and is of no
-// use here.
-func (l *listing) ListAt(into []os.FileInfo, _ int64) (n int, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for n < len(into) && len(l.names) > 0 {
-		info, err := l.stat(l.names[0])
+// next returns at most n more entries, none at the end.
+func (l *listing) next(ctx context.Context, n int) []fs.FileInfo {
+	var entries []fs.FileInfo
+	for len(entries) < n && len(l.names) > 0 {
+		info, err := l.session.stat(ctx, path.Join(l.folder, l.names[0]))
 		l.names = l.names[1:]
 		if err == nil { // or else it was reported
-			into[n] = info
-			n++
+			entries = append(entries, info)
 		}
 	}
-	if n < len(into) {
-		return n, io.EOF
-	}
-	return n, nil
+	return entries
 }
 
 // Close gives back the handle.
 func (l *listing) Close() error {
 	l.session.release()
 	return nil
-}
-
-// one is a listing of a single entry.
-type one struct{ info fs.FileInfo }
-
-func (o one) ListAt(into []os.FileInfo, offset int64) (int, error) {
-	if offset > 0 || len(into) == 0 {
-		return 0, io.EOF
-	}
-	into[0] = o.info
-	return 1, nil
 }
 
 // an info describes a file or folder. All have the time at which the gate was
