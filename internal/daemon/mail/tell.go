@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
+	"strongroom/internal/safe/words"
 	"strongroom/internal/ui"
 )
 
@@ -108,7 +109,7 @@ func tellFinding(item Item, e ledger.FindingRaised) story {
 }
 
 // most bounds how many of several equal things a mail names.
-const most = 10
+const most = 6
 
 func tellLost(items []Item) story {
 	s := story{
@@ -223,7 +224,7 @@ func tellRefusedAccess(items []Item, c clock) story {
 		s.fact("And", "%s", count(more, "other", "others"))
 	}
 	s.step("", "If you know who it was, there is nothing to do. If not, find out who has these addresses.")
-	s.step("strongroom people suspend NAME", "If a person's key is in wrong hands, suspend the person at once.")
+	s.step("strongroom people suspend NAME --reason TEXT", "If a person's key is in wrong hands, suspend the person at once.")
 	return s
 }
 
@@ -232,7 +233,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 	who := string(item.Entry.Who)
 	version := func(n int64, digest safe.Digest) {
 		s.fact("Roster", "version %d", n)
-		s.fact("SHA-256", "%s", digest)
+		s.fact("In words", "%s", words.Of(digest))
 	}
 	switch e := item.Entry.What.(type) {
 	case ledger.RosterProposed:
@@ -248,7 +249,8 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 			}
 			s.fact("Change "+strconv.Itoa(i+1), "%s", clean(change))
 		}
-		s.step("strongroom people pending", "Compare it with what you expect. Agree or object as it tells.")
+		s.step("strongroom people agree", "Whoever agrees compares the words with %s by voice.", who)
+		s.step("strongroom people object --reason TEXT", "Whoever did not expect it objects.")
 	case ledger.RosterAgreed:
 		s = story{
 			Mood: note, Verdict: fmt.Sprintf("%s agrees with roster %d", who, e.Version),
@@ -258,7 +260,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 		if !e.Ready.IsZero() {
 			s.fact("In force from", "%s, unless somebody objects", c.minute(e.Ready))
 		}
-		s.step("strongroom people pending", "If you do not agree, object before it comes into force.")
+		s.step("strongroom people object --reason TEXT", "If it should not be, object before it comes into force.")
 	case ledger.RosterObjected:
 		s = story{
 			Mood: bad, Verdict: fmt.Sprintf("%s objects to roster %d", who, e.Version),
@@ -280,7 +282,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 			Lead: "Who may do what has changed.",
 		}
 		version(e.Version, e.Digest)
-		s.step("strongroom people", "See who is who now.")
+		s.step("strongroom people list", "See who is who now.")
 	case ledger.PersonInvited:
 		s = story{
 			Mood: note, Verdict: fmt.Sprintf("%s is invited as %s", e.Person, clean(e.Role)),
@@ -297,8 +299,8 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 		}
 		s.fact("Person", "%s", e.Person)
 		s.fact("From", "%s", e.From)
-		s.fact("SHA-256", "%s", e.Digest)
-		s.step("strongroom people pending", "Compare the words with %s by telephone before anyone proposes the change.", e.Person)
+		s.fact("In words", "%s", words.Of(e.Digest))
+		s.step("strongroom people add "+string(e.Person), "Whoever takes them in compares the words with %s by voice.", e.Person)
 	case ledger.PersonSuspended:
 		whom := string(e.Person)
 		if e.Key != "" {
