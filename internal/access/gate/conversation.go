@@ -15,11 +15,10 @@ import (
 const answersAhead = 4
 
 // A conversation is the SFTP of one session. Requests are answered one after
-// the other, by one goroutine that owns all that is open: a client can disturb
-// the order of things only in its own files.
+// the other, by one goroutine that owns all that is open, so no order of them
+// meets anything half open.
 type conversation struct {
 	session *session
-	ctx     context.Context // of the reads; ends with the conversation
 	open    map[string]handle
 	opened  int
 	data    chan packet // buffers that were sent, to be used again
@@ -35,8 +34,8 @@ type handle struct {
 // still to be sent.
 func (c *session) converse(channel io.ReadWriter) {
 	ctx, end := context.WithCancel(context.Background())
-	defer end()
-	v := &conversation{session: c, ctx: ctx, open: map[string]handle{}, data: make(chan packet, answersAhead+2)}
+	defer end() // and with it all reads
+	v := &conversation{session: c, open: map[string]handle{}, data: make(chan packet, answersAhead+2)}
 	answers := make(chan packet, answersAhead) // closed when there are no more
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -61,7 +60,7 @@ func (c *session) converse(channel io.ReadWriter) {
 		}
 		f := &fields{rest: buffer[1:]}
 		id := f.u32()
-		answer, err := v.answer(buffer[0], id, f)
+		answer, err := v.answer(ctx, buffer[0], id, f)
 		if f.bad {
 			answers <- status(id, errMalformed)
 			return
@@ -85,10 +84,10 @@ func (v *conversation) hangUp() {
 }
 
 // answer does what is asked for. An answer of nil is a status.
-func (v *conversation) answer(typ byte, id uint32, f *fields) (packet, error) {
+func (v *conversation) answer(ctx context.Context, typ byte, id uint32, f *fields) (packet, error) {
 	switch typ {
 	case typeOpen:
-		return v.openFile(id, f)
+		return v.openFile(ctx, id, f)
 	case typeOpendir:
 		return v.openFolder(id, f)
 	case typeRead:
@@ -96,11 +95,11 @@ func (v *conversation) answer(typ byte, id uint32, f *fields) (packet, error) {
 	case typeWrite:
 		return nil, v.write(f)
 	case typeReaddir:
-		return v.readFolder(id, f)
+		return v.readFolder(ctx, id, f)
 	case typeClose:
 		return nil, v.close(f)
 	case typeStat, typeLstat, typeFstat:
-		return v.stat(typ, id, f)
+		return v.stat(ctx, typ, id, f)
 	case typeRealpath:
 		p, err := v.path(f)
 		if err != nil {
@@ -142,7 +141,7 @@ func lookup[T io.Closer](v *conversation, f *fields) (T, error) {
 	return c, nil
 }
 
-func (v *conversation) openFile(id uint32, f *fields) (packet, error) {
+func (v *conversation) openFile(ctx context.Context, id uint32, f *fields) (packet, error) {
 	p, err := v.path(f)
 	flags := f.u32() // attributes follow, which are nobody's business
 	if err != nil || f.bad {
@@ -153,7 +152,7 @@ func (v *conversation) openFile(id uint32, f *fields) (packet, error) {
 	case flags&(openWrite|openAppend|openCreate|openTrunc) != 0:
 		c, err = v.session.put(p, flags)
 	case flags&openRead != 0:
-		c, err = v.session.get(v.ctx, p)
+		c, err = v.session.get(ctx, p)
 	default:
 		err = errUnsupported
 	}
@@ -241,12 +240,12 @@ func (v *conversation) close(f *fields) error {
 // maxEntries is how many entries of a folder are told at a time.
 const maxEntries = 100
 
-func (v *conversation) readFolder(id uint32, f *fields) (packet, error) {
+func (v *conversation) readFolder(ctx context.Context, id uint32, f *fields) (packet, error) {
 	l, err := lookup[*listing](v, f)
 	if err != nil || f.bad {
 		return nil, err
 	}
-	entries := l.next(v.ctx, maxEntries)
+	entries := l.next(ctx, maxEntries)
 	if len(entries) == 0 {
 		return nil, io.EOF
 	}
@@ -257,7 +256,7 @@ func (v *conversation) readFolder(id uint32, f *fields) (packet, error) {
 	return p.done(), nil
 }
 
-func (v *conversation) stat(typ byte, id uint32, f *fields) (packet, error) {
+func (v *conversation) stat(ctx context.Context, typ byte, id uint32, f *fields) (packet, error) {
 	var p string
 	var err error
 	if typ == typeFstat {
@@ -269,7 +268,7 @@ func (v *conversation) stat(typ byte, id uint32, f *fields) (packet, error) {
 	} else if p, err = v.path(f); err != nil || f.bad {
 		return nil, err
 	}
-	info, err := v.session.stat(v.ctx, p)
+	info, err := v.session.stat(ctx, p)
 	if err != nil {
 		return nil, err
 	}

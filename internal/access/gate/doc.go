@@ -13,7 +13,8 @@
 // Names are those of the store (package layout), so who can read a store can
 // read through the gate. Files can be read, looked at and listed; what is put
 // into the inbox is listed, never read back, never replaced. Nothing a client
-// sends is used as a path: it is compared with the names that were granted.
+// sends is used as a path: it is compared with the names that were granted. What
+// else SFTP and SSH know is refused, and reported.
 //
 // The address is compared before the handshake, here and not by the SSH
 // library, whose own check of it has failed before. The end is kept twice, by
