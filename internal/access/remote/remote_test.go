@@ -167,16 +167,24 @@ func restoreFrom(t testing.TB, r blob.Reader, s *storetest.Store, d safe.Snapsho
 		return err
 	}
 	defer snapshot.Close()
+	if report := runInto(t, snapshot, to); report.LossCount > 0 {
+		return fmt.Errorf("lost: %v", report.Losses)
+	}
+	return nil
+}
+
+func runInto(t testing.TB, snapshot *store.Snapshot, to string) restore.Report {
+	t.Helper()
 	root, err := os.OpenRoot(to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer root.Close()
 	report, err := restore.Run(context.Background(), snapshot, root, restore.Options{Owner: restore.NoOwner})
-	if err == nil && report.LossCount > 0 {
-		err = fmt.Errorf("lost: %v", report.Losses)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return err
+	return report
 }
 
 // A far link delays everything by a time in each direction, and limits nothing
