@@ -211,21 +211,47 @@ func (r *run) begin(ctx context.Context) (seal.RunRecipient, error) {
 	fail := func(err error) (seal.RunRecipient, error) {
 		return seal.RunRecipient{}, fmt.Errorf("beginning a run of %s: %w", r.source.Name, err)
 	}
-	period := s.roster.Current()
-	label := seal.Label{Store: s.id, Run: r.id, Source: r.source.Name, Time: r.started, Roster: s.roster.Number}
-	var key child.KeyAnswer
-	err := s.ask(ctx, "runkey", child.KeyTask{Label: label, Outer: period.Outer, Inner: period.Inner}, &key)
-	if err != nil {
-		return fail(err)
+	key, begun, err := r.makeKey(ctx)
+	if errors.Is(err, errOldRoster) {
+		key, begun, err = r.makeKey(ctx)
 	}
-	s.step("runkey", "run", r.id)
-	begun := ledger.RunBegun{Run: r.id, Source: r.source.Name, Envelope: safe.DigestOf(key.Envelope), Roster: int64(s.roster.Number)}
-	if err := s.state.Update(ctx, func(tx *state.Tx) error { return tx.BeginRun(s.opts.Now(), begun, key.Envelope) }); err != nil {
+	if err != nil {
 		return fail(err)
 	}
 	s.step("begun", "run", r.id)
 	r.runs[r.id] = state.Run{ID: r.id, Source: r.source.Name, Envelope: begun.Envelope}
 	return key.Recipient, s.Publish(ctx)
+}
+
+// errOldRoster says that a version of the roster came into force while a run's
+// key was made. Who was taken out must not be able to read what begins now.
+var errOldRoster = errors.New("another version of the roster has come into force")
+
+// makeKey makes the run's key, sealed to the roster that is in force when the
+// run begins, and commits that it has begun.
+func (r *run) makeKey(ctx context.Context) (key child.KeyAnswer, begun ledger.RunBegun, err error) {
+	s := r.safe
+	roster, err := s.inForce(ctx)
+	if err != nil {
+		return key, begun, err
+	}
+	period := roster.Current()
+	label := seal.Label{Store: s.id, Run: r.id, Source: r.source.Name, Time: r.started, Roster: roster.Number}
+	if err := s.ask(ctx, "runkey", child.KeyTask{Label: label, Outer: period.Outer, Inner: period.Inner}, &key); err != nil {
+		return key, begun, err
+	}
+	s.step("runkey", "run", r.id)
+	begun = ledger.RunBegun{Run: r.id, Source: r.source.Name, Envelope: safe.DigestOf(key.Envelope), Roster: int64(roster.Number)}
+	return key, begun, s.state.Update(ctx, func(tx *state.Tx) error {
+		now, ok, err := tx.View().InForce()
+		if err != nil {
+			return err
+		}
+		if ok && now.Number != roster.Number {
+			return errOldRoster
+		}
+		return tx.BeginRun(s.opts.Now(), begun, key.Envelope)
+	})
 }
 
 // commit records what the child claims, as far as it is true.

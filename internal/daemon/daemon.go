@@ -13,10 +13,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"strongroom/internal/access"
-	"strongroom/internal/access/sshsig"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -63,15 +63,19 @@ func (o Options) withDefaults() (Options, error) {
 // A Safe is one installation. Its methods may be called concurrently, and
 // several processes may have it open.
 type Safe struct {
-	config *config.Config
-	opts   Options
-	log    *slog.Logger
-	keys   keys
-	state  *state.State
-	store  *dir.Store
-	id     safe.StoreID
-	roster access.Roster
-	post   post
+	config  *config.Config
+	opts    Options
+	log     *slog.Logger
+	keys    keys
+	state   *state.State
+	store   *dir.Store
+	id      safe.StoreID
+	roster  atomic.Pointer[access.Roster] // as it was read last
+	post    post
+	callers callers
+
+	life context.Context // of the children that serve people; ends with Close
+	end  context.CancelFunc
 }
 
 // A NotInitialisedError says that there is no safe yet where the configuration
@@ -144,7 +148,7 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 		return nil, fmt.Errorf("making the store: %w", err)
 	}
 	period := access.Period{From: opts.Now().UTC().Truncate(time.Second), Outer: outer, Inner: inner}
-	if err := recordCreation(ctx, db, cfg.Safe, access.First(k.ledger.Public(), sshsig.PublicKey{}, period), opts.Now()); err != nil {
+	if err := recordCreation(ctx, db, cfg.Safe, access.First(k.ledger.Public(), k.gate.public, period), opts.Now()); err != nil {
 		return nil, err
 	}
 	s, err := Open(ctx, cfg, opts)
@@ -196,6 +200,9 @@ func recordCreation(ctx context.Context, db *state.State, name string, roster ac
 		if err := tx.Publish(layout.Roster(roster.Number), encoded); err != nil {
 			return err
 		}
+		if err := tx.Enforce(roster.Number, access.Link{Roster: encoded}); err != nil {
+			return err
+		}
 		return tx.Append(now, ledger.Safe, ledger.SafeCreated{
 			Name: ledger.TextOf(name), Store: roster.Store, Roster: safe.DigestOf(encoded), Key: roster.LedgerKeys[0],
 		})
@@ -223,6 +230,7 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) 
 		return nil, &NotInitialisedError{Dir: cfg.Dir}
 	}
 	s := &Safe{config: cfg, opts: opts, log: opts.Logger, keys: k}
+	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.open(ctx); err != nil {
 		s.Close() // the error is the one to report
 		return nil, err
@@ -243,14 +251,29 @@ func (s *Safe) open(ctx context.Context) (err error) {
 	if got := s.keys.ledger.Public().Store(); got != s.id {
 		return contradiction("the store in %s is %s, and this safe's is %s: check `store` in the configuration", s.config.Store, s.id, got)
 	}
-	if s.roster, err = s.currentRoster(ctx); err != nil {
+	if _, err = s.inForce(ctx); err != nil {
 		return err
 	}
 	return s.compareLedgers(ctx)
 }
 
-// currentRoster returns the roster that the state's ledger vouches for.
-func (s *Safe) currentRoster(ctx context.Context) (access.Roster, error) {
+// inForce returns the version of the roster that is in force now, whichever
+// process has changed it.
+func (s *Safe) inForce(ctx context.Context) (access.Roster, error) {
+	r, ok, err := s.state.View(ctx).InForce()
+	if err == nil && !ok {
+		r, err = s.adoptRoster(ctx)
+	}
+	if err != nil {
+		return access.Roster{}, err
+	}
+	s.roster.Store(&r)
+	return r, nil
+}
+
+// adoptRoster takes the roster that the ledger vouches for into a state that
+// was made before it kept rosters.
+func (s *Safe) adoptRoster(ctx context.Context) (access.Roster, error) {
 	number, digest, err := s.state.Roster(ctx)
 	if err != nil {
 		return access.Roster{}, err
@@ -264,7 +287,16 @@ func (s *Safe) currentRoster(ctx context.Context) (access.Roster, error) {
 	if err != nil {
 		return access.Roster{}, fmt.Errorf("reading the roster: %w", err)
 	}
-	return access.ParseRoster(b)
+	r, err := access.ParseRoster(b)
+	if err != nil {
+		return access.Roster{}, err
+	}
+	return r, s.state.Update(ctx, func(tx *state.Tx) error {
+		if _, ok, err := tx.View().InForce(); err != nil || ok {
+			return err // another process was faster
+		}
+		return tx.Enforce(number, access.Link{Roster: b})
+	})
 }
 
 // readOrOutbox reads a small object from the store or, if a crash came before
@@ -298,7 +330,7 @@ func contradiction(format string, args ...any) error {
 // state's, with a *ContradictionError: then one of them is a copy from another
 // time, or was rewritten.
 func (s *Safe) compareLedgers(ctx context.Context) error {
-	stored, err := catalog.Newest(ctx, s.store, s.id, s.roster.LedgerKeys)
+	stored, err := catalog.Newest(ctx, s.store, s.id, s.LedgerKeys())
 	if errors.Is(err, catalog.ErrNoCheckpoint) {
 		return nil // nothing was published yet
 	}
@@ -320,8 +352,11 @@ func (s *Safe) compareLedgers(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the safe.
+// Close closes the safe. An opening that is still open loses its gate; what
+// the ledger says of it waits for the next Serve.
 func (s *Safe) Close() error {
+	s.end()
+	s.callers.doors.Wait()
 	var errs []error
 	if s.state != nil {
 		errs = append(errs, s.state.Close())
@@ -332,12 +367,13 @@ func (s *Safe) Close() error {
 	return errors.Join(errs...)
 }
 
-// Config, ID, Roster, Store and State are what the safe works with.
+// Config, ID, Roster, Store and State are what the safe works with; the Roster
+// is the one that was in force when the safe looked last.
 func (s *Safe) Config() *config.Config { return s.config }
 func (s *Safe) ID() safe.StoreID       { return s.id }
-func (s *Safe) Roster() access.Roster  { return s.roster }
+func (s *Safe) Roster() access.Roster  { return *s.roster.Load() }
 func (s *Safe) Store() *dir.Store      { return s.store }
 func (s *Safe) State() *state.State    { return s.state }
 
 // LedgerKeys are those that may have signed the ledger's checkpoints.
-func (s *Safe) LedgerKeys() []ledger.PublicKey { return s.roster.LedgerKeys }
+func (s *Safe) LedgerKeys() []ledger.PublicKey { return s.Roster().LedgerKeys }

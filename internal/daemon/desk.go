@@ -3,96 +3,198 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"sync"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
+	"strongroom/internal/access/sshsig"
+	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 )
 
-var errNotYet = errors.New("not yet")
+// callers is what the side of a safe that people call keeps in memory. A stop
+// loses it, which costs people a repetition and nothing else.
+type callers struct {
+	grants     once[opening.Nonce, issued]
+	challenges once[access.Token, challenge]
+	tickets    once[access.Token, safe.Digest] // of the roster that was in force
+	guesses    guesses                         // at invitations
+	recoveries guesses                         // attempts to recover
+	refusals   refusals
 
-func (s *Safe) Invite(ctx context.Context, name safe.PersonName, roles []access.Role) (access.Invitation, error) {
-	return access.Invitation{}, errNotYet
-}
-func (s *Safe) Enrol(ctx context.Context, from netip.Addr, token access.Token, enrolment []byte) error {
-	return errNotYet
-}
-func (s *Safe) Everyone(ctx context.Context, after int) (api.Everyone, error) {
-	return api.Everyone{}, errNotYet
-}
-
-// Voice returns who goes by that name, api.ErrNotFound if nobody may call by it.
-func (s *Safe) Voice(ctx context.Context, name safe.PersonName) (api.Voice, error) {
-	return api.Voice{}, errNotYet
+	opening sync.Mutex     // held while an opening opens, closes or is prolonged; guards door
+	door    *door          // nil if none is open
+	doors   sync.WaitGroup // goroutines that follow doors
 }
 
-// Admit reports why a person, whose signature was verified, may not call from
-// that address: an *api.DeniedError.
-func (s *Safe) Admit(ctx context.Context, from netip.Addr, name safe.PersonName) error {
-	return errNotYet
-}
-func (s *Safe) Propose(ctx context.Context, from netip.Addr, roster []byte, signed ledger.Signed) error {
-	return errNotYet
-}
-func (s *Safe) Agree(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
-	return errNotYet
-}
-func (s *Safe) Object(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
-	return errNotYet
-}
-func (s *Safe) Suspend(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
-	return errNotYet
-}
-func (s *Safe) BeginKeyCheck(ctx context.Context, from netip.Addr, who safe.PersonName, check api.KeyCheck) (api.Challenge, error) {
-	return api.Challenge{}, errNotYet
-}
-func (s *Safe) AnswerKeyCheck(ctx context.Context, from netip.Addr, who safe.PersonName, answer api.Answer) error {
-	return errNotYet
-}
-func (s *Safe) BeginRecovery(ctx context.Context, from netip.Addr) (api.Challenge, error) {
-	return api.Challenge{}, errNotYet
-}
-func (s *Safe) AnswerRecovery(ctx context.Context, from netip.Addr, answer api.Answer) (api.Recovery, error) {
-	return api.Recovery{}, errNotYet
-}
-func (s *Safe) Recover(ctx context.Context, from netip.Addr, ticket access.Token, roster []byte) error {
-	return errNotYet
-}
-func (s *Safe) Snapshots(ctx context.Context) ([]api.Snapshot, error) { return nil, errNotYet }
-func (s *Safe) Head(ctx context.Context, from int64) (api.Head, error) {
-	return api.Head{}, errNotYet
-}
-func (s *Safe) Request(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
-	return errNotYet
-}
-func (s *Safe) Openings(ctx context.Context) ([]api.Opening, error) { return nil, errNotYet }
-func (s *Safe) Opening(ctx context.Context, id safe.OpeningID) (api.Opening, error) {
-	return api.Opening{}, errNotYet
-}
-func (s *Safe) Grant(ctx context.Context, from netip.Addr, keykeeper safe.PersonName, id safe.OpeningID, known int64) (api.Granted, error) {
-	return api.Granted{}, errNotYet
-}
-func (s *Safe) Envelopes(ctx context.Context, from netip.Addr, keykeeper safe.PersonName, id safe.OpeningID, after safe.RunID) ([]api.Envelope, error) {
-	return nil, errNotYet
-}
-func (s *Safe) Release(ctx context.Context, from netip.Addr, release opening.Release, inner []api.Inner) error {
-	return errNotYet
-}
-func (s *Safe) Refuse(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
-	return errNotYet
-}
-func (s *Safe) Withdraw(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
-	return errNotYet
-}
-func (s *Safe) CloseOpening(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
-	return errNotYet
+// actLife is how long what was signed is good: statements, and the nonces of
+// grants. People's clocks may differ from the safe's by as much.
+const actLife = 15 * time.Minute
+
+// ErrClock means that a statement is not from now.
+var ErrClock = errors.New("it was not signed just now: either it is an old one, or the clock of the machine where it was signed is wrong")
+
+// deny makes err the reason why somebody may not do what they tried. It is
+// recorded when it comes to settle.
+func deny(err error) error { return &api.DeniedError{Reason: err.Error(), Err: err} }
+
+func denyf(format string, args ...any) error { return deny(fmt.Errorf(format, args...)) }
+
+func invalid(format string, args ...any) error {
+	return &api.InvalidError{Reason: fmt.Sprintf(format, args...)}
 }
 
-// Refused records that somebody tried what they may not.
-func (s *Safe) Refused(ctx context.Context, what, reason string, from netip.Addr) {}
+// change commits what somebody asked for, or records that it was denied.
+func (s *Safe) change(ctx context.Context, from netip.Addr, what string, change func(*state.Tx) error) error {
+	err := s.state.Update(ctx, change)
+	if err == nil {
+		s.publishSoon(ctx)
+	}
+	return s.settle(ctx, from, what, err)
+}
 
-// Serve serves people until ctx ends.
-func (s *Safe) Serve(ctx context.Context) error { return errNotYet }
+// settle records it if err denies something.
+func (s *Safe) settle(ctx context.Context, from netip.Addr, what string, err error) error {
+	if d, ok := errors.AsType[*api.DeniedError](err); ok {
+		d.What = what
+		s.Refused(ctx, what, d.Reason, from)
+	}
+	return err
+}
+
+// publishSoon is Publish where what counts was committed: if it fails now, it
+// is done with whatever is published next.
+func (s *Safe) publishSoon(ctx context.Context) {
+	if err := s.Publish(context.WithoutCancel(ctx)); err != nil {
+		s.log.Warn("what was recorded is not in the store yet", "error", err)
+	}
+}
+
+// A situation is what decides about people's acts at one moment.
+type situation struct {
+	now       time.Time
+	roster    access.Roster // in force
+	suspended access.Suspensions
+	snapshots bool
+}
+
+func (s *Safe) situation(v state.View) (situation, error) {
+	sit := situation{now: s.opts.Now().UTC()}
+	roster, ok, err := v.InForce()
+	if err != nil {
+		return sit, err
+	}
+	if !ok {
+		return sit, errors.New("the state knows no roster") // Open has seen to it
+	}
+	all, err := v.Suspensions()
+	if err != nil {
+		return sit, err
+	}
+	sit.roster, sit.suspended = roster, all.In(roster)
+	sit.snapshots, err = v.HasSnapshots()
+	return sit, err
+}
+
+// access returns it in the words of package access.
+func (sit situation) access() access.Situation {
+	return access.Situation{Now: sit.now, Snapshots: sit.snapshots, Suspended: sit.suspended}
+}
+
+// holder returns the person of that name, who must have the role and not be
+// suspended as a whole.
+func (sit situation) holder(name safe.PersonName, role access.Role) (access.Person, error) {
+	p, ok := sit.roster.Person(name)
+	switch {
+	case !ok || !p.Has(role):
+		return p, denyf("%s is no %s", name, role)
+	case sit.suspended.Stop(name, sshsig.PublicKey{}):
+		return p, deny(access.ErrSuspended)
+	}
+	return p, nil
+}
+
+// A heard statement was verified against the roster in force.
+type heard struct {
+	access.Statement
+	person access.Person
+}
+
+// hear verifies what a person of the roster has stated just now, and that it is
+// stated for the first time.
+func (s *Safe) hear(tx *state.Tx, sit situation, signed ledger.Signed) (heard, error) {
+	st, key, err := sit.roster.Verify(signed)
+	if err != nil {
+		return heard{}, deny(err)
+	}
+	if sit.suspended.Stop(st.Person, key) {
+		return heard{}, deny(access.ErrSuspended)
+	}
+	p, _ := sit.roster.Person(st.Person)
+	return heard{st, p}, s.fresh(tx, sit.now, signed)
+}
+
+// fresh sees that a statement is from now, and takes it as used.
+func (s *Safe) fresh(tx *state.Tx, now time.Time, signed ledger.Signed) error {
+	st, err := access.ParseStatement([]byte(signed.Statement))
+	if err != nil {
+		return deny(err)
+	}
+	if d := now.Sub(st.Time); d > actLife || d < -actLife {
+		return deny(ErrClock)
+	}
+	err = tx.Use(safe.DigestOf([]byte(signed.Statement)), now)
+	if errors.Is(err, state.ErrUsed) {
+		return deny(err)
+	}
+	return err
+}
+
+// A once keeps what is handed out to be brought back, once and soon. The zero
+// value is ready to use.
+type once[K comparable, V any] struct {
+	mu  sync.Mutex // guards the field below
+	all map[K]kept[V]
+}
+
+type kept[V any] struct {
+	value V
+	until time.Time
+}
+
+// mostKept bounds what is kept; whoever asks for more makes the oldest void.
+const mostKept = 256
+
+func (o *once[K, V]) put(now time.Time, life time.Duration, key K, value V) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.all == nil {
+		o.all = make(map[K]kept[V])
+	}
+	var oldest K
+	for k, v := range o.all {
+		if now.After(v.until) {
+			delete(o.all, k)
+		} else if first, ok := o.all[oldest]; !ok || v.until.Before(first.until) {
+			oldest = k
+		}
+	}
+	if len(o.all) >= mostKept {
+		delete(o.all, oldest)
+	}
+	o.all[key] = kept[V]{value, now.Add(life)}
+}
+
+// take returns what was put there, once.
+func (o *once[K, V]) take(now time.Time, key K) (V, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	v, ok := o.all[key]
+	delete(o.all, key)
+	return v.value, ok && !now.After(v.until)
+}

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
+	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/store/seal"
@@ -20,12 +25,20 @@ type keys struct {
 	ledger ledger.Key          // signs checkpoints
 	memory seal.MemoryIdentity // seals the memories at rest
 	secret seal.Secret         // makes tags and cuts of each source
+	gate   gateKey             // by which operators know the gate; zero if the safe was made without one
+}
+
+// A gateKey is the host key of the gate.
+type gateKey struct {
+	private []byte // as in a file of OpenSSH
+	public  sshsig.PublicKey
 }
 
 const (
 	ledgerKeyFile = "ledger.key"
 	memoryKeyFile = "memory.key"
 	secretFile    = "secret"
+	gateKeyFile   = "gate.key"
 )
 
 // makeKeys makes the keys of a new safe in a folder that must not exist. They
@@ -36,7 +49,11 @@ func makeKeys(folder string, store safe.StoreID, now time.Time) (keys, error) {
 	if err != nil {
 		return keys{}, err
 	}
-	k := keys{ledger: ledgerKey, memory: memoryKey, secret: seal.NewSecret()}
+	gate, err := newGateKey()
+	if err != nil {
+		return keys{}, err
+	}
+	k := keys{ledger: ledgerKey, memory: memoryKey, secret: seal.NewSecret(), gate: gate}
 	making, err := os.MkdirTemp(filepath.Dir(folder), ".keys-")
 	if err != nil {
 		return keys{}, err
@@ -46,6 +63,7 @@ func makeKeys(folder string, store safe.StoreID, now time.Time) (keys, error) {
 		ledgerKeyFile: func(w io.Writer) error { _, err := fmt.Fprintln(w, private); return err },
 		memoryKeyFile: func(w io.Writer) error { return k.memory.Write(w, now) },
 		secretFile:    k.secret.Write,
+		gateKeyFile:   func(w io.Writer) error { _, err := w.Write(k.gate.private); return err },
 	} {
 		if err := writeSecret(filepath.Join(making, name), write); err != nil {
 			return keys{}, err
@@ -58,6 +76,27 @@ func makeKeys(folder string, store safe.StoreID, now time.Time) (keys, error) {
 		return keys{}, err
 	}
 	return k, syncFolder(filepath.Dir(folder))
+}
+
+func newGateKey() (gateKey, error) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return gateKey{}, err
+	}
+	block, err := ssh.MarshalPrivateKey(private, "strongroom gate")
+	if err != nil {
+		return gateKey{}, err
+	}
+	return parseGateKey(pem.EncodeToMemory(block))
+}
+
+func parseGateKey(b []byte) (gateKey, error) {
+	signer, err := ssh.ParsePrivateKey(b)
+	if err != nil {
+		return gateKey{}, errors.New("it is not a private key as OpenSSH writes it") // err might quote it
+	}
+	public, err := sshsig.PublicKeyOf(signer.PublicKey())
+	return gateKey{private: b, public: public}, err
 }
 
 func writeSecret(path string, write func(io.Writer) error) error {
@@ -98,7 +137,19 @@ func readKeys(folder string) (k keys, err error) {
 			return err
 		}),
 	)
-	return k, err
+	// A safe that was made before there were openings has none, and collects
+	// all the same.
+	gateErr := readSecret(filepath.Join(folder, gateKeyFile), func(r io.Reader) (err error) {
+		b, err := io.ReadAll(r)
+		if err == nil {
+			k.gate, err = parseGateKey(b)
+		}
+		return err
+	})
+	if errors.Is(gateErr, os.ErrNotExist) {
+		gateErr = nil
+	}
+	return k, errors.Join(err, gateErr)
 }
 
 // maxSecret bounds a key file; the longest has a few kilobytes.

@@ -58,7 +58,7 @@ func (s *Safe) CheckPublished(ctx context.Context) error {
 	if err != nil || len(waiting) > 0 {
 		return err // the next Publish goes on, and nobody knows how far the last one came
 	}
-	stored, err := catalog.Newest(ctx, s.store, s.id, s.roster.LedgerKeys)
+	stored, err := catalog.Newest(ctx, s.store, s.id, s.LedgerKeys())
 	if err != nil {
 		return fmt.Errorf("reading the store's ledger: %w", err)
 	}

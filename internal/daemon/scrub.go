@@ -295,10 +295,8 @@ func (s *sequence) Read(p []byte) (int, error) {
 func (s *Safe) mayKnow(name string) bool {
 	n := layout.Parse(name)
 	switch n.Kind {
-	case layout.FormatObject, layout.EntryObject, layout.CheckpointObject, layout.SnapshotObject:
+	case layout.FormatObject, layout.EntryObject, layout.CheckpointObject, layout.SnapshotObject, layout.RosterObject:
 		return true
-	case layout.RosterObject:
-		return n.Number == int64(s.roster.Number)
 	default:
 		return false
 	}
@@ -325,9 +323,7 @@ func (s *Safe) known(ctx context.Context, name string) ([]byte, error) {
 	case layout.SnapshotObject:
 		return s.knownDescription(ctx, n.Run)
 	case layout.RosterObject:
-		if n.Number == int64(s.roster.Number) {
-			return s.roster.Encode(), nil
-		}
+		return s.state.View(ctx).RosterBytes(int(n.Number))
 	}
 	return nil, nil
 }

@@ -227,7 +227,7 @@ const ReleaseNamespace = "strongroom/v1/release"
 func message(nonce Nonce, grant []byte) []byte { return append(nonce[:], grant...) }
 
 // A Release is the evidence that a keykeeper released a grant. It becomes the
-// object openings/<id>/release.json.
+// object openings/<id>/<digest>.json.
 type Release struct {
 	Version   int              `json:"v"`
 	Keykeeper safe.PersonName  `json:"keykeeper"`

@@ -142,6 +142,12 @@ func (s *State) ProveConsistency(ctx context.Context, from, to int64) (ledger.Co
 	return ledger.ProveConsistency(from, to, hashReader{ctx, s.db})
 }
 
+// ProveInclusion proves that the nth entry stands in the ledger of size
+// entries.
+func (s *State) ProveInclusion(ctx context.Context, n, size int64) (ledger.Inclusion, error) {
+	return ledger.ProveInclusion(n, size, hashReader{ctx, s.db})
+}
+
 // A Parcel is an object that waits to be published.
 type Parcel struct {
 	Seq   int64
@@ -243,10 +249,7 @@ func (s *State) HeadOf(ctx context.Context, size int64) (ledger.Head, error) {
 
 // Size returns the number of the ledger's entries.
 func (s *State) Size(ctx context.Context) (n int64, err error) {
-	if err = s.db.QueryRowContext(ctx, "SELECT count(*) FROM entry").Scan(&n); err != nil {
-		err = fmt.Errorf("reading the ledger: %w", err)
-	}
-	return n, err
+	return s.View(ctx).Size()
 }
 
 // Newest returns the time of the ledger's newest entry.

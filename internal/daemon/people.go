@@ -1,0 +1,309 @@
+package daemon
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"strongroom/internal/access"
+	"strongroom/internal/access/api"
+	"strongroom/internal/access/sshsig"
+	"strongroom/internal/daemon/state"
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+)
+
+const (
+	maxInvitations = 100
+	// maxTries is how often the right token may come with an enrolment that is
+	// not as invited.
+	maxTries = 5
+)
+
+// Invite makes an invitation, in the place of an earlier one of that name. Only
+// its token's hash is kept. URL, Safe and CA are for the caller to fill in.
+func (s *Safe) Invite(ctx context.Context, name safe.PersonName, roles []access.Role) (access.Invitation, error) {
+	if _, err := safe.ParsePersonName(string(name)); err != nil {
+		return access.Invitation{}, err
+	}
+	if s.keys.gate.public.IsZero() {
+		return access.Invitation{}, ErrNoGate
+	}
+	roles = slices.Compact(slices.Sorted(slices.Values(roles)))
+	if len(roles) == 0 {
+		return access.Invitation{}, invalid("an invitation is for a role at least")
+	}
+	if slices.Contains(roles, access.Keykeeper) && slices.Contains(roles, access.Operator) {
+		return access.Invitation{}, invalid("%s cannot be keykeeper and operator: one person would open the safe alone", name)
+	}
+	now := s.opts.Now().UTC()
+	i := access.Invitation{Safe: s.config.Safe, Store: s.id, Person: name, Roles: roles, Token: access.NewToken()}
+	until := now.Add(access.InvitationLife)
+	err := s.state.Update(ctx, func(tx *state.Tx) error {
+		waiting, err := tx.View().Invitations()
+		if err != nil {
+			return err
+		}
+		if len(waiting) >= maxInvitations {
+			return invalid("%d invitations wait already", len(waiting))
+		}
+		err = tx.SetInvitation(state.Invitation{Person: name, Roles: roles, Token: safe.DigestOf(i.Token[:]), Until: until})
+		if err != nil {
+			return err
+		}
+		return tx.Append(now, ledger.Safe, ledger.PersonInvited{Person: ledger.Who(name), Role: rolesText(roles), Until: until})
+	})
+	if err != nil {
+		return access.Invitation{}, fmt.Errorf("inviting %s: %w", name, err)
+	}
+	s.publishSoon(ctx)
+	return i, nil
+}
+
+func rolesText(roles []access.Role) ledger.Text {
+	var names []string
+	for _, r := range roles {
+		names = append(names, string(r))
+	}
+	return ledger.TextOf(strings.Join(names, ", "))
+}
+
+// Enrol takes the enrolment of somebody who was invited. A token that is none
+// gives no hint why.
+func (s *Safe) Enrol(ctx context.Context, from netip.Addr, token access.Token, enrolment []byte) error {
+	const what = "enrol"
+	now := s.opts.Now().UTC()
+	if s.callers.guesses.blocked(now, from) {
+		return s.settle(ctx, from, what, denyf("too many invitations that are none were tried: wait a minute"))
+	}
+	var wrong error // why an enrolment is not as invited, which is counted all the same
+	err := s.change(ctx, from, what, func(tx *state.Tx) error {
+		invited, err := findInvitation(tx.View(), token)
+		if err != nil {
+			return err
+		}
+		if invited == nil || !now.Before(invited.Until) {
+			s.callers.guesses.note(now, from)
+			return denyf("this invitation is not good: it was used, its time is over, or it never was one")
+		}
+		e, err := s.checkEnrolment(*invited, enrolment)
+		if err != nil {
+			wrong = err
+			if invited.Tries++; invited.Tries >= maxTries {
+				return tx.DropInvitation(invited.Person)
+			}
+			return tx.SetInvitation(*invited)
+		}
+		if err := tx.DropInvitation(invited.Person); err != nil {
+			return err
+		}
+		if err := tx.SetEnrolment(invited.Person, state.Enrolment{Bytes: enrolment, From: from.Unmap().WithZone(""), Time: now}); err != nil {
+			return err
+		}
+		return tx.Append(now, ledger.Who(invited.Person), ledger.EnrolmentReceived{
+			Person: ledger.Who(invited.Person), Digest: e.Digest(), From: from.Unmap().WithZone(""),
+		})
+	})
+	if err == nil && wrong != nil {
+		return s.settle(ctx, from, what, deny(wrong))
+	}
+	return err
+}
+
+// findInvitation compares the token with those of all invitations, in a time
+// that does not depend on it.
+func findInvitation(v state.View, token access.Token) (found *state.Invitation, err error) {
+	all, err := v.Invitations()
+	digest := safe.DigestOf(token[:])
+	for i := range all {
+		if subtle.ConstantTimeCompare(all[i].Token[:], digest[:]) == 1 {
+			found = &all[i]
+		}
+	}
+	return found, err
+}
+
+func (s *Safe) checkEnrolment(invited state.Invitation, b []byte) (access.Enrolment, error) {
+	e, err := access.ParseEnrolment(b)
+	switch {
+	case err != nil:
+		return e, err
+	case e.Store != s.id:
+		return e, fmt.Errorf("it is for store %s, not for %s", e.Store, s.id)
+	case e.Person.Name != invited.Person || !slices.Equal(e.Person.Roles, invited.Roles):
+		return e, fmt.Errorf("it is of %s, %s: invited is %s, %s", e.Person.Name, rolesText(e.Person.Roles), invited.Person, rolesText(invited.Roles))
+	}
+	return e, nil
+}
+
+// maxLinks bounds the versions of the roster that are handed out at a time.
+const maxLinks = 20
+
+// Everyone returns what people's machines need to know about people, with the
+// versions of the roster after that one; from the one that founded the safe on,
+// if after is 0.
+func (s *Safe) Everyone(ctx context.Context, after int) (api.Everyone, error) {
+	v := s.state.View(ctx)
+	e, err := s.everyoneNow(v)
+	if err != nil {
+		return e, err
+	}
+	if after > 0 {
+		e.Links, err = v.Links(after, maxLinks)
+		return e, err
+	}
+	e.Links, err = s.linksFromFounding(v)
+	return e, err
+}
+
+func (s *Safe) linksFromFounding(v state.View) (links []access.Link, err error) {
+	for after := 0; ; after += maxLinks {
+		all, err := v.Links(after, maxLinks)
+		if err != nil {
+			return nil, err
+		}
+		for i, link := range all {
+			r, err := access.ParseRoster(link.Roster)
+			if err != nil {
+				return nil, err
+			}
+			if r.Founded() {
+				more, err := v.Links(r.Number, maxLinks-1)
+				return append([]access.Link{all[i]}, more...), err
+			}
+		}
+		links = append(links, all...)
+		if len(all) < maxLinks {
+			return links, nil
+		}
+	}
+}
+
+// everyoneNow is Everyone without links.
+func (s *Safe) everyoneNow(v state.View) (api.Everyone, error) {
+	sit, err := s.situation(v)
+	if err != nil {
+		return api.Everyone{}, err
+	}
+	e := api.Everyone{Links: []access.Link{}, Current: sit.roster.Encode(), Suspensions: sit.suspended, Snapshots: sit.snapshots, Now: sit.now,
+		Enrolments: []api.Enrolled{}, Checks: []api.Check{}}
+	if e.Proposals, err = v.Proposals(); err != nil {
+		return e, err
+	}
+	enrolments, err := v.Enrolments()
+	if err != nil {
+		return e, err
+	}
+	for _, en := range enrolments {
+		e.Enrolments = append(e.Enrolments, api.Enrolled{Enrolment: en.Bytes, From: en.From, Time: en.Time})
+	}
+	checks, err := v.KeyChecks()
+	for _, c := range checks {
+		e.Checks = append(e.Checks, api.Check(c))
+	}
+	return e, err
+}
+
+// Voice returns who goes by that name: api.ErrNotFound if nobody may call by it.
+func (s *Safe) Voice(ctx context.Context, name safe.PersonName) (api.Voice, error) {
+	v := s.state.View(ctx)
+	sit, err := s.situation(v)
+	if err != nil {
+		return api.Voice{}, err
+	}
+	voice := api.Voice{}
+	p, ok := sit.roster.Person(name)
+	if !ok {
+		e, enrolled, err := v.Enrolment(name)
+		if err != nil {
+			return voice, err
+		}
+		if !enrolled {
+			return voice, api.ErrNotFound
+		}
+		parsed, err := access.ParseEnrolment(e.Bytes)
+		if err != nil {
+			return voice, fmt.Errorf("reading the enrolment of %s: %w", name, err)
+		}
+		p, voice.Pending = parsed.Person, true
+	}
+	voice.Person = p
+	voice.Usable = slices.DeleteFunc(slices.Clone(p.SSH), func(key sshsig.PublicKey) bool { return sit.suspended.Stop(name, key) })
+	return voice, nil
+}
+
+// Admit reports why a person, whose signature was verified, may not call from
+// that address, with an *api.DeniedError: whoever can act as both an operator
+// and a keykeeper, because one has taken over the machine of the other, could
+// open the safe alone.
+func (s *Safe) Admit(ctx context.Context, from netip.Addr, name safe.PersonName) error {
+	sit, err := s.situation(s.state.View(ctx))
+	if err != nil {
+		return err
+	}
+	p, ok := sit.roster.Person(name)
+	if !ok || !p.Has(access.Keykeeper) {
+		return nil
+	}
+	for _, other := range sit.roster.People {
+		if other.Has(access.Operator) && other.ComesFrom(from) {
+			return s.settle(ctx, from, "call", denyf("%s is a keykeeper and calls from an address of the operator %s", name, other.Name))
+		}
+	}
+	return nil
+}
+
+// Suspend stops a person, or one key, at once.
+func (s *Safe) Suspend(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
+	err := s.change(ctx, from, "person.suspend", func(tx *state.Tx) error {
+		sit, err := s.situation(tx.View())
+		if err != nil {
+			return err
+		}
+		h, err := s.hear(tx, sit, signed)
+		if err != nil {
+			return err
+		}
+		act, ok := h.Act.(access.Suspend)
+		if !ok {
+			return invalid("%s is no suspension", h.Act.Act())
+		}
+		return s.suspend(tx, sit, h, act, signed)
+	})
+	if err == nil {
+		err = s.review(ctx)
+	}
+	return err
+}
+
+func (s *Safe) suspend(tx *state.Tx, sit situation, h heard, act access.Suspend, signed ledger.Signed) error {
+	p, ok := sit.roster.Person(act.Person)
+	switch {
+	case !ok:
+		return api.ErrNotFound
+	case !act.Key.IsZero() && !slices.Contains(p.SSH, act.Key):
+		return invalid("%s does not have that key", act.Person)
+	case sit.suspended.Stop(act.Person, act.Key):
+		return invalid("%s is suspended already", act.Person)
+	}
+	e := ledger.PersonSuspended{Person: ledger.Who(act.Person), Reason: act.Reason, Signed: signed}
+	if !act.Key.IsZero() {
+		e.Key = ledger.TextOf(act.Key.Fingerprint())
+	}
+	n, err := tx.Record(sit.now, ledger.Who(h.Person), e)
+	if err != nil {
+		return err
+	}
+	return tx.Suspend(access.Suspension{Entry: n, Person: act.Person, Key: act.Key})
+}
+
+// same reports whether two people stand in a roster in the same way.
+func same(a, b access.Person) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
+}

@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"strongroom/internal/daemon/state"
+	"strongroom/internal/ledger"
+)
+
+// Nobody who is refused may fill the ledger: equal attempts within a while are
+// one entry more, and in an hour only so many different ones are told.
+const (
+	refusalsWhile   = time.Minute
+	refusalsAnHour  = 20
+	tooManyRefusals = "many"
+)
+
+type refusal struct {
+	what, reason ledger.Text
+	from         netip.Addr
+}
+
+// refusals are those that are still counted.
+type refusals struct {
+	mu    sync.Mutex // guards the fields below
+	again map[refusal]*repeated
+	hour  time.Time // when the hour began
+	told  int       // in this hour
+	more  int64     // in this hour, beyond those
+}
+
+// A repeated refusal was told once.
+type repeated struct {
+	since time.Time
+	count int64 // since it was told
+}
+
+// Refused records that somebody tried what they may not. from may be the zero
+// Addr.
+func (s *Safe) Refused(ctx context.Context, what, reason string, from netip.Addr) {
+	now := s.opts.Now().UTC()
+	events := s.callers.refusals.add(now, refusal{ledger.TextOf(what), ledger.TextOf(reason), from.Unmap().WithZone("")})
+	s.recordRefusals(ctx, now, events)
+}
+
+// tellRefusals records what was counted until now; all says to wait no longer.
+func (s *Safe) tellRefusals(ctx context.Context, all bool) {
+	now := s.opts.Now().UTC()
+	s.recordRefusals(ctx, now, s.callers.refusals.flush(now, all))
+}
+
+func (s *Safe) recordRefusals(ctx context.Context, now time.Time, events []ledger.AccessRefused) {
+	if len(events) == 0 {
+		return
+	}
+	err := s.state.Update(context.WithoutCancel(ctx), func(tx *state.Tx) error {
+		for _, e := range events {
+			if err := tx.Append(now, ledger.Safe, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		// Whoever was refused stays so.
+		s.log.Error("a refused attempt could not be recorded", "error", err)
+		return
+	}
+	s.publishSoon(ctx)
+}
+
+// add counts an attempt and returns what is to be recorded now.
+func (r *refusals) add(now time.Time, attempt refusal) []ledger.AccessRefused {
+	events := r.flush(now, false)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if again, ok := r.again[attempt]; ok {
+		again.count++
+		return events
+	}
+	if r.told >= refusalsAnHour {
+		r.more++
+		return events
+	}
+	if r.again == nil {
+		r.again = make(map[refusal]*repeated)
+	}
+	if r.told == 0 {
+		r.hour = now
+	}
+	r.told++
+	r.again[attempt] = &repeated{since: now}
+	return append(events, ledger.AccessRefused{What: attempt.what, Reason: attempt.reason, From: attempt.from, Count: 1})
+}
+
+// flush returns what has been counted long enough, or all.
+func (r *refusals) flush(now time.Time, all bool) (events []ledger.AccessRefused) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for attempt, again := range r.again {
+		if !all && now.Sub(again.since) < refusalsWhile {
+			continue
+		}
+		if again.count > 0 {
+			events = append(events, ledger.AccessRefused{What: attempt.what, Reason: attempt.reason, From: attempt.from, Count: again.count})
+		}
+		delete(r.again, attempt)
+	}
+	if all || now.Sub(r.hour) >= time.Hour {
+		if r.more > 0 {
+			reason := fmt.Sprintf("attempts beyond the %d that are told in an hour", refusalsAnHour)
+			events = append(events, ledger.AccessRefused{What: tooManyRefusals, Reason: ledger.Text(reason), Count: r.more})
+		}
+		r.told, r.more = 0, 0
+	}
+	return events
+}
+
+// guesses bounds how often a secret can be tried.
+type guesses struct {
+	mu  sync.Mutex // guards the field below
+	all []guess    // of the last minute
+}
+
+type guess struct {
+	at   time.Time
+	from netip.Addr
+}
+
+const (
+	guessesAMinute   = 10
+	guessesOfAddress = 5
+)
+
+// blocked reports whether there were too many guesses for another.
+func (g *guesses) blocked(now time.Time, from netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var recent []guess
+	same := 0
+	for _, old := range g.all {
+		if now.Sub(old.at) < time.Minute {
+			recent = append(recent, old)
+			if old.from == from.Unmap() {
+				same++
+			}
+		}
+	}
+	g.all = recent
+	return len(recent) >= guessesAMinute || same >= guessesOfAddress
+}
+
+// note counts a guess.
+func (g *guesses) note(now time.Time, from netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.all = append(g.all, guess{now, from.Unmap()})
+}

@@ -1,0 +1,225 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/access/opening"
+	"strongroom/internal/access/sshsig"
+	"strongroom/internal/daemon/state"
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+)
+
+// Tick does what is due: versions of the roster come into force, what waited
+// too long is dropped, openings end. It returns when something is due next; the
+// zero time if nothing is. It may be called at any time.
+func (s *Safe) Tick(ctx context.Context) (next time.Time, err error) {
+	now := s.opts.Now().UTC()
+	s.tellRefusals(ctx, false)
+	if err := s.state.Tidy(ctx, now.Add(-2*actLife), now); err != nil {
+		return next, err
+	}
+	if err := errors.Join(s.settleProposals(ctx), s.dropOldEnrolments(ctx, now), s.review(ctx)); err != nil {
+		return next, err
+	}
+	if _, err := s.inForce(ctx); err != nil { // for those who ask Roster
+		return next, err
+	}
+	return s.nextDue(s.state.View(ctx), now)
+}
+
+// nextDue returns when something is due after now.
+func (s *Safe) nextDue(v state.View, now time.Time) (next time.Time, err error) {
+	earliest := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	proposals, err := v.Proposals()
+	if err != nil {
+		return next, err
+	}
+	for _, p := range proposals {
+		earliest(p.Ready)
+		earliest(p.Proposed.Add(access.ProposalLife))
+	}
+	pending, err := v.Pending()
+	if err != nil {
+		return next, err
+	}
+	for _, o := range pending {
+		earliest(o.Until)
+	}
+	invitations, err := v.Invitations()
+	for _, i := range invitations {
+		earliest(i.Until)
+	}
+	return next, err
+}
+
+// settleProposals brings into force what is due, and drops what can no longer
+// be.
+func (s *Safe) settleProposals(ctx context.Context) error {
+	v := s.state.View(ctx)
+	proposals, err := v.Proposals()
+	if err != nil || len(proposals) == 0 {
+		return err
+	}
+	sit, err := s.situation(v)
+	if err != nil {
+		return err
+	}
+	for _, p := range proposals {
+		if !sit.unsettled(p) {
+			continue
+		}
+		err := s.state.Update(ctx, func(tx *state.Tx) error { return s.settleProposal(tx, safe.DigestOf(p.Roster)) })
+		if err != nil {
+			return fmt.Errorf("settling a proposed version of the roster: %w", err)
+		}
+		s.publishSoon(ctx)
+	}
+	return nil
+}
+
+// unsettled reports whether something is to be done about a proposal.
+func (sit situation) unsettled(p access.Proposal) bool {
+	counted := p.Recount(sit.roster, sit.suspended)
+	return len(counted.Agreed) != len(p.Agreed) || counted.Due(sit.now) || sit.hopeless(p) != ""
+}
+
+// hopeless says why a proposal can no longer come into force.
+func (sit situation) hopeless(p access.Proposal) ledger.Text {
+	switch {
+	case sit.roster.CheckSuccessor(p.Next()) != nil:
+		return "another version has come into force"
+	case p.Ready.IsZero() && sit.now.Sub(p.Proposed) > access.ProposalLife:
+		return "too few agreed in time"
+	}
+	return ""
+}
+
+func (s *Safe) settleProposal(tx *state.Tx, digest safe.Digest) error {
+	p, ok, err := tx.View().Proposal(digest)
+	if err != nil || !ok {
+		return err // another process has settled it
+	}
+	sit, err := s.situation(tx.View())
+	if err != nil {
+		return err
+	}
+	if reason := sit.hopeless(p); reason != "" {
+		return s.drop(tx, sit, p, reason)
+	}
+	p = p.Recount(sit.roster, sit.suspended)
+	if p.Due(sit.now) {
+		return s.enact(tx, sit, p)
+	}
+	return tx.SetProposal(p)
+}
+
+// dropOldEnrolments forgets the enrolments that nobody has taken into the
+// roster.
+func (s *Safe) dropOldEnrolments(ctx context.Context, now time.Time) error {
+	all, err := s.state.View(ctx).Enrolments()
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if now.Sub(e.Time) <= access.ProposalLife {
+			continue
+		}
+		parsed, err := access.ParseEnrolment(e.Bytes)
+		if err != nil {
+			return fmt.Errorf("reading an enrolment: %w", err)
+		}
+		if err := s.state.Update(ctx, func(tx *state.Tx) error { return tx.DropEnrolment(parsed.Person.Name) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// review ends what has lost its ground: requests whose operator may not read
+// any more, and the opening whose time is over, or whose people may not act any
+// more.
+func (s *Safe) review(ctx context.Context) error {
+	v := s.state.View(ctx)
+	pending, err := v.Pending()
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	sit, err := s.situation(v)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, o := range pending {
+		cause, err := sit.groundless(v, o)
+		switch {
+		case err != nil:
+		case cause == "":
+			continue
+		case o.State == opening.Open:
+			err = s.closeOpening(ctx, o.ID, closing{cause: cause})
+		default:
+			err = s.expire(ctx, o.ID, ledger.TextOf(cause))
+		}
+		if errors.Is(err, opening.ErrState) {
+			err = nil // somebody else has ended it meanwhile
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// groundless says why an opening cannot stay as it is, "" if it can.
+func (sit situation) groundless(v state.View, o state.Opening) (string, error) {
+	if !sit.now.Before(o.Until) {
+		if o.State == opening.Requested {
+			return "nobody has answered in time", nil
+		}
+		return overtime, nil
+	}
+	a, err := sit.asked(o)
+	if err != nil {
+		return err.Error(), nil
+	}
+	if o.State == opening.Requested {
+		_, err := described(v, a.request)
+		if err != nil {
+			return err.Error(), nil
+		}
+		return "", nil
+	}
+	release, err := opening.ParseRelease(o.Release)
+	if err != nil {
+		return "", fmt.Errorf("reading the release of opening %s: %w", o.ID, err)
+	}
+	key, err := release.Verify(sit.roster)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("%s, or the key that released it, is no keykeeper's any more", release.Keykeeper), nil
+	case sit.suspended.Stop(release.Keykeeper, key), sit.suspended.Stop(release.Keykeeper, sshsig.PublicKey{}):
+		return fmt.Sprintf("%s, or the key that released it, is suspended", release.Keykeeper), nil
+	}
+	return "", nil
+}
+
+// expire ends a request that nobody may answer any more.
+func (s *Safe) expire(ctx context.Context, id safe.OpeningID, reason ledger.Text) error {
+	err := s.state.Update(ctx, func(tx *state.Tx) error {
+		if err := tx.EndOpening(id, opening.Expired, reason); err != nil {
+			return err
+		}
+		return tx.Append(s.opts.Now(), ledger.Safe, ledger.OpeningExpired{Opening: id, Reason: reason})
+	})
+	if err == nil {
+		s.publishSoon(ctx)
+	}
+	return err
+}
