@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -112,57 +111,6 @@ func publicLine(b []byte) (string, error) {
 		}
 	}
 	return "", errors.New("there is no public key in it, which begins with age1pq1")
-}
-
-// roleKeys are the flags with which both role keys are given.
-type roleKeys struct{ outerFile, innerFile string }
-
-func (k *roleKeys) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&k.outerFile, "outer-key", "", "`file` with the keykeepers' role key")
-	cmd.Flags().StringVar(&k.innerFile, "inner-key", "", "`file` with the operators' role key")
-}
-
-// read reads both keys; one is not enough.
-func (k *roleKeys) read() (seal.OuterIdentity, seal.InnerIdentity, error) {
-	fail := func(err error) (seal.OuterIdentity, seal.InnerIdentity, error) {
-		return seal.OuterIdentity{}, seal.InnerIdentity{}, err
-	}
-	if k.outerFile == "" || k.innerFile == "" {
-		return fail(&ui.UsageError{Problem: "reading takes two keys, the keykeepers' and the operators'",
-			Remedy: "Give both: --outer-key FILE --inner-key FILE"})
-	}
-	outer, outerErr := readKey(k.outerFile, seal.ReadOuterIdentity)
-	inner, innerErr := readKey(k.innerFile, seal.ReadInnerIdentity)
-	if err := cmp.Or(outerErr, innerErr); err != nil {
-		return fail(k.explain(err))
-	}
-	return outer, inner, nil
-}
-
-// explain says what is wrong if a key file is that of the other role.
-func (k *roleKeys) explain(err error) error {
-	_, outerErr := readKey(k.outerFile, seal.ReadInnerIdentity)
-	_, innerErr := readKey(k.innerFile, seal.ReadOuterIdentity)
-	switch {
-	case outerErr == nil && innerErr == nil:
-		return &ui.UsageError{Problem: fmt.Sprintf("the keys are swapped: %s is the inner key, %s the outer one", k.outerFile, k.innerFile),
-			Remedy: fmt.Sprintf("Give them as --outer-key %s --inner-key %s", k.innerFile, k.outerFile)}
-	case outerErr == nil:
-		return &ui.UsageError{Problem: k.outerFile + " is the inner key, which the operators hold", Remedy: "--outer-key takes the other one, which the keykeepers hold."}
-	case innerErr == nil:
-		return &ui.UsageError{Problem: k.innerFile + " is the outer key, which the keykeepers hold", Remedy: "--inner-key takes the other one, which the operators hold."}
-	default:
-		return err
-	}
-}
-
-// warn tells of keys that others on this machine can read.
-func (k *roleKeys) warn(t *ui.Terminal) {
-	for _, file := range []string{k.outerFile, k.innerFile} {
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-			t.Warn("others on this machine can read the key in %s (mode %04o): chmod 0400 it", file, info.Mode().Perm())
-		}
-	}
 }
 
 func readKey[K any](file string, read func(io.Reader) (K, error)) (K, error) {

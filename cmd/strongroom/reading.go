@@ -207,8 +207,7 @@ func (s *openStore) candidates() []catalog.Listed {
 
 // openSnapshot opens a snapshot with both role keys.
 func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, keys *roleKeys) (*store.Snapshot, error) {
-	keys.warn(r.app.talk())
-	outer, inner, err := keys.read()
+	ring, err := r.unlock(ctx, s, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -216,11 +215,26 @@ func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, k
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, []seal.OuterIdentity{outer}, []seal.InnerIdentity{inner}))
+	snapshot, err := store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, ring.outer, ring.inner))
 	if errors.Is(err, seal.ErrWrongKey) {
 		err = ui.WithRemedy(err, "It takes the private halves of the two keys that this safe was made with; a key with a comment says which role it has.")
 	}
 	return snapshot, err
+}
+
+// unlock reads the keys, with what the store's roster says of them.
+func (r *reading) unlock(ctx context.Context, s *openStore, keys *roleKeys) (keyring, error) {
+	if err := keys.given(); err != nil {
+		return keyring{}, err
+	}
+	keys.warn(r.app.talk())
+	// What is lost of the rosters matters only if a key is then not found.
+	rosters, lost := readRosters(ctx, s.blobs, s.catalog)
+	ring, err := keys.open(r.app, rosters)
+	if err != nil && lost != nil {
+		err = fmt.Errorf("%w (%w)", err, lost)
+	}
+	return ring, err
 }
 
 var errNothingThere = errors.New("there is no such file in the snapshot")

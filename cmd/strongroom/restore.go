@@ -26,7 +26,9 @@ is continued by the same command. Names of snapshots can be short: erp-files is
 the newest complete one of that source, erp-files@2026-11-20 that of that day.
 Times are those of this machine's zone; with a Z at the end they are UTC.
 
-It needs the store, or a copy of it, and both role keys; it needs no safe.
+It needs the store, or a copy of it, and both role keys; it needs no safe. In
+the place of a role key the personal key of somebody who holds it will do, also
+as it was typed in from paper: its copies are in the roster in the store.
 Everything is verified before it is written. What could not be restored is
 listed, and the exit status is then 3.`,
 		Example: `  strongroom restore erp-files --to /srv/new \

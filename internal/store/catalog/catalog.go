@@ -39,6 +39,7 @@ type Catalog struct {
 	Name       string // of the safe
 	Runs       map[safe.RunID]Run
 	Kept       map[safe.RunID]ledger.SnapshotKept
+	Rosters    map[int64]safe.Digest // versions of the roster, by number
 
 	useCopy map[int64]bool // entries whose first copy is not the one that was signed
 }
@@ -182,7 +183,7 @@ func checkpointSizes(ctx context.Context, r blob.Reader) ([]int64, error) {
 func replay(ctx context.Context, r blob.Reader, id safe.StoreID, keys []ledger.PublicKey, newest ledger.Checkpoint, kept []ledger.Checkpoint) (*Catalog, error) {
 	try := func(useCopy map[int64]bool) (*Catalog, error) {
 		c := &Catalog{Store: id, Checkpoint: newest, Keys: keys, useCopy: useCopy,
-			Runs: make(map[safe.RunID]Run), Kept: make(map[safe.RunID]ledger.SnapshotKept)}
+			Runs: make(map[safe.RunID]Run), Kept: make(map[safe.RunID]ledger.SnapshotKept), Rosters: make(map[int64]safe.Digest)}
 		var err error
 		c.Replay, err = ledger.Verify(ctx, entries(ctx, r, newest.Size, useCopy), append([]ledger.Checkpoint{newest}, kept...), c.add)
 		if err != nil {
@@ -275,6 +276,9 @@ func (c *Catalog) add(_ int64, e ledger.Entry) error {
 	switch what := e.What.(type) {
 	case ledger.SafeCreated:
 		c.Name = string(what.Name)
+		c.Rosters[1] = what.Roster
+	case ledger.RosterChanged:
+		c.Rosters[what.Version] = what.Digest
 	case ledger.RunBegun:
 		c.Runs[what.Run] = Run{Source: what.Source, Envelope: what.Envelope}
 	case ledger.SnapshotKept:

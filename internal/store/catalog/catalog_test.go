@@ -175,6 +175,9 @@ func TestRead(t *testing.T) {
 		if c.Store != v.id || c.Name != "the safe" || c.Checkpoint != v.latest || c.Replay.Proven != v.log.Size() {
 			t.Errorf("%s: %+v", name, c)
 		}
+		if diff := cmp.Diff(map[int64]safe.Digest{1: {1}, 2: {9}}, c.Rosters); diff != "" {
+			t.Errorf("%s: rosters (-want +got):\n%s", name, diff)
+		}
 		want := map[safe.RunID]catalog.Run{
 			a.Run: {Source: "erp", Envelope: envelopeOf(a.Run)},
 			b.Run: {Source: "erp", Envelope: envelopeOf(b.Run)},
