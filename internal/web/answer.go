@@ -89,6 +89,11 @@ func (s *Server) logRefusal(req *http.Request, pattern string, status int, err e
 	level("request refused", "from", req.RemoteAddr, "route", pattern, "status", status, "err", err)
 }
 
+// A bodyError tells why the body of a request could not be had.
+type bodyError struct{ error }
+
+func (e *bodyError) Unwrap() error { return e.error }
+
 // A panicError is a mistake of this program, which must not end the safe.
 type panicError struct {
 	value any
@@ -106,7 +111,11 @@ func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (_ an
 			err = &panicError{v, debug.Stack()}
 		}
 	}()
-	ctx, cancel := context.WithTimeout(req.Context(), r.patience()+answerTimeout)
+	within := s.times.body
+	if r.slow {
+		within = s.times.release
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), within+s.times.answer)
 	defer cancel()
 	c := call{id: req.PathValue("id")}
 	at, err := netip.ParseAddrPort(req.RemoteAddr)
@@ -114,8 +123,8 @@ func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (_ an
 		return nil, fmt.Errorf("finding out where a request comes from: %w", err)
 	}
 	c.from = at.Addr().Unmap().WithZone("")
-	// A release takes longer than the server gives other requests.
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(r.patience() + answerTimeout)); err != nil {
+	// The server's own deadline is not for what is slow.
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within + s.times.answer)); err != nil {
 		return nil, fmt.Errorf("setting a deadline for an answer: %w", err)
 	}
 	read := signed.ReadBody
@@ -145,18 +154,10 @@ func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (_ an
 		return nil, errBusy
 	}
 	defer room.Release(r.limit)
-	if c.body, err = read(w, req, r.limit, r.patience()); err != nil {
-		return nil, err
+	if c.body, err = read(w, req, r.limit, within); err != nil {
+		return nil, &bodyError{err}
 	}
 	return r.handle(s, ctx, c)
-}
-
-// patience is how long a body may take to come.
-func (r route) patience() time.Duration {
-	if r.within == 0 {
-		return bodyTimeout
-	}
-	return r.within
 }
 
 // parameter returns the value of the one parameter that the route knows.

@@ -32,6 +32,7 @@ func problemOf(err error) (int, api.Problem) {
 		clock    *signed.ClockError
 		denied   *api.DeniedError
 		mistake  *api.InvalidError
+		body     *bodyError
 		large    *http.MaxBytesError
 		network  net.Error
 	)
@@ -72,6 +73,8 @@ func problemOf(err error) (int, api.Problem) {
 	switch {
 	case errors.As(err, &network) && network.Timeout():
 		return say(http.StatusRequestTimeout, "the request did not come in time", "Try again on a faster line.")
+	case errors.As(err, &body):
+		return say(http.StatusBadRequest, "the body of the request did not come whole", "Try again.")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return say(http.StatusServiceUnavailable, "the safe was stopped, or could not do it in time", "Look whether it was done, then try again.")
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"path"
-	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
@@ -20,8 +19,8 @@ type route struct {
 	roles []access.Role
 	// enrolled says when people may call who are in no roster yet.
 	enrolled admission
-	limit    int64         // bytes of the body; none may come if it is 0
-	within   time.Duration // in which the body must come; 0 means bodyTimeout
+	limit    int64 // bytes of the body; none may come if it is 0
+	slow     bool  // the body may take long to come
 	handle   func(*Server, context.Context, call) (any, error)
 }
 
@@ -72,7 +71,7 @@ var allRoutes = []route{
 	{pattern: api.Request, name: "opening.request", roles: operator, limit: smallBody, handle: acting[access.Request](Desk.Request, nil)},
 	{pattern: api.Grant, name: "opening.grant", query: "known", roles: keykeeper, handle: (*Server).grant},
 	{pattern: api.Envelopes, name: "opening.envelopes", query: "after", roles: keykeeper, handle: (*Server).envelopes},
-	{pattern: api.Release, name: "opening.release", roles: keykeeper, limit: releaseBody, within: releaseTimeout, handle: taking((*Server).release)},
+	{pattern: api.Release, name: "opening.release", roles: keykeeper, limit: releaseBody, slow: true, handle: taking((*Server).release)},
 	{pattern: api.Refuse, name: "opening.refuse", roles: keykeeper, limit: smallBody, handle: acting(Desk.Refuse, func(a access.Refuse) safe.OpeningID { return a.Opening })},
 	{pattern: api.Withdraw, name: "opening.withdraw", roles: operator, limit: smallBody, handle: acting(Desk.Withdraw, func(a access.Withdraw) safe.OpeningID { return a.Opening })},
 	{pattern: api.CloseIt, name: "opening.close", roles: closers, limit: smallBody, handle: acting(Desk.CloseOpening, func(a access.Close) safe.OpeningID { return a.Opening })},

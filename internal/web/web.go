@@ -94,18 +94,17 @@ const (
 	maxPeople    = 128 << 20
 )
 
-// Times of a request.
-const (
-	headerTimeout = 10 * time.Second
-	bodyTimeout   = 30 * time.Second
-	// releaseTimeout lets the largest release through at 1.3 Mbit/s.
-	releaseTimeout = 10 * time.Minute
-	// answerTimeout is for the work, and for the answer on its way.
-	answerTimeout = 5 * time.Minute
-	idleTimeout   = time.Minute
-	// stopTimeout is what requests have to end when the server stops.
-	stopTimeout = 5 * time.Second
-)
+// times bound what a request, and the end of the server, may take.
+type times struct {
+	header, body, idle time.Duration
+	release            time.Duration // for the body of one
+	answer             time.Duration // for the work, and for the answer on its way
+	stop               time.Duration // that requests have to end when the server stops
+}
+
+// usual lets the largest release through at 1.3 Mbit/s.
+var usual = times{header: 10 * time.Second, body: 30 * time.Second, idle: time.Minute,
+	release: 10 * time.Minute, answer: 5 * time.Minute, stop: 5 * time.Second}
 
 // maxHeader bounds a request's header, which has a signature of 2 kB at most.
 const maxHeader = 32 << 10
@@ -115,6 +114,7 @@ type Server struct {
 	desk     Desk
 	opts     Options
 	log      *slog.Logger
+	times    times
 	verifier *signed.Verifier
 	handler  http.Handler
 
@@ -135,7 +135,7 @@ func New(desk Desk, opts Options) *Server {
 		opts.Now = time.Now
 	}
 	s := &Server{
-		desk: desk, opts: opts, log: opts.Logger,
+		desk: desk, opts: opts, log: opts.Logger, times: usual,
 		strangers: semaphore.NewWeighted(maxStrangers), people: semaphore.NewWeighted(maxPeople),
 		attempts: newLimiter(opts.Now),
 	}
@@ -169,10 +169,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 		DisableGeneralOptionsHandler: true,
 
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       bodyTimeout,
-		WriteTimeout:      bodyTimeout + answerTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.times.header,
+		ReadTimeout:       s.times.body,
+		WriteTimeout:      s.times.body + s.times.answer,
+		IdleTimeout:       s.times.idle,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return work },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers break off
@@ -184,7 +184,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	case err = <-ended:
 		err = fmt.Errorf("serving people: %w", err)
 	case <-ctx.Done():
-		grace, stop := context.WithTimeout(work, stopTimeout)
+		grace, stop := context.WithTimeout(work, s.times.stop)
 		if server.Shutdown(grace) != nil {
 			server.Close() // what it did not wait for is cut off
 		}

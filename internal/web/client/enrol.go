@@ -71,7 +71,7 @@ func Pin(ctx context.Context, url string, fingerprint safe.Digest, from netip.Ad
 // and sees that it vouches for the one that was used.
 func verify(state tls.ConnectionState, fingerprint safe.Digest) ([]byte, error) {
 	for _, c := range state.PeerCertificates {
-		if safe.DigestOf(c.Raw) != fingerprint {
+		if !c.IsCA || safe.DigestOf(c.Raw) != fingerprint {
 			continue
 		}
 		roots := x509.NewCertPool()

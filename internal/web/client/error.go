@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"syscall"
 	"time"
 )
@@ -69,7 +70,7 @@ func explain(err error) string {
 	switch {
 	case errors.As(err, &certificate):
 		return fmt.Sprintf("what answers there is not the safe that this machine knows (%v)", certificate.Err)
-	case errors.As(err, &header):
+	case errors.As(err, &header), errors.Is(err, http.ErrSchemeMismatch):
 		return "what answers there does not speak HTTPS"
 	case errors.As(err, &name):
 		return fmt.Sprintf("no address is known for the name %s", name.Name)
