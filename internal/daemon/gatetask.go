@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -73,7 +74,11 @@ func (s *Safe) evidence(ctx context.Context, q access.Request, descriptions []sa
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, gate.File{Name: "ledger/proofs/" + d.Run.String() + ".json", Content: proof.Encode()})
+		b, err := json.Marshal(proof)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, gate.File{Name: "ledger/proofs/" + d.Run.String() + ".json", Content: b})
 	}
 	for after := 0; ; after += maxLinks {
 		links, err := v.Links(after, maxLinks)

@@ -11,6 +11,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
+	"strongroom/internal/access/proven"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
@@ -242,16 +243,16 @@ func (s *Safe) grant(ctx context.Context, keykeeper safe.PersonName, id safe.Ope
 
 // prove proves that a description stands in the first size entries of the
 // ledger.
-func (s *Safe) prove(ctx context.Context, v state.View, run safe.RunID, size int64) (opening.Proof, error) {
+func (s *Safe) prove(ctx context.Context, v state.View, run safe.RunID, size int64) (proven.Proof, error) {
 	n, entry, err := v.Kept(run)
 	if err != nil {
-		return opening.Proof{}, err
+		return proven.Proof{}, err
 	}
 	if entry == nil {
-		return opening.Proof{}, denyf("the ledger knows no snapshot %s", run)
+		return proven.Proof{}, denyf("the ledger knows no snapshot %s", run)
 	}
 	inclusion, err := s.state.ProveInclusion(ctx, n, size)
-	return opening.Proof{Entry: entry, Inclusion: inclusion.Encode()}, err
+	return proven.Proof{Entry: entry, Inclusion: inclusion.Encode()}, err
 }
 
 // Head returns the ledger's newest checkpoint, and proves that it goes on from

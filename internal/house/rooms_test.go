@@ -302,30 +302,6 @@ var rooms = []room{
 		"golang.org/x/crypto":        "the host key of the gate",
 	}},
 
-	{"internal/access/accesstest", map[string]string{
-		"internal/safe":          "makes people",
-		"internal/ledger":        "what they sign",
-		"internal/access":        "and rosters of them",
-		"internal/access/sshsig": "with their SSH keys",
-		"internal/store/seal":    "and their personal ones",
-		"golang.org/x/crypto":    "signers",
-	}},
-	{"internal/access/vaulttest", map[string]string{
-		"internal/safe":              "snapshots by their ids",
-		"internal/ledger":            "writes one",
-		"internal/ledger/ledgertest": "in memory",
-		"internal/access":            "and a roster",
-		"internal/access/accesstest": "of people with their keys",
-		"internal/access/gate":       "what a gate is to show",
-		"internal/access/proven":     "with proofs",
-		"internal/access/sshsig":     "the host key of the gate",
-		"internal/store/blob":        "puts all of it in a store",
-		"internal/store/layout":      "by its names",
-		"internal/store/seal":        "role keys, and people's copies of them",
-		"internal/store/storetest":   "the store",
-		"golang.org/x/crypto":        "the host key of the gate",
-	}},
-
 	// People's way in.
 	{"internal/web/certificate", map[string]string{
 		"internal/safe": "a certificate authority is known by its digest",
@@ -417,6 +393,7 @@ var rooms = []room{
 		"internal/access/compose": "tells in words what a roster changes",
 		"internal/access/gate":    "the task of an opening's door",
 		"internal/access/opening": "checks what is released",
+		"internal/access/proven":  "hands out proofs with an opening",
 		"internal/access/sshsig":  "the gate's own key",
 		"internal/daemon/child":   "the tasks and answers of its children",
 		"internal/daemon/state":   "the state of the safe",
