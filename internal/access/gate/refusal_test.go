@@ -233,11 +233,17 @@ func TestRefusals(t *testing.T) {
 		"put in a subfolder": sftpAttempt("put % @/roster/more.json", "put", "/roster/more.json"),
 	}
 	echo = greeter(t)
+	files, shell := ordinary(t, "internal-sftp"), ordinary(t, `/bin/sh -c "${SSH_ORIGINAL_COMMAND:-sh}"`)
 	for name, a := range attempts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newSite(t).open(t)
-			if err := a.try(t, ordinary(t, strings.HasPrefix(name, "exec") || name == "shell")); err != nil {
+			other := files
+			if strings.HasPrefix(name, "exec") || name == "shell" {
+				other = shell
+			}
+			other.root = likeGate(t)
+			if err := a.try(t, other); err != nil {
 				t.Fatalf("at a server that grants it: %v", err)
 			}
 			if err := a.try(t, g.door()); err == nil {
@@ -250,29 +256,32 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// ordinary starts an ordinary server that shows a tree like a gate's, and
-// allows all that it can.
-func ordinary(t *testing.T, shell bool) door {
+// ordinary starts an ordinary server that allows all that it can.
+func ordinary(t *testing.T, command string) door {
 	t.Helper()
-	options := sshdtest.Options{ForceCommand: "internal-sftp", Config: []string{"AcceptEnv LC_*"}}
-	if shell {
-		options.ForceCommand = `/bin/sh -c "${SSH_ORIGINAL_COMMAND:-sh}"`
-	}
-	s := sshdtest.ForTest(t, options)
+	s := sshdtest.ForTest(t, sshdtest.Options{ForceCommand: command, Config: []string{"AcceptEnv LC_*"}})
 	signer, err := ssh.ParsePrivateKey(s.PrivateKey)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(filepath.Dir(s.KeyFile), "authorized_keys"), ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o600)
 	}
-	root := t.TempDir()
-	for _, name := range []string{"empty", "roster", "inbox"} {
-		err = errors.Join(err, os.Mkdir(filepath.Join(root, name), 0o700))
-	}
-	// Shorter than what is put, so that there is something to append.
-	err = errors.Join(err, os.WriteFile(filepath.Join(root, "README"), content[:3], 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return door{addr: s.Addr, user: s.User, keyFile: s.KeyFile, hostKey: s.HostKey, root: root}
+	return door{addr: s.Addr, user: s.User, keyFile: s.KeyFile, hostKey: s.HostKey}
+}
+
+// likeGate makes a tree like a gate's, in which everything may be done.
+func likeGate(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	var err error
+	for _, name := range []string{"empty", "roster", "inbox"} {
+		err = errors.Join(err, os.Mkdir(filepath.Join(root, name), 0o700))
+	}
+	if err := errors.Join(err, os.WriteFile(filepath.Join(root, "README"), content, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return root
 }
 
 func TestLogins(t *testing.T) {
