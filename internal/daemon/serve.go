@@ -32,12 +32,14 @@ const (
 )
 
 // Serve looks after people and openings until ctx ends, in one process at a
-// time: ErrServed. Serving their calls is for package web, which calls the
-// methods of s meanwhile.
+// time: ErrServed. Answering their calls is for people, which is called with
+// everything ready and ends when its context does, or by an error that ends
+// Serve; nil if there is nobody to answer.
 //
-// It first closes what a crash has left open. When ctx ends it closes what is
-// open, and records that it stopped.
-func (s *Safe) Serve(ctx context.Context) error {
+// It first closes what a crash has left open. When people has ended, and with
+// it whatever calls the methods of s, it closes what is open, and records that
+// it stopped.
+func (s *Safe) Serve(ctx context.Context, people func(context.Context) error) error {
 	if s.keys.gate.public.IsZero() {
 		return ErrNoGate
 	}
@@ -52,15 +54,23 @@ func (s *Safe) Serve(ctx context.Context) error {
 	if err := s.begin(ctx); err != nil {
 		return fmt.Errorf("beginning to serve: %w", err)
 	}
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var wg sync.WaitGroup
-	wg.Go(func() { s.every(ctx, tickEvery, "looking for what is due", s.tickAndPublish) })
-	wg.Go(func() { s.every(ctx, saveEvery, "counting what went through the gate", s.saveCounts) })
-	wg.Go(func() { s.deliver(ctx) })
-	wg.Wait()
-	if err := s.stop(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("ceasing to serve: %w", err)
+	wg.Go(func() { s.every(serving, tickEvery, "looking for what is due", s.tickAndPublish) })
+	wg.Go(func() { s.every(serving, saveEvery, "counting what went through the gate", s.saveCounts) })
+	wg.Go(func() { s.deliver(serving) })
+	if people != nil {
+		err = people(serving)
+	} else {
+		<-serving.Done()
 	}
-	return nil
+	cancel()
+	wg.Wait()
+	if stopErr := s.stop(context.WithoutCancel(ctx)); stopErr != nil {
+		err = errors.Join(err, fmt.Errorf("ceasing to serve: %w", stopErr))
+	}
+	return err
 }
 
 // begin records that the safe serves, and closes what another one left open.
