@@ -14,7 +14,8 @@ import (
 )
 
 func (a *app) keysCommand() *cobra.Command {
-	return group(&cobra.Command{Use: "keys COMMAND", Short: "Make the keys of the people who read together"}, a.newRoleCommand())
+	return group(&cobra.Command{Use: "keys COMMAND", Short: "Make and keep the keys of the people who read together"},
+		a.newRoleCommand(), a.keysPaperCommand(), a.keysCheckCommand(), a.newPeriodCommand(), a.keysPassphraseCommand(), a.keysRestoreCommand())
 }
 
 func (a *app) newRoleCommand() *cobra.Command {

@@ -203,7 +203,10 @@ func (p *person) own(r access.Roster) (access.Person, error) {
 }
 
 // passphrase is the flag with which scripts give a passphrase.
-type passphrase struct{ file string }
+type passphrase struct {
+	file string
+	ask  bool // pass over the file of the environment, which has another one
+}
 
 func (f *passphrase) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.file, "passphrase-file", "", "`file` whose first line is the passphrase of the personal key (default: ask)")
@@ -212,7 +215,7 @@ func (f *passphrase) register(cmd *cobra.Command) {
 // fromFile reads the passphrase from the file that was named, if one was.
 func (f *passphrase) fromFile() (string, bool, error) {
 	file := f.file
-	if file == "" {
+	if file == "" && !f.ask {
 		file = os.Getenv("STRONGROOM_PASSPHRASE_FILE")
 	}
 	if file == "" {

@@ -89,7 +89,15 @@ func (r *remembered) remember(ctx context.Context, blobs blob.Reader, c *catalog
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(note{Version: 1, Keys: c.Keys, Checkpoint: string(signed)})
+	return r.keep(c.Checkpoint, c.Keys, signed)
+}
+
+// keep keeps a checkpoint that was verified, unless a newer one is kept.
+func (r *remembered) keep(c ledger.Checkpoint, keys []ledger.PublicKey, signed []byte) error {
+	if r.file == "" || len(r.kept) > 0 && r.kept[0].Size >= c.Size {
+		return nil
+	}
+	b, err := json.Marshal(note{Version: 1, Keys: keys, Checkpoint: string(signed)})
 	if err != nil {
 		return err
 	}

@@ -142,35 +142,41 @@ func Lift(current access.Roster, entries ...int64) (access.Roster, error) {
 
 // Recover composes a version for those who have nothing but the paper keys:
 // in each role that somebody is enrolled for anew, everybody is replaced, and
-// the ring's keys are sealed to the new people. A period begins with new keys
-// of these roles, as nobody knows what became of the old copies.
+// the ring's keys of that role are sealed to the new people and to nobody
+// else. A period begins with new keys of these roles, as nobody knows what
+// became of the old copies.
 func Recover(current access.Roster, enrolments []access.Enrolment, ring Keyring, now time.Time) (access.Roster, error) {
 	next := current.Next()
+	var lost []access.Role
 	for _, role := range []access.Role{access.Keykeeper, access.Operator} {
-		if !slices.ContainsFunc(enrolments, func(e access.Enrolment) bool { return e.Person.Has(role) }) {
-			continue
+		if slices.ContainsFunc(enrolments, func(e access.Enrolment) bool { return e.Person.Has(role) }) {
+			lost = append(lost, role)
 		}
-		for _, p := range current.People {
-			if p.Has(role) {
-				drop(&next, p.Name)
-			}
+	}
+	for _, p := range current.People {
+		if slices.ContainsFunc(lost, p.Has) {
+			drop(&next, p.Name)
 		}
 	}
 	for _, e := range enrolments {
 		put(&next, e.Person)
 	}
+	// What a role has that is not lost stays: the roster that the safe shows
+	// is not verified on a machine that begins anew, so no key may go to
+	// whoever stands there.
+	if !slices.Contains(lost, access.Keykeeper) {
+		ring.Outer = nil
+	}
+	if !slices.Contains(lost, access.Operator) {
+		ring.Inner = nil
+	}
 	if err := Share(&next, ring, now); err != nil {
 		return next, err
 	}
-	begun := false
-	for _, role := range []access.Role{access.Keykeeper, access.Operator} {
-		if !slices.ContainsFunc(enrolments, func(e access.Enrolment) bool { return e.Person.Has(role) }) {
-			continue
-		}
-		if !begun {
-			beginPeriod(&next, now)
-			begun = true
-		}
+	if len(lost) > 0 {
+		beginPeriod(&next, now)
+	}
+	for _, role := range lost {
 		if err := renew(&next, role, now); err != nil {
 			return next, err
 		}

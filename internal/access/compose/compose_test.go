@@ -270,7 +270,9 @@ func TestChangesShowEverything(t *testing.T) {
 		{"a copy that opens to nothing", change(func(n *access.Roster) { n.Periods[0].OuterCopies[0].Sealed = []byte("x") }), []string{"replaces the copy of the outer key of period 1 that kim has"}},
 		{"a copy less", change(func(n *access.Roster) { n.Periods[0].InnerCopies = nil }), []string{"takes the copy of the inner key of period 1 from otto"}},
 		{"somebody less", change(func(n *access.Roster) { n.People = n.People[:1]; n.Periods[0].InnerCopies = nil }), []string{"removes otto, operator"}},
-		{"an address", change(func(n *access.Roster) { n.People[1].Addresses = append(n.People[1].Addresses, netip.MustParseAddr("192.0.2.7")) }), []string{"otto comes from 127.0.0.2 or 192.0.2.7, did from 127.0.0.2"}},
+		{"an address", change(func(n *access.Roster) {
+			n.People[1].Addresses = append(n.People[1].Addresses, netip.MustParseAddr("192.0.2.7"))
+		}), []string{"otto comes from 127.0.0.2 or 192.0.2.7, did from 127.0.0.2"}},
 		{"an SSH key more", change(func(n *access.Roster) { n.People[1].SSH = append(n.People[1].SSH, other.SSH...) }), []string{"otto signs with the SSH key SHA256:"}},
 		{"a role more", change(func(n *access.Roster) { n.People[0].Roles = []access.Role{access.Keykeeper, access.Officer} }), []string{"kim becomes keykeeper and officer, was keykeeper"}},
 		{"names and mails", change(func(n *access.Roster) { n.People[0].FullName, n.People[0].Mail = "Kim", "kim@example.com" }), []string{`kim is called "Kim"`, `mails for kim go to "kim@example.com"`}},

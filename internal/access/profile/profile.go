@@ -41,7 +41,10 @@ type Data struct {
 	Roles   []access.Role   `json:"roles"`         // at enrolment; the roster has the last word
 	SSHKey  string          `json:"ssh_key"`       // path of the key that signs, or of its public half
 	From    netip.Addr      `json:"from,omitzero"` // address of this machine to call from; zero for any
-	Pin     Pin             `json:"pin,omitzero"`
+	// Enrolment is the digest of what was sent at enrolment, so that this
+	// machine notices if the safe tells others something else.
+	Enrolment safe.Digest `json:"enrolment,omitzero"`
+	Pin       Pin         `json:"pin,omitzero"`
 }
 
 // A Pin is the version of the roster whose words the person has compared with
@@ -108,14 +111,16 @@ func Open(dir string) (*Profile, error) {
 
 // A Draft is a profile that is not yet in its place.
 type Draft struct {
+	data           Data
 	temporary, dir string
 }
 
-// NewDraft writes a profile, and the personal key if there is one, beside the
-// folder in which it is to be. So whoever is enrolled finds the profile there
-// as a whole, and whoever is not, none. It returns fs.ErrExist if there is a
-// profile already: its key may be the only one that opens something.
-func NewDraft(dir string, d Data, personal seal.PersonalIdentity, passphrase string, made time.Time) (_ *Draft, err error) {
+// NewDraft begins a profile, with the personal key if there is a passphrase
+// for it, beside the folder in which it is to be. So whoever is enrolled finds
+// the profile there as a whole, and whoever is not, none. It returns
+// fs.ErrExist if there is a profile already: its key may be the only one that
+// opens something.
+func NewDraft(dir string, d Data, personal seal.PersonalIdentity, passphrase string, made time.Time) (*Draft, error) {
 	if _, err := os.Lstat(dir); err == nil {
 		return nil, fmt.Errorf("%s: %w", dir, fs.ErrExist)
 	}
@@ -126,27 +131,28 @@ func NewDraft(dir string, d Data, personal seal.PersonalIdentity, passphrase str
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return nil, err
 	}
-	temporary, err := os.MkdirTemp(filepath.Dir(dir), ".new-")
+	temporary, err := os.MkdirTemp(filepath.Dir(dir), ".new-") // mode 0700
 	if err != nil {
 		return nil, err
 	}
-	draft := &Draft{temporary, dir}
-	defer func() {
-		if err != nil {
-			draft.Discard()
-		}
-	}()
-	p := &Profile{Data: d, dir: temporary}
-	if passphrase != "" {
-		if err := p.Lock(personal, passphrase, made); err != nil {
-			return nil, err
-		}
+	draft := &Draft{d, temporary, dir}
+	if passphrase == "" {
+		return draft, nil
 	}
-	return draft, p.save()
+	if err := (&Profile{dir: temporary}).Lock(personal, passphrase, made); err != nil {
+		draft.Discard()
+		return nil, err
+	}
+	return draft, nil
 }
 
-// Commit puts the profile in its place.
-func (d *Draft) Commit() (*Profile, error) {
+// Commit puts the profile in its place. ca is the safe's own certificate
+// authority, which is known once the safe has answered; empty if it has none.
+func (d *Draft) Commit(ca string) (*Profile, error) {
+	d.data.CA = ca
+	if err := (&Profile{Data: d.data, dir: d.temporary}).save(); err != nil {
+		return nil, err
+	}
 	if err := os.Rename(d.temporary, d.dir); err != nil {
 		return nil, err
 	}

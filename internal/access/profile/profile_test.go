@@ -106,7 +106,7 @@ func (c *chain) profile() *profile.Profile {
 	c.t.Helper()
 	d, err := profile.NewDraft(filepath.Join(c.t.TempDir(), "acme"), c.data(), seal.PersonalIdentity{}, "", now)
 	check(c.t, err)
-	p, err := d.Commit()
+	p, err := d.Commit("")
 	check(c.t, err)
 	return p
 }
@@ -132,7 +132,7 @@ func TestDraft(t *testing.T) {
 
 	d, err = profile.NewDraft(dir, c.data(), personal, passphrase, now)
 	check(t, err)
-	p, err := d.Commit()
+	p, err := d.Commit("")
 	check(t, err)
 	d.Discard()
 	for file, mode := range map[string]fs.FileMode{"": 0o700, "profile.json": 0o600, "personal.age": 0o600} {
@@ -171,7 +171,7 @@ func TestFindSeveral(t *testing.T) {
 	for _, name := range []string{"blue", "acme"} {
 		d, err := profile.NewDraft(filepath.Join(base, name), c.data(), seal.PersonalIdentity{}, "", now)
 		check(t, err)
-		_, err = d.Commit()
+		_, err = d.Commit("")
 		check(t, err)
 	}
 	var find *profile.FindError

@@ -19,6 +19,9 @@ var (
 	// ErrOtherPin means that the safe has another version of the number that
 	// was pinned.
 	ErrOtherPin = errors.New("the safe shows another roster than the one that was pinned on this machine")
+	// ErrNotYet means that the version that was pinned is only proposed, or
+	// waits for its time.
+	ErrNotYet = errors.New("the version of the roster that this machine has pinned is not in force yet")
 )
 
 // Verified returns the newest version of the roster that was verified; false
@@ -79,6 +82,8 @@ func (p *Profile) Follow(everyone api.Everyone) (access.Roster, error) {
 		return current, nil
 	case p.Pin.Number == 0:
 		return access.Roster{}, ErrNotPinned
+	case p.Pin.Number > current.Number:
+		return access.Roster{}, ErrNotYet
 	default:
 		r, links, err = p.pinned(links)
 	}

@@ -1,0 +1,245 @@
+// Package review is what a keykeeper's machine does between "somebody asks"
+// and "released": it checks everything that the safe says against the roster
+// and the ledger that this machine has verified, tells what would be
+// disclosed, and opens the outer seals.
+//
+// The safe is not believed. What it cannot be held to here is whether the
+// operator should read: that is for the person who is shown the Review.
+package review
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/access/api"
+	"strongroom/internal/access/opening"
+	"strongroom/internal/access/profile"
+	"strongroom/internal/access/sshsig"
+	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
+	"strongroom/internal/store/seal"
+)
+
+// A Review is what was checked and is shown to the keykeeper.
+type Review struct {
+	Grant        opening.Grant
+	Request      access.Request
+	Asked        time.Time // when, as the operator states
+	Operator     access.Person
+	Key          sshsig.PublicKey  // that signed the request
+	Checkpoint   ledger.Checkpoint // newest, verified
+	Descriptions []safe.Snapshot
+	Disclosed    []Disclosed
+
+	envelopes map[safe.RunID]want
+}
+
+// A want is what the ledger vouches for of a run's envelope.
+type want struct {
+	source safe.SourceName
+	digest safe.Digest
+}
+
+// Disclosed is what a release opens of one source: every file that was new in
+// one of these collections.
+type Disclosed struct {
+	Source      safe.SourceName
+	Collections int
+	From, To    time.Time // when the first and the last was begun
+}
+
+// Head verifies the newest checkpoint of the ledger against the one that this
+// machine remembers; the zero Checkpoint means none.
+func Head(head api.Head, known ledger.Checkpoint, keys []ledger.PublicKey) (ledger.Checkpoint, error) {
+	newest, err := ledger.ParseCheckpoint(head.Checkpoint, keys...)
+	if err != nil {
+		return newest, fmt.Errorf("the ledger's checkpoint: %w", err)
+	}
+	if known.Size == 0 || newest == known {
+		return newest, nil
+	}
+	proof, err := ledger.ParseConsistency(head.Consistency)
+	if err != nil {
+		return newest, fmt.Errorf("the proof that the ledger only grew: %w", err)
+	}
+	if err := proof.Verify(known, newest); err != nil {
+		return newest, fmt.Errorf("the ledger is not the one that this machine remembers: %w", err)
+	}
+	return newest, nil
+}
+
+// Check checks a grant. The roster was verified, and known is the checkpoint
+// that this machine remembers.
+func Check(id safe.OpeningID, g api.Granted, roster access.Roster, known ledger.Checkpoint, now time.Time) (*Review, error) {
+	newest, err := Head(g.Head, known, roster.LedgerKeys)
+	if err != nil {
+		return nil, err
+	}
+	if newest.Store != roster.Store {
+		return nil, fmt.Errorf("the ledger is that of store %s, not of %s", newest.Store, roster.Store)
+	}
+	by, key, err := roster.Verify(g.Request)
+	if err != nil {
+		return nil, fmt.Errorf("the request: %w", err)
+	}
+	request, ok := by.Act.(access.Request)
+	if !ok {
+		return nil, fmt.Errorf("the request is none: it is %s", by.Act.Act())
+	}
+	if request.Opening != id {
+		return nil, fmt.Errorf("the request is for opening %s, not for %s", request.Opening, id)
+	}
+	if err := request.Check(by.Time); err != nil {
+		return nil, fmt.Errorf("the request cannot be: %w", err)
+	}
+	if now.After(request.NotAfter) {
+		return nil, fmt.Errorf("the request was good until %s", request.NotAfter.Format(time.RFC3339))
+	}
+	grant, err := opening.ParseGrant(g.Grant)
+	if err != nil {
+		return nil, err
+	}
+	r := &Review{Grant: grant, Request: request, Asked: by.Time, Key: key, Checkpoint: newest, envelopes: make(map[safe.RunID]want)}
+	r.Operator, _ = roster.Person(by.Person)
+	if r.Descriptions, err = proven(g.Snapshots, request.Snapshots, newest); err != nil {
+		return nil, err
+	}
+	if err := grant.Check(by, key, opening.Circumstances{Roster: roster, Descriptions: r.Descriptions}); err != nil {
+		return nil, fmt.Errorf("the grant is not what was asked for: %w", err)
+	}
+	if grant.Size != newest.Size || grant.Root != newest.Root {
+		return nil, errors.New("the grant was made for another state of the ledger than the one that is proven")
+	}
+	// A grant lasts from when it is made: one that begins later was made for
+	// another day than this.
+	if grant.From.After(now.Add(maxAhead)) || !grant.Until.After(now) {
+		return nil, fmt.Errorf("the grant is for %s to %s, which is not now", grant.From.Format(time.RFC3339), grant.Until.Format(time.RFC3339))
+	}
+	return r, r.disclose()
+}
+
+// maxAhead is how far the safe's clock may be ahead, as for signed requests.
+const maxAhead = 5 * time.Minute
+
+// proven checks that each description is the one that the ledger's entry at
+// the proven place vouches for.
+func proven(all []api.Proven, snapshots []safe.RunID, c ledger.Checkpoint) ([]safe.Snapshot, error) {
+	if len(all) != len(snapshots) {
+		return nil, fmt.Errorf("the safe describes %d snapshots, and %d were asked for", len(all), len(snapshots))
+	}
+	var descriptions []safe.Snapshot
+	for i, p := range all {
+		d, err := provenOne(p, c)
+		if err == nil && d.Run != snapshots[i] {
+			err = fmt.Errorf("it describes snapshot %s", d.Run)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("snapshot %s: %w", snapshots[i], err)
+		}
+		descriptions = append(descriptions, d)
+	}
+	return descriptions, nil
+}
+
+func provenOne(p api.Proven, c ledger.Checkpoint) (safe.Snapshot, error) {
+	d, err := safe.ParseSnapshot(p.Description)
+	if err != nil {
+		return d, err
+	}
+	inclusion, err := ledger.ParseInclusion(p.Inclusion)
+	if err != nil {
+		return d, err
+	}
+	if err := inclusion.Verify(p.Entry, c); err != nil {
+		return d, fmt.Errorf("that it stands in the ledger is %w", err)
+	}
+	entry, err := ledger.ParseEntry(p.Entry)
+	if err != nil {
+		return d, err
+	}
+	kept, ok := entry.What.(ledger.SnapshotKept)
+	if !ok || kept.Run != d.Run || kept.Source != d.Source || kept.Description != safe.DigestOf(p.Description) || d.Store != c.Store {
+		return d, errors.New("the ledger vouches for something else than this description")
+	}
+	return d, nil
+}
+
+// disclose works out what the runs of the grant are, by source.
+func (r *Review) disclose() error {
+	for _, d := range r.Descriptions {
+		for run, packs := range d.Runs {
+			w := want{d.Source, packs.Envelope}
+			if other, ok := r.envelopes[run]; ok && other != w {
+				return fmt.Errorf("run %s is said to be of %s and of %s: a snapshot needs runs of its own source alone", run, other.source, w.source)
+			}
+			r.envelopes[run] = w
+		}
+	}
+	bySource := make(map[safe.SourceName]*Disclosed)
+	for run, w := range r.envelopes {
+		d, ok := bySource[w.source]
+		if !ok {
+			d = &Disclosed{Source: w.source, From: run.Time(), To: run.Time()}
+			bySource[w.source] = d
+		}
+		d.Collections++
+		if run.Time().Before(d.From) {
+			d.From = run.Time()
+		}
+		if run.Time().After(d.To) {
+			d.To = run.Time()
+		}
+	}
+	for _, d := range bySource {
+		r.Disclosed = append(r.Disclosed, *d)
+	}
+	slices.SortFunc(r.Disclosed, func(a, b Disclosed) int { return strings.Compare(string(a.Source), string(b.Source)) })
+	return nil
+}
+
+// Open opens the outer layer of each run of the grant. Envelopes come in the
+// order of the runs; done is called after each one.
+func (r *Review) Open(envelopes iter.Seq2[api.Envelope, error], keys []profile.OuterKey, done func()) ([]api.Inner, error) {
+	var inner []api.Inner
+	for e, err := range envelopes {
+		if err != nil {
+			return nil, err
+		}
+		if len(inner) == len(r.Grant.Runs) || e.Run != r.Grant.Runs[len(inner)] {
+			return nil, fmt.Errorf("the safe hands out the envelope of run %s, which is not the next one of the grant", e.Run)
+		}
+		file, err := r.openOne(e, keys)
+		if err != nil {
+			return nil, err
+		}
+		inner = append(inner, api.Inner{Run: e.Run, File: file})
+		done()
+	}
+	if len(inner) != len(r.Grant.Runs) {
+		return nil, fmt.Errorf("the safe hands out %d envelopes, and the grant is for %d", len(inner), len(r.Grant.Runs))
+	}
+	return inner, nil
+}
+
+// openOne tries the keys, newest period first, since most of what is asked for
+// is new.
+func (r *Review) openOne(e api.Envelope, keys []profile.OuterKey) (seal.InnerFile, error) {
+	w := r.envelopes[e.Run]
+	if safe.DigestOf(e.Envelope) != w.digest {
+		return nil, fmt.Errorf("the envelope of run %s is not the one that the snapshot's description names", e.Run)
+	}
+	err := seal.ErrWrongKey
+	for _, k := range keys {
+		var file seal.InnerFile
+		file, err = seal.OpenOuter(k.Key, e.Envelope, seal.Want{Store: r.Grant.Store, Run: e.Run, Source: w.source})
+		if err == nil || !errors.Is(err, seal.ErrWrongKey) {
+			return file, err
+		}
+	}
+	return nil, fmt.Errorf("the envelope of run %s opens with none of your %d keys: %w", e.Run, len(keys), err)
+}
