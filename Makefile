@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build age test lint demo soak fuzz clean deps
+.PHONY: help build age test lint demo soak fuzz clean deps bench-remote
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -22,7 +22,7 @@ LONG := ./internal/collect
 export STRONGROOM_AGE := $(CURDIR)/bin/age
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## the program: bin/strongroom, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/strongroom ./cmd/strongroom
@@ -37,7 +37,7 @@ test: deps age ## all tests, with the race detector if there is gcc
 	$(if $(RACE),go test -timeout 15m -run '^TestLong' $(LONG))
 
 lint: ## gofmt, go vet, staticcheck
-	@unformatted=$$(gofmt -l cmd docs hack internal) && if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
+	@unformatted=$$(gofmt -l bench cmd docs hack internal) && if [ -n "$$unformatted" ]; then echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
 
@@ -49,6 +49,9 @@ soak: deps age ## the long tests, named TestSoak...
 
 fuzz: ## every fuzz target for FUZZTIME each (10s)
 	@hack/fuzz $(or $(FUZZTIME),10s)
+
+bench-remote: ## a restore from far away, against sftp: times-sftp above 1 is faster
+	go test -run '^$$' -bench Remote -benchtime 5x ./bench/remote
 
 clean: ## remove what was built, and what the demo left
 	rm -rf bin

@@ -8,13 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"strongroom/internal/access/remote"
+	"strongroom/internal/access/remote/remotetest"
 	"strongroom/internal/safe"
 	"strongroom/internal/source/sftp/sftptest"
 	"strongroom/internal/source/sftp/sshdtest"
@@ -36,25 +34,7 @@ import (
 // serve shows a folder as a gate would, by OpenSSH.
 func serve(t testing.TB, folder string) remote.Options {
 	t.Helper()
-	return optionsFor(t, sshdtest.ForTest(t, sshdtest.Options{ForceCommand: "internal-sftp -R -d " + folder}))
-}
-
-func optionsFor(t testing.TB, s *sshdtest.Server) remote.Options {
-	t.Helper()
-	return options(t, s.Addr, s.User, s.HostKey, s.PrivateKey)
-}
-
-func options(t testing.TB, addr, user, hostKey string, private []byte) remote.Options {
-	t.Helper()
-	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(hostKey))
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.ParsePrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return remote.Options{Addr: addr, User: user, HostKey: key, Signer: signer, From: netip.MustParseAddr("127.0.0.1"), Stall: 20 * time.Second}
+	return remotetest.Options(t, sshdtest.ForTest(t, sshdtest.Options{ForceCommand: "internal-sftp -R -d " + folder}))
 }
 
 func dial(t testing.TB, o remote.Options) *remote.Store {
@@ -187,92 +167,6 @@ func runInto(t testing.TB, snapshot *store.Snapshot, to string) restore.Report {
 	return report
 }
 
-// A far link delays everything by a time in each direction, and limits nothing
-// else.
-type far struct {
-	Addr  string
-	conns atomic.Int64 // that were made
-	cut   func()       // ends all connections
-	close func()       // and lets nobody connect
-}
-
-func newFar(t testing.TB, to string, delay time.Duration) *far {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &far{Addr: listener.Addr().String()}
-	var mu sync.Mutex
-	var open []net.Conn // guarded by mu
-	f.cut = func() {
-		mu.Lock()
-		defer mu.Unlock()
-		for _, c := range open {
-			c.Close()
-		}
-		open = nil
-	}
-	f.close = func() {
-		listener.Close()
-		f.cut()
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			distant, err := net.Dial("tcp", to)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			f.conns.Add(1)
-			mu.Lock()
-			open = append(open, near, distant)
-			mu.Unlock()
-			wg.Go(func() { carry(near, distant, delay) })
-			wg.Go(func() { carry(distant, near, delay) })
-		}
-	})
-	t.Cleanup(func() {
-		f.close()
-		wg.Wait()
-	})
-	return f
-}
-
-// carry copies from one connection to the other, each byte after a delay.
-func carry(to, from net.Conn, delay time.Duration) {
-	type packet struct {
-		data []byte
-		due  time.Time
-	}
-	packets := make(chan packet, 1<<12) // 64 MiB: more than is ever under way
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		defer to.Close()
-		for p := range packets {
-			time.Sleep(time.Until(p.due))
-			to.Write(p.data) // after an error, from is closed as well
-		}
-	})
-	for {
-		b := make([]byte, 16<<10)
-		n, err := from.Read(b)
-		if n > 0 {
-			packets <- packet{b[:n], time.Now().Add(delay)}
-		}
-		if err != nil {
-			break
-		}
-	}
-	close(packets)
-	wg.Wait()
-}
-
 // TestRestoreFromFarAway restores over a link of 20 ms in each direction what
 // a restore from the store itself gives.
 func TestRestoreFromFarAway(t *testing.T) {
@@ -285,7 +179,7 @@ func TestRestoreFromFarAway(t *testing.T) {
 	folder := t.TempDir()
 	put(t, folder, s)
 	o := serve(t, folder)
-	o.Addr = newFar(t, o.Addr, 20*time.Millisecond).Addr
+	o.Addr = remotetest.NewFar(t, o.Addr, 20*time.Millisecond).Addr
 	if err := restoreFrom(t, dial(t, o), s, d, away); err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +195,7 @@ func TestCut(t *testing.T) {
 	folder := t.TempDir()
 	put(t, folder, s)
 	o := serve(t, folder)
-	f := newFar(t, o.Addr, 20*time.Millisecond)
+	f := remotetest.NewFar(t, o.Addr, 20*time.Millisecond)
 	o.Addr = f.Addr
 	r := dial(t, o)
 	snapshot, err := store.Open(t.Context(), r, d, s.Identities(r, d))
@@ -314,7 +208,7 @@ func TestCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	report, err := restore.Run(t.Context(), snapshot, root, restore.Options{Owner: restore.NoOwner, Progress: func(restore.Progress) { f.close() }})
+	report, err := restore.Run(t.Context(), snapshot, root, restore.Options{Owner: restore.NoOwner, Progress: func(restore.Progress) { f.Close() }})
 	if !errors.Is(err, remote.ErrCut) || !errors.Is(err, blob.ErrGone) {
 		t.Errorf("a restore that was cut: %v, want ErrCut", err)
 	}
@@ -339,7 +233,7 @@ func TestReconnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := serve(t, folder)
-	f := newFar(t, o.Addr, 0)
+	f := remotetest.NewFar(t, o.Addr, 0)
 	o.Addr = f.Addr
 	r := dial(t, o)
 	object, err := r.Open(t.Context(), "a")
@@ -348,7 +242,7 @@ func TestReconnects(t *testing.T) {
 	}
 	defer object.Close()
 	for round := range 3 {
-		f.cut()
+		f.Cut()
 		var group sync.WaitGroup
 		for range 4 {
 			group.Go(func() {
@@ -360,7 +254,7 @@ func TestReconnects(t *testing.T) {
 		}
 		group.Wait()
 	}
-	if n := f.conns.Load(); n > 8 {
+	if n := f.Connections(); n > 8 {
 		t.Errorf("%d connections were made, want no more than two each time", n)
 	}
 }
@@ -404,7 +298,7 @@ func TestAnotherUser(t *testing.T) {
 func hostile(t *testing.T, f *sftptest.Fake) *remote.Store {
 	t.Helper()
 	s := sftptest.Start(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
-	o := options(t, s.Addr, s.User, s.HostKey, s.PrivateKey)
+	o := remotetest.Options(t, &sshdtest.Server{Addr: s.Addr, User: s.User, HostKey: s.HostKey, PrivateKey: s.PrivateKey})
 	o.Stall = 300 * time.Millisecond
 	return dial(t, o)
 }
