@@ -260,6 +260,7 @@ var rooms = []room{
 		"internal/access/api":     "what a safe says of an opening",
 		"internal/access/opening": "the grant that is checked",
 		"internal/access/profile": "with role keys that a person has opened",
+		"internal/access/proven":  "that descriptions stand in the ledger",
 		"internal/access/sshsig":  "which key signed a request",
 		"internal/ledger":         "vouches for the snapshots, and only grows",
 		"internal/safe":           "descriptions of snapshots",

@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
 	"strongroom/internal/access/profile"
+	"strongroom/internal/access/proven"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -60,17 +61,10 @@ func Head(head api.Head, known ledger.Checkpoint, keys []ledger.PublicKey) (ledg
 	if err != nil {
 		return newest, fmt.Errorf("the ledger's checkpoint: %w", err)
 	}
-	if known.Size == 0 || newest == known {
+	if known.Size == 0 {
 		return newest, nil
 	}
-	proof, err := ledger.ParseConsistency(head.Consistency)
-	if err != nil {
-		return newest, fmt.Errorf("the proof that the ledger only grew: %w", err)
-	}
-	if err := proof.Verify(known, newest); err != nil {
-		return newest, fmt.Errorf("the ledger is not the one that this machine remembers: %w", err)
-	}
-	return newest, nil
+	return newest, proven.Follows(known, newest, head.Consistency)
 }
 
 // Check checks a grant. The roster was verified, and known is the checkpoint
@@ -106,7 +100,7 @@ func Check(id safe.OpeningID, g api.Granted, roster access.Roster, known ledger.
 	}
 	r := &Review{Grant: grant, Request: request, Asked: by.Time, Key: key, Checkpoint: newest, envelopes: make(map[safe.RunID]want)}
 	r.Operator, _ = roster.Person(by.Person)
-	if r.Descriptions, err = proven(g.Snapshots, request.Snapshots, newest); err != nil {
+	if r.Descriptions, err = described(g.Snapshots, request.Snapshots, newest); err != nil {
 		return nil, err
 	}
 	if err := grant.Check(by, key, opening.Circumstances{Roster: roster, Descriptions: r.Descriptions}); err != nil {
@@ -126,15 +120,14 @@ func Check(id safe.OpeningID, g api.Granted, roster access.Roster, known ledger.
 // maxAhead is how far the safe's clock may be ahead, as for signed requests.
 const maxAhead = 5 * time.Minute
 
-// proven checks that each description is the one that the ledger's entry at
-// the proven place vouches for.
-func proven(all []api.Proven, snapshots []safe.RunID, c ledger.Checkpoint) ([]safe.Snapshot, error) {
+// described checks that each description is one that the ledger vouches for.
+func described(all []api.Proven, snapshots []safe.RunID, c ledger.Checkpoint) ([]safe.Snapshot, error) {
 	if len(all) != len(snapshots) {
 		return nil, fmt.Errorf("the safe describes %d snapshots, and %d were asked for", len(all), len(snapshots))
 	}
 	var descriptions []safe.Snapshot
 	for i, p := range all {
-		d, err := provenOne(p, c)
+		d, err := proven.Proof{Entry: p.Entry, Inclusion: p.Inclusion}.Verify(p.Description, c)
 		if err == nil && d.Run != snapshots[i] {
 			err = fmt.Errorf("it describes snapshot %s", d.Run)
 		}
@@ -144,29 +137,6 @@ func proven(all []api.Proven, snapshots []safe.RunID, c ledger.Checkpoint) ([]sa
 		descriptions = append(descriptions, d)
 	}
 	return descriptions, nil
-}
-
-func provenOne(p api.Proven, c ledger.Checkpoint) (safe.Snapshot, error) {
-	d, err := safe.ParseSnapshot(p.Description)
-	if err != nil {
-		return d, err
-	}
-	inclusion, err := ledger.ParseInclusion(p.Inclusion)
-	if err != nil {
-		return d, err
-	}
-	if err := inclusion.Verify(p.Entry, c); err != nil {
-		return d, fmt.Errorf("that it stands in the ledger is %w", err)
-	}
-	entry, err := ledger.ParseEntry(p.Entry)
-	if err != nil {
-		return d, err
-	}
-	kept, ok := entry.What.(ledger.SnapshotKept)
-	if !ok || kept.Run != d.Run || kept.Source != d.Source || kept.Description != safe.DigestOf(p.Description) || d.Store != c.Store {
-		return d, errors.New("the ledger vouches for something else than this description")
-	}
-	return d, nil
 }
 
 // disclose works out what the runs of the grant are, by source.
