@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -20,12 +21,14 @@ import (
 )
 
 // openSafe opens the safe of the configuration.
-func (a *app) openSafe() (*daemon.Safe, error) {
+func (a *app) openSafe() (*daemon.Safe, error) { return a.openSafeLogging(a.logger()) }
+
+func (a *app) openSafeLogging(log *slog.Logger) (*daemon.Safe, error) {
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
 	}
-	s, err := daemon.Open(a.ctx, cfg, daemon.Options{Logger: a.logger(), Now: a.now})
+	s, err := daemon.Open(a.ctx, cfg, daemon.Options{Logger: log, Now: a.now})
 	var not *daemon.NotInitialisedError
 	switch {
 	case errors.As(err, &not):

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -88,6 +92,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"mode":     mode,
 	"damage":   damage,
 	"sshd":     startServer,
+	"port":     freePort,
+	"answers":  answers,
 	"smtp":     startMailServer,
 }
 
@@ -279,4 +285,44 @@ func startMailServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("mail-ca.pem"), s.Certificate, 0o600))
 	ts.Setenv("SMTP_ADDR", s.Addr)
 	ts.Setenv("SSL_CERT_FILE", ts.MkAbs("mail-ca.pem"))
+}
+
+// freePort sets a variable to a port of this host that nobody listens on:
+//
+//	port PORT
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port VARIABLE")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer l.Close() // so that it is free again
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(err)
+	ts.Setenv(args[0], port)
+}
+
+// answers waits until a server answers a GET over HTTPS with that status,
+// whatever its certificate:
+//
+//	answers 401 https://127.0.0.1:$PORT/v1/people
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: answers STATUS URL")
+	}
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	var got string
+	for range 100 {
+		res, err := client.Get(args[1])
+		if err != nil {
+			got = err.Error()
+		} else {
+			res.Body.Close()
+			if got = strconv.Itoa(res.StatusCode); got == args[0] {
+				return
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ts.Fatalf("%s answers %s, want %s", args[1], got, args[0])
 }
