@@ -255,6 +255,16 @@ var rooms = []room{
 		"internal/safe":       "whose profile it is, and of which store",
 		"internal/store/seal": "the personal key, and the copies of role keys that it opens",
 	}},
+	{"internal/access/compose", map[string]string{
+		"internal/access":         "makes new versions of its roster",
+		"internal/access/profile": "of role keys that a person has opened",
+		"internal/safe":           "names people",
+		"internal/store/seal":     "makes role keys, and seals them to people",
+	}},
+	{"internal/access/proven", map[string]string{
+		"internal/safe":   "descriptions of snapshots",
+		"internal/ledger": "what it vouches for, by proofs",
+	}},
 	{"internal/access/review", map[string]string{
 		"internal/access":         "the roster that decides who may",
 		"internal/access/api":     "what a safe says of an opening",
@@ -265,16 +275,6 @@ var rooms = []room{
 		"internal/ledger":         "vouches for the snapshots, and only grows",
 		"internal/safe":           "descriptions of snapshots",
 		"internal/store/seal":     "opens outer layers",
-	}},
-	{"internal/access/compose", map[string]string{
-		"internal/access":         "makes new versions of its roster",
-		"internal/access/profile": "of role keys that a person has opened",
-		"internal/safe":           "names people",
-		"internal/store/seal":     "makes role keys, and seals them to people",
-	}},
-	{"internal/access/proven", map[string]string{
-		"internal/safe":   "descriptions of snapshots",
-		"internal/ledger": "what it vouches for, by proofs",
 	}},
 	{"internal/access/gate", map[string]string{
 		"internal/safe":         "a scope is of runs, and objects go by their digests",
