@@ -47,6 +47,8 @@ func play(part, name string) error {
 		return child.RunKey(os.Stdin, os.Stdout)
 	case "scrub":
 		return playScrub(part)
+	case "gate":
+		return playGate(part)
 	}
 	line, err := bufio.NewReader(os.Stdin).ReadBytes('\n')
 	if err != nil {
