@@ -28,7 +28,7 @@ const (
 
 	// maxResident bounds what fetched spans hold of memory. Whoever fetches
 	// more than that has lost the oldest ones.
-	maxResident = 40 << 20
+	maxResident = 32 << 20
 )
 
 // What an age file adds: a header, which takes 2 kB for one hybrid recipient,

@@ -7,13 +7,15 @@ import (
 	"io"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"strongroom/internal/source/sftp/wire"
 	"strongroom/internal/store/blob"
 )
 
-// large is from how many bytes on a read is worth a handle on another
-// connection than that on which the object was opened.
-const large = 256 << 10
+// large is how many bytes are worth a handle on another connection than that
+// on which the object was opened.
+const large = 512 << 10
 
 // An object is open on one connection at least.
 type object struct {
@@ -113,12 +115,17 @@ func (o *object) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	p = p[:min(int64(len(p)), o.size-off)]
-	line := o.home
-	if len(p) >= large {
-		line = o.store.next()
+	// Each line takes its share, so that all of them are at work for one read.
+	lines := len(o.store.lines)
+	share := max((len(p)+lines-1)/lines, large)
+	var group errgroup.Group
+	for i := 0; i*share < len(p); i++ {
+		group.Go(func() error {
+			begin, end := i*share, min((i+1)*share, len(p))
+			return o.store.do(o.ctx, (o.home+i)%lines, func(l *link) error { return o.read(l, p[begin:end], off+int64(begin)) })
+		})
 	}
-	err := o.store.do(o.ctx, line, func(l *link) error { return o.read(l, p, off) })
-	if err != nil {
+	if err := group.Wait(); err != nil {
 		return 0, nameError(o.name, err)
 	}
 	if len(p) < whole {

@@ -43,7 +43,7 @@ const (
 	// These bound the spans that are fetched or wait for workers: their bytes,
 	// their chunks, since each may be of another file, and that in another
 	// folder, which are then open, and how many there are.
-	aheadBytes  = 24 << 20
+	aheadBytes  = 16 << 20
 	aheadChunks = 1024
 	aheadSpans  = 12
 )
