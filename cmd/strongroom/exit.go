@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 
+	"strongroom/internal/access/profile"
 	"strongroom/internal/daemon"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe/config"
@@ -35,6 +36,7 @@ func exitCode(err error) int {
 	var (
 		usage   *ui.UsageError
 		mistake config.Errors
+		find    *profile.FindError
 		refused refusedError
 		label   *seal.LabelError
 		altered *ledger.AlteredError
@@ -45,7 +47,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage), errors.As(err, &mistake):
+	case errors.As(err, &usage), errors.As(err, &mistake), errors.As(err, &find):
 		return exitUsage
 	case errors.Is(err, errLosses):
 		return exitLosses

@@ -139,15 +139,17 @@ what the safe itself believes; there it needs no profile.`,
 // listPeople lists for a person, or, where there is no profile or a
 // configuration was named, for the safe's host.
 func (a *app) listPeople() error {
-	var find *profile.FindError
-	p, err := a.openPerson()
-	switch {
-	case a.configFile != "" && a.profileDir == "" || errors.As(err, &find):
-		if err == nil {
-			p.Close()
-		}
+	if a.configFile != "" && a.profileDir == "" {
 		return a.listPeopleOfState()
-	case err != nil:
+	}
+	p, err := a.openPerson()
+	var find *profile.FindError
+	if errors.As(err, &find) && len(find.Found) == 0 {
+		if _, configErr := a.config(); configErr == nil {
+			return a.listPeopleOfState()
+		}
+	}
+	if err != nil {
 		return err
 	}
 	defer p.Close()
@@ -155,8 +157,7 @@ func (a *app) listPeople() error {
 	if err != nil {
 		return err
 	}
-	pin := p.profile.Pin
-	a.showPeople(everyone, roster, pin)
+	a.showPeople(everyone, roster, p.profile.Pin)
 	return nil
 }
 

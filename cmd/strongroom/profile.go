@@ -65,9 +65,9 @@ func explainFind(err error) error {
 	var find *profile.FindError
 	switch {
 	case errors.As(err, &find) && len(find.Found) == 0:
-		return &ui.UsageError{Problem: err.Error(), Remedy: "Ask for an invitation, then: strongroom enrol LINK --ssh-key FILE"}
+		return ui.WithRemedy(err, "Ask for an invitation, then: strongroom enrol LINK --ssh-key FILE")
 	case errors.As(err, &find):
-		return &ui.UsageError{Problem: err.Error(), Remedy: "Name one of them: --profile " + strings.Join(find.Found, " or --profile ")}
+		return ui.WithRemedy(err, "Name one of them: --profile "+strings.Join(find.Found, " or --profile "))
 	}
 	return err
 }
