@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -79,6 +80,7 @@ type hall struct {
 	*clock
 	t      *testing.T
 	cfg    *config.Config
+	log    *slog.Logger
 	safe   *Safe
 	outer  []seal.OuterIdentity // of all periods, newest last
 	inner  seal.InnerIdentity
@@ -92,14 +94,24 @@ var from = netip.MustParseAddr("127.0.0.3")
 // which gates go by.
 func newHall(t *testing.T) *hall {
 	t.Helper()
-	folder := t.TempDir()
+	return newHallIn(t, hallConfig(t, t.TempDir()), nil)
+}
+
+// hallConfig is the configuration of a hall in a folder.
+func hallConfig(t *testing.T, folder string) *config.Config {
+	t.Helper()
 	text := fmt.Sprintf("safe: test\nstore: %[1]s/store\ndir: %[1]s/dir\nsources:\n  erp: { kind: local, include: [/etc] }\n  web: { kind: local, include: [/etc] }\n", folder)
 	cfg, err := config.Parse("test.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.Serve = &config.Serve{Names: []string{"localhost"}, Gate: &config.Gate{Listen: netip.MustParseAddrPort("127.0.0.1:0")}}
-	h := &hall{clock: &clock{at: time.Now().UTC().Truncate(time.Second)}, t: t, cfg: cfg, people: make(map[safe.PersonName]accesstest.Somebody)}
+	return cfg
+}
+
+func newHallIn(t *testing.T, cfg *config.Config, log *slog.Logger) *hall {
+	t.Helper()
+	h := &hall{clock: &clock{at: time.Now().UTC().Truncate(time.Second)}, t: t, cfg: cfg, log: log, people: make(map[safe.PersonName]accesstest.Somebody)}
 	outer, err := seal.NewOuterIdentity()
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +128,7 @@ func newHall(t *testing.T) *hall {
 }
 
 func (h *hall) options(part string) Options {
-	return Options{Grace: time.Second, Now: h.now, Program: []string{os.Args[0], "play", part}}
+	return Options{Logger: h.log, Grace: time.Second, Now: h.now, Program: []string{os.Args[0], "play", part}}
 }
 
 func (h *hall) must(err error) {
@@ -194,10 +206,17 @@ func (h *hall) enrolment(s accesstest.Somebody) access.Enrolment {
 func newFoundedHall(t *testing.T, people string) *hall {
 	t.Helper()
 	h := newHall(t)
+	h.found(people)
+	return h
+}
+
+// found brings people into the roster.
+func (h *hall) found(people string) {
+	h.t.Helper()
 	var founders []access.Enrolment
 	for word := range strings.FieldsSeq(people) {
 		name, role, _ := strings.Cut(word, ":")
-		founders = append(founders, h.enrol(accesstest.NewPerson(t, safe.PersonName(name), access.Role(role))))
+		founders = append(founders, h.enrol(accesstest.NewPerson(h.t, safe.PersonName(name), access.Role(role))))
 	}
 	next, err := compose.Found(h.roster(), founders, compose.Keyring{}, h.now())
 	h.must(err)
@@ -213,9 +232,8 @@ func newFoundedHall(t *testing.T, people string) *hall {
 	h.must(h.propose(k, next))
 	h.must(h.agree(o, next, 0))
 	if got := h.roster(); got.Digest() != next.Digest() {
-		t.Fatalf("version %d of the roster is in force, want the one that was agreed on", got.Number)
+		h.t.Fatalf("version %d of the roster is in force, want the one that was agreed on", got.Number)
 	}
-	return h
 }
 
 // roster returns the one in force.
@@ -457,11 +475,18 @@ func (h *hall) sound() {
 func (h *hall) serve() (stop func()) {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(h.t.Context())
-	done := make(chan error, 1)
-	before := len(all[ledger.SafeStarted](h))
-	go func() { done <- h.safe.Serve(ctx, nil) }()
-	for len(all[ledger.SafeStarted](h)) == before {
-		time.Sleep(5 * time.Millisecond)
+	done, ready := make(chan error, 1), make(chan struct{})
+	go func() {
+		done <- h.safe.Serve(ctx, func(ctx context.Context) error {
+			close(ready)
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	select {
+	case <-ready:
+	case err := <-done:
+		h.t.Fatalf("it does not serve: %v", err)
 	}
 	stop = sync.OnceFunc(func() {
 		cancel()

@@ -67,6 +67,7 @@ func (s *Safe) Release(ctx context.Context, from netip.Addr, release opening.Rel
 	if err != nil {
 		return err
 	}
+	s.step("released", "opening", grant.Opening)
 	// From here on it is open, whoever waits for the answer.
 	ctx = context.WithoutCancel(ctx)
 	if err := s.openDoorLocked(ctx, a, grant, inner); err != nil {

@@ -51,7 +51,8 @@ func (s *Safe) Serve(ctx context.Context, people func(context.Context) error) er
 		return err
 	}
 	defer unlock()
-	if err := s.begin(ctx); err != nil {
+	// Whoever stops it that early has it begin and end as it should.
+	if err := s.begin(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("beginning to serve: %w", err)
 	}
 	serving, cancel := context.WithCancel(ctx)
