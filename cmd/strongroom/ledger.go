@@ -99,7 +99,7 @@ func describe(what ledger.Event) string {
 	case ledger.KeepExtended:
 		return fmt.Sprintf("run %s until %s", e.Run, e.Until.Local().Format(time.DateOnly))
 	default:
-		return fmt.Sprintf("%+v", what)
+		return describeOfPeople(what)
 	}
 }
 
