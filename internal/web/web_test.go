@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -743,4 +744,54 @@ func FuzzBodies(f *testing.F) {
 			t.Errorf("%s: %d %s: %v", allRoutes[i].pattern, status, problem.Error, err)
 		}
 	})
+}
+
+// TestBoundedListener: all connections together are bounded, too, and each
+// counts once however often it is shut.
+func TestBoundedListener(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := bound(inner, 2, 2)
+	defer l.Close()
+	accepted := make(chan net.Conn)
+	go func() {
+		defer close(accepted)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- conn
+		}
+	}()
+	dial := func(from string) net.Conn {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	dial("127.0.0.1")
+	first := <-accepted
+	dial("127.0.0.2")
+	second := <-accepted
+	third := dial("127.0.0.3")
+	third.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := third.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the third connection: %v, want it shut", err)
+	}
+	first.Close()
+	first.Close()
+	dial("127.0.0.3")
+	fourth := <-accepted
+	fifth := dial("127.0.0.3")
+	fifth.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := fifth.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("one that was shut twice makes room for two: %v", err)
+	}
+	second.Close()
+	fourth.Close()
 }
