@@ -10,9 +10,9 @@ import (
 // A Suspension stops a person, or one key of a person, from the ledger entry
 // on that records it until a roster names that entry as lifted.
 type Suspension struct {
-	Entry  int64 // of the ledger
-	Person safe.PersonName
-	Key    sshsig.PublicKey // zero for all that the person has
+	Entry  int64            `json:"entry"` // of the ledger
+	Person safe.PersonName  `json:"person"`
+	Key    sshsig.PublicKey `json:"key,omitzero"` // zero for all that the person has
 }
 
 // Suspensions are those that a safe's ledger records.
