@@ -254,7 +254,8 @@ func TestTwoPeopleOpenTheSafe(t *testing.T) {
 	}
 	release, err := opening.Sign("ada", granted.Nonce, granted.Grant, granted.Request, h.people["ada"].Signer)
 	h.must(err)
-	h.refused(bob.Release(ctx, q.Opening, release, inner), 403, "that is for keykeepers")
+	large := []api.Inner{{Run: inner[0].Run, File: make([]byte, 4<<20)}}
+	h.refused(bob.Release(ctx, q.Opening, release, large), 403, "that is for keykeepers")
 	h.must(ada.Release(ctx, q.Opening, release, inner))
 	h.refused(ada.Release(ctx, q.Opening, release, inner), 403, "nonce")
 	o, err := bob.Opening(ctx, q.Opening)

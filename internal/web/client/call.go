@@ -111,6 +111,9 @@ func (c *Client) request(ctx context.Context, route, id string, query url.Values
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if len(body) > largeBody {
+		req.Header.Set("Expect", "100-continue") // a no shall come before all of it is sent
+	}
 	if c.opts.Signer == nil {
 		return req, nil
 	}

@@ -100,6 +100,7 @@ func newHTTP(from netip.Addr, secure *tls.Config) *http.Client {
 			TLSClientConfig:        secure,
 			TLSHandshakeTimeout:    connectTimeout,
 			IdleConnTimeout:        idleTimeout,
+			ExpectContinueTimeout:  connectTimeout,
 			MaxResponseHeaderBytes: 32 << 10,
 			MaxConnsPerHost:        4,
 			DisableCompression:     true,
