@@ -35,7 +35,7 @@ type call struct {
 func (s *Server) wrap(pattern string, serve func(http.ResponseWriter, *http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if !s.serving.TryRLock() {
-			return // the server has ended, and the connection with it
+			panic(http.ErrAbortHandler) // Serve has ended: the connection is cut off without an answer
 		}
 		defer s.serving.RUnlock()
 		status, body, err := s.render(serve(w, req))
