@@ -217,19 +217,23 @@ func (s *Safe) Voice(ctx context.Context, name safe.PersonName) (api.Voice, erro
 	}
 	voice := api.Voice{}
 	p, ok := sit.roster.Person(name)
-	if !ok {
-		e, enrolled, err := v.Enrolment(name)
-		if err != nil {
-			return voice, err
-		}
-		if !enrolled {
-			return voice, api.ErrNotFound
-		}
+	e, enrolled, err := v.Enrolment(name)
+	if err != nil {
+		return voice, err
+	}
+	if enrolled {
 		parsed, err := access.ParseEnrolment(e.Bytes)
 		if err != nil {
 			return voice, fmt.Errorf("reading the enrolment of %s: %w", name, err)
 		}
-		p, voice.Pending = parsed.Person, true
+		if ok {
+			voice.Waiting = slices.DeleteFunc(parsed.Person.SSH, func(key sshsig.PublicKey) bool { return slices.Contains(p.SSH, key) })
+		} else {
+			p, voice.Pending = parsed.Person, true
+		}
+	}
+	if !ok && !enrolled {
+		return voice, api.ErrNotFound
 	}
 	voice.Person = p
 	voice.Usable = slices.DeleteFunc(slices.Clone(p.SSH), func(key sshsig.PublicKey) bool { return sit.suspended.Stop(name, key) })

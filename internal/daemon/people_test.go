@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -471,4 +472,19 @@ func TestRunsBeginUnderTheRosterInForce(t *testing.T) {
 	if got := last[ledger.RunBegun](h); got.Roster != int64(next.Number) {
 		t.Errorf("the run was begun under version %d, and %d is in force", got.Roster, next.Number)
 	}
+}
+
+// Whoever enrols on a new machine is heard there, but not as who they are yet,
+// and what was known of them stays good until others have agreed.
+func TestEnrolledAnew(t *testing.T) {
+	h := newFoundedHall(t, "ada:keykeeper bob:operator")
+	before := h.people["ada"]
+	after := accesstest.NewPerson(t, "ada", access.Keykeeper)
+	h.enrol(after)
+	v, err := h.safe.Voice(t.Context(), "ada")
+	h.must(err)
+	if v.Pending || !slices.Equal(v.Usable, before.SSH) || !slices.Equal(v.Waiting, after.SSH) {
+		t.Errorf("got voice %+v", v)
+	}
+	h.denied(h.suspend("ada", "bob"), access.ErrNotSigned.Error())
 }

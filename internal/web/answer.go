@@ -202,7 +202,8 @@ func (s *Server) admit(r route, from netip.Addr, req *http.Request) (signed.Clai
 	if err != nil {
 		return signed.Claim{}, err
 	}
-	if !slices.Contains(voice.Usable, claim.Key) {
+	waits := slices.Contains(voice.Waiting, claim.Key)
+	if !waits && !slices.Contains(voice.Usable, claim.Key) {
 		return signed.Claim{}, s.refuse(ctx, r.name, fmt.Sprintf("%s, or the key that was used, is suspended", claim.Person), from)
 	}
 	if err := s.desk.Admit(ctx, from, claim.Person); err != nil {
@@ -211,7 +212,7 @@ func (s *Server) admit(r route, from netip.Addr, req *http.Request) (signed.Clai
 	if !slices.ContainsFunc(r.roles, voice.Person.Has) {
 		return signed.Claim{}, s.refuse(ctx, r.name, fmt.Sprintf("that is for %s, and %s is none", list(r.roles), claim.Person), from)
 	}
-	if voice.Pending && !(r.enrolled == always || r.enrolled == untilFounded && !s.desk.Roster().Founded()) {
+	if (voice.Pending || waits) && !(r.enrolled == always || r.enrolled == untilFounded && !s.desk.Roster().Founded()) {
 		return signed.Claim{}, s.refuse(ctx, r.name, fmt.Sprintf("%s is enrolled, and not in the roster yet", claim.Person), from)
 	}
 	return claim, nil

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,13 +140,14 @@ func New(desk Desk, opts Options) *Server {
 		strangers: semaphore.NewWeighted(maxStrangers), people: semaphore.NewWeighted(maxPeople),
 		attempts: newLimiter(opts.Now),
 	}
-	// A suspended key still tells who calls, and is refused afterwards.
+	// A suspended key, and one that waits to be in the roster, tell who calls.
+	// What they are good for is seen afterwards.
 	s.verifier = signed.NewVerifier(desk.ID(), opts.Now, func(ctx context.Context, name safe.PersonName) ([]sshsig.PublicKey, error) {
 		voice, err := desk.Voice(ctx, name)
 		if errors.Is(err, api.ErrNotFound) {
 			return nil, nil
 		}
-		return voice.Person.SSH, err
+		return slices.Concat(voice.Person.SSH, voice.Waiting), err
 	})
 	s.handler = s.routes()
 	return s

@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/api"
+	"strongroom/internal/access/sshsig"
 	"strongroom/internal/safe"
 	"strongroom/internal/web/signed"
 )
@@ -27,34 +28,36 @@ import (
 // nothing else does.
 func TestWhoMayAsk(t *testing.T) {
 	const want = `
-route                           keykeeper operator officer auditor suspended enrolled founder elsewhere stranger forger nobody
-POST /v1/enrol                  ok ok ok ok ok ok ok ok ok ok ok
-POST /v1/recovery               ok ok ok ok ok ok ok ok ok ok ok
-POST /v1/recovery/answer        ok ok ok ok ok ok ok ok ok ok ok
-POST /v1/recovery/propose       ok ok ok ok ok ok ok ok ok ok ok
-GET /v1/people                  ok ok ok ok 403 ok ok 403 401 401 401
-POST /v1/roster/propose         ok ok 403 403 403 403 ok 403 401 401 401
-POST /v1/roster/agree           ok ok 403 403 403 403 ok 403 401 401 401
-POST /v1/roster/object          ok ok 403 403 403 403 403 403 401 401 401
-POST /v1/people/suspend         ok ok ok ok 403 403 403 403 401 401 401
-POST /v1/keys/check             ok ok 403 403 403 403 403 403 401 401 401
-POST /v1/keys/answer            ok ok 403 403 403 403 403 403 401 401 401
-GET /v1/ledger                  ok ok ok ok 403 403 403 403 401 401 401
-GET /v1/snapshots               ok ok ok ok 403 403 403 403 401 401 401
-GET /v1/openings                ok ok ok ok 403 403 403 403 401 401 401
-GET /v1/openings/{id}           ok ok ok ok 403 403 403 403 401 401 401
-POST /v1/openings               403 ok 403 403 403 403 403 403 401 401 401
-POST /v1/openings/{id}/grant    ok 403 403 403 403 403 403 403 401 401 401
-GET /v1/openings/{id}/envelopes ok 403 403 403 403 403 403 403 401 401 401
-POST /v1/openings/{id}/release  ok 403 403 403 403 403 403 403 401 401 401
-POST /v1/openings/{id}/refuse   ok 403 403 403 403 403 403 403 401 401 401
-POST /v1/openings/{id}/withdraw 403 ok 403 403 403 403 403 403 401 401 401
-POST /v1/openings/{id}/close    ok ok ok 403 403 403 403 403 401 401 401
+route                           keykeeper operator officer auditor suspended enrolled anew founder elsewhere stranger forger nobody
+POST /v1/enrol                  ok ok ok ok ok ok ok ok ok ok ok ok
+POST /v1/recovery               ok ok ok ok ok ok ok ok ok ok ok ok
+POST /v1/recovery/answer        ok ok ok ok ok ok ok ok ok ok ok ok
+POST /v1/recovery/propose       ok ok ok ok ok ok ok ok ok ok ok ok
+GET /v1/people                  ok ok ok ok 403 ok ok ok 403 401 401 401
+POST /v1/roster/propose         ok ok 403 403 403 403 403 ok 403 401 401 401
+POST /v1/roster/agree           ok ok 403 403 403 403 403 ok 403 401 401 401
+POST /v1/roster/object          ok ok 403 403 403 403 403 403 403 401 401 401
+POST /v1/people/suspend         ok ok ok ok 403 403 403 403 403 401 401 401
+POST /v1/keys/check             ok ok 403 403 403 403 403 403 403 401 401 401
+POST /v1/keys/answer            ok ok 403 403 403 403 403 403 403 401 401 401
+GET /v1/ledger                  ok ok ok ok 403 403 403 403 403 401 401 401
+GET /v1/snapshots               ok ok ok ok 403 403 403 403 403 401 401 401
+GET /v1/openings                ok ok ok ok 403 403 403 403 403 401 401 401
+GET /v1/openings/{id}           ok ok ok ok 403 403 403 403 403 401 401 401
+POST /v1/openings               403 ok 403 403 403 403 403 403 403 401 401 401
+POST /v1/openings/{id}/grant    ok 403 403 403 403 403 403 403 403 401 401 401
+GET /v1/openings/{id}/envelopes ok 403 403 403 403 403 403 403 403 401 401 401
+POST /v1/openings/{id}/release  ok 403 403 403 403 403 403 403 403 401 401 401
+POST /v1/openings/{id}/refuse   ok 403 403 403 403 403 403 403 403 401 401 401
+POST /v1/openings/{id}/withdraw 403 ok 403 403 403 403 403 403 403 401 401 401
+POST /v1/openings/{id}/close    ok ok ok 403 403 403 403 403 403 401 401 401
 `
 	unhurried := func(s *Server) { s.attempts = newLimiter(leaping(time.Hour)) }
 	founded, founding := newScene(t, unhurried), newScene(t, unhurried)
 	founding.roster = founding.team.First
 	eve := accesstest.NewPerson(t, "eve", access.Auditor)
+	anew := accesstest.NewPerson(t, "ada", access.Keykeeper)
+	founded.waiting = map[safe.PersonName][]sshsig.PublicKey{"ada": anew.SSH}
 	callers := []func(route string) (*scene, shot){
 		func(r string) (*scene, shot) { return founded, founded.forRoute(r, "ada") },
 		func(r string) (*scene, shot) { return founded, founded.forRoute(r, "bob") },
@@ -62,6 +65,11 @@ POST /v1/openings/{id}/close    ok ok ok 403 403 403 403 403 401 401 401
 		func(r string) (*scene, shot) { return founded, founded.forRoute(r, "dan") },
 		func(r string) (*scene, shot) { return founded, founded.forRoute(r, "sue") },
 		func(r string) (*scene, shot) { return founded, founded.forRoute(r, "pam") },
+		func(r string) (*scene, shot) {
+			x := founded.forRoute(r, "ada")
+			x.key = anew.Signer
+			return founded, x
+		},
 		func(r string) (*scene, shot) { return founding, founding.forRoute(r, "pam") },
 		func(r string) (*scene, shot) {
 			x := founded.forRoute(r, "ada")

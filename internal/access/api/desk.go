@@ -16,6 +16,10 @@ type Voice struct {
 	Person  access.Person
 	Usable  []sshsig.PublicKey // of Person.SSH, those that are not suspended
 	Pending bool               // enrolled, and not in the roster yet
+	// Waiting are the keys of somebody in the roster who has enrolled anew, on
+	// another machine. Until the roster has them, they are only good for what
+	// those may ask who are Pending.
+	Waiting []sshsig.PublicKey
 }
 
 // Errors by which a safe answers a call. Their texts are for the person who
