@@ -131,7 +131,7 @@ func (e *enrolling) run(invitation access.Invitation) error {
 	defer draft.Discard()
 	ca, err := client.Enrol(e.stop, invitation, enrolment.Encode(), from)
 	if err != nil {
-		return explainCall(err)
+		return explainSent(err)
 	}
 	p, err := draft.Commit(string(ca))
 	if err != nil {

@@ -17,25 +17,28 @@ import (
 
 func (a *app) keysPaperCommand() *cobra.Command {
 	var roleKey, safeName, out string
+	var period int
 	phrase := &passphrase{}
 	cmd := &cobra.Command{
 		Use:   "paper --output FILE",
 		Short: "Write a page with a private key, to be printed and locked away",
-		Long: `Write a page with your personal key, or with a role key that is in a file, as a
-QR code and as letters that can be typed. The page says what it is for. A file
-that ends in .html is for a browser's printer, any other is plain text.
+		Long: `Write a page with your personal key, with the role key of a period, or with one
+that is in a file, as a QR code and as letters that can be typed. The page says
+what it is for. A file that ends in .html is for a browser's printer, any other
+is plain text.
 
 Whoever has the file or the page has the key: print it, lock the page away, and
 wipe the file. Both paper pages of a safe's role keys together open everything,
 so they belong in two places.`,
 		Example: `  strongroom keys paper --output kim.html
+  strongroom keys paper --period 2 --output outer-2.html
   strongroom keys paper --role-key outer.key --safe acme --output outer.txt`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if out == "" {
 				return &ui.UsageError{Problem: "say which file to write", Remedy: "Add --output FILE.html"}
 			}
-			page, err := a.keyPage(roleKey, safeName, phrase)
+			page, err := a.keyPage(roleKey, safeName, period, phrase)
 			if err != nil {
 				return err
 			}
@@ -48,6 +51,7 @@ so they belong in two places.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&roleKey, "role-key", "", "`file` with a role key (default: your personal key)")
+	f.IntVar(&period, "period", 0, "the role key of this `number`, of which you have a copy (default: your personal key)")
 	f.StringVar(&safeName, "safe", "", "`name` of the safe that the role key is for (default: that of your profile)")
 	f.StringVarP(&out, "output", "o", "", "`file` to write: .html, or else text")
 	phrase.register(cmd)
@@ -55,8 +59,13 @@ so they belong in two places.`,
 }
 
 // keyPage makes the page of a role key, or of the personal key.
-func (a *app) keyPage(roleKey, safeName string, phrase *passphrase) (paper.Page, error) {
-	if roleKey == "" {
+func (a *app) keyPage(roleKey, safeName string, period int, phrase *passphrase) (paper.Page, error) {
+	switch {
+	case roleKey != "" && period != 0:
+		return paper.Page{}, &ui.UsageError{Problem: "--role-key and --period exclude each other", Remedy: "Write one page at a time."}
+	case period != 0:
+		return a.periodPage(period, phrase)
+	case roleKey == "":
 		p, err := a.openProfile()
 		if err != nil {
 			return paper.Page{}, err
@@ -85,6 +94,38 @@ func (a *app) keyPage(roleKey, safeName string, phrase *passphrase) (paper.Page,
 		return rolePage(safeName, "inner", "operators", inner.PrivateLine(), inner.Recipient().String(), a.now()), nil
 	}
 	return paper.Page{}, err
+}
+
+// periodPage makes the page of a role key out of the person's copy of it.
+func (a *app) periodPage(period int, phrase *passphrase) (paper.Page, error) {
+	p, err := a.openPerson()
+	if err != nil {
+		return paper.Page{}, err
+	}
+	defer p.Close()
+	_, roster, err := p.people(a.stop)
+	if err != nil {
+		return paper.Page{}, err
+	}
+	personal, err := a.unlock(p.profile, phrase)
+	if err != nil {
+		return paper.Page{}, err
+	}
+	ring, err := ringOf(roster, p.profile.Person, personal)
+	if err != nil {
+		a.talk().Warn("%v", err)
+	}
+	for _, k := range ring.Outer {
+		if k.Period == period {
+			return rolePage(p.profile.Safe, "outer", "keykeepers", k.Key.PrivateLine(), k.Key.Recipient().String(), a.now()), nil
+		}
+	}
+	for _, k := range ring.Inner {
+		if k.Period == period {
+			return rolePage(p.profile.Safe, "inner", "operators", k.Key.PrivateLine(), k.Key.Recipient().String(), a.now()), nil
+		}
+	}
+	return paper.Page{}, refusedError{ui.WithRemedy(fmt.Errorf("you have no copy of a role key of period %d", period), "See of which periods: strongroom people list")}
 }
 
 func personalPage(p *profile.Profile, personal seal.PersonalIdentity, now time.Time) paper.Page {

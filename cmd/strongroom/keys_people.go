@@ -83,10 +83,7 @@ func paperRing(roster access.Roster, key []byte) (compose.Keyring, error) {
 		if personalErr != nil || p.Key != personal.Recipient() {
 			continue
 		}
-		var outerErr, innerErr error
-		ring.Outer, outerErr = profile.OuterKeys(roster, p.Name, personal)
-		ring.Inner, innerErr = profile.InnerKeys(roster, p.Name, personal)
-		return ring, errors.Join(outerErr, innerErr)
+		return ringOf(roster, p.Name, personal)
 	}
 	return ring, refusedError{ui.WithRemedy(errors.New("it is a sound key, and neither a role key of this safe nor a personal key of somebody in its roster"),
 		"Is it the page of another safe, or of a key that was replaced?")}
@@ -97,7 +94,7 @@ func (a *app) keysCheckCommand() *cobra.Command {
 	phrase := &passphrase{}
 	cmd := &cobra.Command{
 		Use:   "check [--paper FILE]",
-		Short: "Prove that your keys, or those on a paper page, still open something",
+		Short: "Prove that your keys, or those on paper, still open something",
 		Long: `Prove that you can open the role key of each period: the safe seals a number to
 it, and this machine sends the number back. Neither the role key nor yours
 leaves this machine. It is recorded in the ledger; "people list" names keys that
@@ -118,11 +115,11 @@ that was typed or scanned into a file, or is typed now (-).`,
 			if err != nil {
 				return err
 			}
-			ring, err := a.ringToCheck(p, roster, paper, phrase)
+			ring, lost, err := a.ringToCheck(p, roster, paper, phrase)
 			if err != nil {
 				return err
 			}
-			return p.prove(ring, paper != "")
+			return errors.Join(p.prove(ring, paper != ""), lost)
 		},
 	}
 	cmd.Flags().StringVar(&paper, "paper", "", "`file` with a key from paper, or - to type it")
@@ -130,22 +127,26 @@ that was typed or scanned into a file, or is typed now (-).`,
 	return cmd
 }
 
-func (a *app) ringToCheck(p *person, roster access.Roster, paper string, phrase *passphrase) (compose.Keyring, error) {
+// ringToCheck opens what is to be proven. lost is about copies that do not
+// open, beside which others do.
+func (a *app) ringToCheck(p *person, roster access.Roster, paper string, phrase *passphrase) (ring compose.Keyring, lost, err error) {
 	if paper != "" {
 		key, err := a.typedKey(paper, "The key from the page")
 		if err != nil {
-			return compose.Keyring{}, err
+			return ring, nil, err
 		}
-		return paperRing(roster, key)
+		ring, err = paperRing(roster, key)
+		return ring, nil, err
 	}
 	if _, err := p.own(roster); err != nil {
-		return compose.Keyring{}, err
+		return ring, nil, err
 	}
 	personal, err := a.unlock(p.profile, phrase)
 	if err != nil {
-		return compose.Keyring{}, err
+		return ring, nil, err
 	}
-	return a.ringOf(roster, p.profile.Person, personal), nil
+	ring, lost = ringOf(roster, p.profile.Person, personal)
+	return ring, lost, nil
 }
 
 // prove answers a challenge to each key of the ring.

@@ -127,7 +127,7 @@ func (q *requesting) run() error {
 		return err
 	}
 	if err := p.client.Request(q.stop, signed); err != nil {
-		return explainCall(err)
+		return explainSent(err)
 	}
 	t := q.talk()
 	t.Printf("Opening %s is requested: %s for %s, from %s.", request.Opening, strings.Join(names, ", "), plural(int64(q.hours), "hour", "hours"), address)
@@ -417,7 +417,7 @@ func (a *app) endingCommand(e ending) *cobra.Command {
 			}
 			signed, err := p.sign(e.act(o.ID, text))
 			if err == nil {
-				err = explainCall(e.send(p, o.ID, signed))
+				err = explainSent(e.send(p, o.ID, signed))
 			}
 			if err != nil {
 				return err

@@ -92,7 +92,7 @@ func (p *person) releaseOpening(part string, c *confirm, phrase *passphrase) err
 		return err
 	}
 	if err := p.client.Release(p.stop, r.Grant.Opening, release, inner); err != nil {
-		return explainCall(err)
+		return explainSent(err)
 	}
 	p.talk().Printf("Opening %s is released to %s until %s.", r.Grant.Opening, r.Operator.Name, r.Grant.Until.Local().Format("2006-01-02 15:04"))
 	p.talk().Note("It ends before with: strongroom opening close")
@@ -113,7 +113,7 @@ func (p *person) openOuter(r *review.Review, roster access.Roster, phrase *passp
 	}
 	progress := p.talk().Progress("opening outer seals", "of "+ui.Count(int64(len(r.Grant.Runs))))
 	defer progress.Done()
-	inner, err := r.Open(p.client.Envelopes(p.stop, r.Grant.Opening), keys, func() { progress.Add(1, 0) })
+	inner, err := r.Open(p.client.Envelopes(p.stop, r.Grant.Opening), keys, func(size int64) { progress.Add(1, size) })
 	return inner, explainCall(err)
 }
 

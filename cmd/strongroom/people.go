@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,6 @@ import (
 	"strongroom/internal/safe/config"
 	"strongroom/internal/safe/words"
 	"strongroom/internal/ui"
-	"strongroom/internal/web/certificate"
 )
 
 func (a *app) peopleCommand() *cobra.Command {
@@ -103,20 +101,19 @@ func (a *app) invite(name safe.PersonName, roles []access.Role) error {
 	return nil
 }
 
-// door tells where people reach the safe, and how they know it.
+// door tells where people reach the safe, and by which authority they know it;
+// the zero one is a public authority.
 func (a *app) door(cfg *config.Config) (url string, ca safe.Digest, err error) {
 	if cfg.Serve == nil {
-		return "", ca, &ui.UsageError{Problem: "the safe has no door for people", Remedy: "Describe it in the configuration under serve; see: strongroom config example"}
+		return "", ca, &ui.UsageError{Problem: "the configuration does not say where people reach the safe", Remedy: serveStanza}
 	}
 	url = "https://" + net.JoinHostPort(cfg.Serve.Names[0], strconv.Itoa(int(cfg.Serve.Listen.Port())))
-	if cfg.Serve.TLS.Cert != "" {
-		return url, ca, nil
+	_, fingerprint, err := a.certificate(cfg, a.logger())
+	if err != nil || fingerprint == "" {
+		return url, ca, err
 	}
-	auto, err := certificate.Open(filepath.Join(cfg.Dir, "tls"), cfg.Serve.Names, a.now)
-	if err != nil {
-		return "", ca, err
-	}
-	return url, auto.Fingerprint(), nil
+	ca, err = safe.ParseDigest(fingerprint)
+	return url, ca, err
 }
 
 func (a *app) peopleListCommand() *cobra.Command {

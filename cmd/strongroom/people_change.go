@@ -79,7 +79,7 @@ func (c *change) propose(p *person, roster, next access.Roster) error {
 		return err
 	}
 	if err := p.client.Propose(c.stop, next.Encode(), signed); err != nil {
-		return explainCall(err)
+		return explainSent(err)
 	}
 	if !roster.Founded() {
 		if err := p.profile.Expect(next.Number, next.Digest()); err != nil {
@@ -256,19 +256,19 @@ func (c *change) ring(p *person, roster access.Roster) (compose.Keyring, error) 
 	if err != nil {
 		return compose.Keyring{}, err
 	}
-	return c.ringOf(roster, p.profile.Person, personal), nil
+	ring, err := ringOf(roster, p.profile.Person, personal)
+	if err != nil {
+		c.talk().Warn("%v", err)
+	}
+	return ring, nil
 }
 
-// ringOf opens the copies of one person; those that do not open are named.
-func (a *app) ringOf(roster access.Roster, name safe.PersonName, personal seal.PersonalIdentity) (ring compose.Keyring) {
-	var err error
-	if ring.Outer, err = profile.OuterKeys(roster, name, personal); err != nil {
-		a.talk().Warn("%v", err)
-	}
-	if ring.Inner, err = profile.InnerKeys(roster, name, personal); err != nil {
-		a.talk().Warn("%v", err)
-	}
-	return ring
+// ringOf opens the copies of one person. What opens is returned even if
+// something does not, which is then an error.
+func ringOf(roster access.Roster, name safe.PersonName, personal seal.PersonalIdentity) (compose.Keyring, error) {
+	outer, outerErr := profile.OuterKeys(roster, name, personal)
+	inner, innerErr := profile.InnerKeys(roster, name, personal)
+	return compose.Keyring{Outer: outer, Inner: inner}, errors.Join(outerErr, innerErr)
 }
 
 func (a *app) peopleRemoveCommand() *cobra.Command {
@@ -337,8 +337,8 @@ role: once a year, or when the old one may have been seen. It is made on this
 machine and sealed to everybody of the role. Old snapshots stay sealed to the
 old keys, of which everybody keeps a copy.
 
-Print the new role key then, too: the paper pages of old periods do not open
-what is sealed to the new one.`,
+Once it is in force, print the new role key: strongroom keys paper --period N.
+The paper pages of old periods do not open what is sealed to the new key.`,
 		Example: `  strongroom keys new-period`,
 		Args:    noArgs,
 	}, func(c *change, p *person, _ api.Everyone, roster access.Roster, _ []string) (access.Roster, error) {
@@ -425,7 +425,7 @@ func (c *change) agree(p *person, prefix string) error {
 		return err
 	}
 	if err := p.client.Agree(c.stop, signed); err != nil {
-		return explainCall(err)
+		return explainSent(err)
 	}
 	if !roster.Founded() {
 		if err := p.profile.Expect(next.Number, next.Digest()); err != nil {
@@ -474,9 +474,7 @@ func (c *change) checkOwn(p *person, everyone api.Everyone, roster, next access.
 	if err != nil {
 		return err
 	}
-	_, outerErr := profile.OuterKeys(next, name, personal)
-	_, innerErr := profile.InnerKeys(next, name, personal)
-	if err := errors.Join(outerErr, innerErr); err != nil {
+	if _, err := ringOf(next, name, personal); err != nil {
 		return explainOwn(err)
 	}
 	return nil
@@ -565,7 +563,7 @@ anew.`,
 			}
 			signed, err := p.sign(access.Object{Number: next.Number, Digest: next.Digest(), Reason: text})
 			if err == nil {
-				err = explainCall(p.client.Object(a.stop, signed))
+				err = explainSent(p.client.Object(a.stop, signed))
 			}
 			if err != nil {
 				return err
@@ -627,7 +625,7 @@ the roster may do it. It lasts until a version of the roster lifts it.`,
 			}
 			signed, err := p.sign(act)
 			if err == nil {
-				err = explainCall(p.client.Suspend(a.stop, signed))
+				err = explainSent(p.client.Suspend(a.stop, signed))
 			}
 			if err != nil {
 				return err

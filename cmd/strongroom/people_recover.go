@@ -106,7 +106,7 @@ func (r *recovering) run(p *person, names []string) error {
 // anybody but those whose words were compared.
 func (r *recovering) current(p *person) (api.Everyone, access.Roster, error) {
 	everyone, roster, err := p.people(r.stop)
-	if errors.Is(err, profile.ErrNotPinned) {
+	if errors.Is(err, profile.ErrNotPinned) || errors.Is(err, profile.ErrNotYet) {
 		if roster, err = access.ParseRoster(everyone.Current); err == nil {
 			r.talk().Warn("this machine cannot verify the roster that the safe shows, version %d: %s", roster.Number, words.Of(roster.Digest()))
 		}
@@ -169,5 +169,5 @@ func (r *recovering) propose(p *person, roster, next access.Roster, ring compose
 	if err != nil {
 		return explainCall(err)
 	}
-	return explainCall(c.Recover(r.stop, recovery.Ticket, next.Encode()))
+	return explainSent(c.Recover(r.stop, recovery.Ticket, next.Encode()))
 }

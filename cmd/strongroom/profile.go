@@ -156,7 +156,9 @@ func explainTrust(err error) error {
 	case errors.Is(err, profile.ErrNotPinned):
 		return ui.WithRemedy(err, "Compare its words with those that other people have, then pin it: strongroom people pin")
 	case errors.Is(err, access.ErrPapers):
-		return ui.WithRemedy(err, "strongroom people pin")
+		return ui.WithRemedy(err, "Pin it: strongroom people pin")
+	case errors.Is(err, profile.ErrNotYet):
+		return ui.WithRemedy(err, "It waits for agreement, or for its time. If it was given up, pin what is in force: strongroom people pin")
 	case errors.Is(err, profile.ErrOtherPin):
 		return refusedError{ui.WithRemedy(err, "Compare words with other people by voice before anything else: somebody may pretend to be the safe. See: strongroom people pin")}
 	case err != nil:
@@ -170,7 +172,6 @@ func explainTrust(err error) error {
 func explainCall(err error) error {
 	var problem *client.ProblemError
 	var clock *client.ClockError
-	var away *client.UnreachableError
 	switch {
 	case errors.As(err, &problem):
 		if problem.Remedy != "" {
@@ -182,10 +183,17 @@ func explainCall(err error) error {
 		return err
 	case errors.As(err, &clock):
 		return refusedError{err}
-	case errors.As(err, &away):
-		return ui.WithRemedy(err, "What was sent may have been done, or not: look with \"strongroom people list\" or \"strongroom opening list\".")
 	}
 	return err
+}
+
+// explainSent is explainCall for a call that does something.
+func explainSent(err error) error {
+	var away *client.UnreachableError
+	if errors.As(err, &away) {
+		return ui.WithRemedy(err, "It may have been done, or not. Look before you do it again: strongroom people list, strongroom opening list")
+	}
+	return explainCall(err)
 }
 
 // sign states an act and signs it.

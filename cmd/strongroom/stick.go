@@ -249,9 +249,9 @@ func (s *stick) documents(p *profile.Profile) error {
 const stickReadme = `Recovery stick of the safe %s
 Store %s. Made on %s by %s, with strongroom %s for %s on %s.
 
-There is no key on this stick. A restore takes both role keys, the keykeepers'
-and the operators', which are on paper pages in two places, and the store or a
-copy of it.
+There is no key on this stick. A restore takes the store, or a copy of it, and
+two keys from paper pages: that of the keykeepers and that of the operators, or
+the personal keys of a keykeeper and an operator.
 
 1. See that nothing was changed:        sha256sum -c MANIFEST
    Compare the SHA-256 of bin/strongroom with the one in a mail of the safe.
@@ -264,9 +264,9 @@ copy of it.
            --ledger-key KEY --checkpoint known/checkpoint \
            --outer-key outer.key --inner-key inner.key
 
-Personal keys open the role keys of the people in known/roster, too: each copy
-there is an age file. Without this program: restore-by-hand.md, with bin/age and
-bin/zstd. The format is in format.md.
+Without this program: restore-by-hand.md, with bin/age and bin/zstd. Then it
+takes the role keys; a person's copy of one, in known/roster, is an age file that
+the personal key opens. The format is in format.md.
 `
 
 // finish writes the manifest and tells what is missing.

@@ -173,8 +173,9 @@ func (r *Review) disclose() error {
 }
 
 // Open opens the outer layer of each run of the grant. Envelopes come in the
-// order of the runs; done is called after each one.
-func (r *Review) Open(envelopes iter.Seq2[api.Envelope, error], keys []profile.OuterKey, done func()) ([]api.Inner, error) {
+// order of the runs; done is called with the size
+// of each one that is open.
+func (r *Review) Open(envelopes iter.Seq2[api.Envelope, error], keys []profile.OuterKey, done func(size int64)) ([]api.Inner, error) {
 	var inner []api.Inner
 	for e, err := range envelopes {
 		if err != nil {
@@ -188,7 +189,7 @@ func (r *Review) Open(envelopes iter.Seq2[api.Envelope, error], keys []profile.O
 			return nil, err
 		}
 		inner = append(inner, api.Inner{Run: e.Run, File: file})
-		done()
+		done(int64(len(e.Envelope)))
 	}
 	if len(inner) != len(r.Grant.Runs) {
 		return nil, fmt.Errorf("the safe hands out %d envelopes, and the grant is for %d", len(inner), len(r.Grant.Runs))

@@ -125,7 +125,7 @@ func TestReviewOfAnHonestSafe(t *testing.T) {
 		t.Errorf("shown is %+v to %s", r.Disclosed, r.Operator.Name)
 	}
 	opened := 0
-	inner, err := r.Open(s.envelopes(r, nil), s.keys(), func() { opened++ })
+	inner, err := r.Open(s.envelopes(r, nil), s.keys(), func(int64) { opened++ })
 	check(t, err)
 	if opened != len(r.Grant.Runs) || len(inner) != opened {
 		t.Fatalf("%d of %d were opened", opened, len(r.Grant.Runs))
@@ -136,7 +136,7 @@ func TestReviewOfAnHonestSafe(t *testing.T) {
 			t.Errorf("the inner file of run %s does not open", i.Run)
 		}
 	}
-	if _, err := r.Open(s.envelopes(r, nil), s.keys()[1:], func() {}); !errors.Is(err, seal.ErrWrongKey) {
+	if _, err := r.Open(s.envelopes(r, nil), s.keys()[1:], func(int64) {}); !errors.Is(err, seal.ErrWrongKey) {
 		t.Errorf("without the key of the newest period: %v", err)
 	}
 }
@@ -228,12 +228,12 @@ func TestOpenRefusesOtherEnvelopes(t *testing.T) {
 		"of another run":  func(e *api.Envelope) { e.Run = run },
 		"damaged":         func(e *api.Envelope) { e.Envelope[len(e.Envelope)-1] ^= 1 },
 	} {
-		if _, err := r.Open(s.envelopes(r, change), s.keys(), func() {}); err == nil {
+		if _, err := r.Open(s.envelopes(r, change), s.keys(), func(int64) {}); err == nil {
 			t.Errorf("an envelope %s was opened", name)
 		}
 	}
 	none := func(func(api.Envelope, error) bool) {}
-	if _, err := r.Open(none, s.keys(), func() {}); err == nil || !strings.Contains(err.Error(), "hands out 0 envelopes") {
+	if _, err := r.Open(none, s.keys(), func(int64) {}); err == nil || !strings.Contains(err.Error(), "hands out 0 envelopes") {
 		t.Errorf("no envelopes: %v", err)
 	}
 }
