@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/store"
+	"strongroom/internal/store/blob"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/catalog"
 	"strongroom/internal/store/seal"
@@ -21,10 +23,14 @@ import (
 )
 
 // reading is what commands that read a store have in common. They need no
-// safe: a copy of the store and the keys are enough.
+// safe: a copy of the store and the keys are enough. Or they read through the
+// gate of an opening, where the outer seal is off already.
 type reading struct {
 	app         *app
 	storePath   string
+	from        string // the gate; "" to read a folder
+	connections int
+	passphrase  passphrase
 	ledgerKeys  []string
 	checkpoints []string
 	unproven    bool
@@ -38,27 +44,49 @@ func (r *reading) register(cmd *cobra.Command) {
 	f.StringArrayVar(&r.checkpoints, "checkpoint", nil, "`file` with a checkpoint of the ledger from before: a mail as it was saved, or what is attached to it")
 }
 
-// registerChoice adds the flags of commands that read one snapshot.
+// registerGate adds the flags of commands that can read through a gate.
+func (r *reading) registerGate(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&r.from, "from", "", "read through the gate of an opening: sftp://`HOST:PORT`, or \"opening\" for that of your own")
+	f.IntVar(&r.connections, "connections", 0, "how many connections to the gate (default 2)")
+}
+
+// registerChoice adds the flags of commands that read what is in snapshots.
 func (r *reading) registerChoice(cmd *cobra.Command) {
 	r.register(cmd)
+	r.registerGate(cmd)
+	r.passphrase.register(cmd)
 	cmd.Flags().StringVar(&r.at, "at", "", "the newest snapshot at or before this `time`, such as 2026-11-20 or 2026-11-20T12:00")
 	cmd.Flags().BoolVar(&r.unproven, "unproven", false, "read also what the ledger does not vouch for")
 }
 
 // An openStore is a store with what its ledger says.
 type openStore struct {
-	blobs   *dir.Store
-	catalog *catalog.Catalog    // nil if the ledger cannot be relied on, and that was allowed
+	blobs interface {
+		blob.Reader
+		io.Closer
+	}
+	gate    *gateway            // nil if it is a folder
+	catalog *catalog.Catalog    // nil at a gate, or if the ledger cannot be relied on and that was allowed
 	kept    []ledger.Checkpoint // with which the ledger was compared
 	listed  []catalog.Listed    // oldest first
 	names   names               // of those listed
 	lost    map[safe.RunID]error
 }
 
-func (s *openStore) Close() error { return s.blobs.Close() }
+func (s *openStore) Close() error {
+	err := s.blobs.Close()
+	if s.gate != nil {
+		s.gate.person.Close()
+	}
+	return err
+}
 
-// open opens the store and reads its ledger.
+// open opens the store, or the gate to it, and reads its ledger.
 func (r *reading) open(ctx context.Context) (*openStore, error) {
+	if r.from != "" {
+		return r.openGate(ctx)
+	}
 	path := r.storePath
 	if path == "" {
 		cfg, err := r.app.config()
@@ -112,11 +140,16 @@ func (r *reading) read(ctx context.Context, s *openStore) error {
 		r.app.remember(ctx, known, s.blobs, s.catalog)
 	}
 	s.listed, s.lost, err = s.catalog.Snapshots(ctx, s.blobs)
+	s.nameAll()
+	return err
+}
+
+// nameAll finds names for what is listed.
+func (s *openStore) nameAll() {
 	s.names = make(names)
 	for _, l := range s.listed {
 		s.names.add(l.Snapshot)
 	}
-	return err
 }
 
 // trust collects what the reader knows of the ledger.
@@ -207,7 +240,7 @@ func (s *openStore) candidates() []catalog.Listed {
 
 // openSnapshot opens a snapshot with both role keys.
 func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, keys *roleKeys) (*store.Snapshot, error) {
-	ring, err := r.unlock(ctx, s, keys)
+	unlock, err := r.unlock(ctx, s, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -215,26 +248,40 @@ func (r *reading) openSnapshot(ctx context.Context, s *openStore, name string, k
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := store.Open(ctx, s.blobs, d, store.WithRoleKeys(s.blobs, d, ring.outer, ring.inner))
-	if errors.Is(err, seal.ErrWrongKey) {
-		err = ui.WithRemedy(err, "It takes the private halves of the two keys that this safe was made with; a key with a comment says which role it has.")
-	}
-	return snapshot, err
+	return s.openWith(ctx, d, unlock)
 }
 
-// unlock reads the keys, with what the store's roster says of them.
-func (r *reading) unlock(ctx context.Context, s *openStore, keys *roleKeys) (keyring, error) {
+// An unlocker opens the runs of a snapshot.
+type unlocker func(safe.Snapshot) store.Identities
+
+// openWith opens a snapshot that was chosen.
+func (s *openStore) openWith(ctx context.Context, d safe.Snapshot, unlock unlocker) (*store.Snapshot, error) {
+	snapshot, err := store.Open(ctx, s.blobs, d, unlock(d))
+	switch {
+	case errors.Is(err, seal.ErrWrongKey) && s.gate != nil:
+		err = ui.WithRemedy(err, "If a new period has begun, this machine may not know it yet: call strongroom people list, then try again.")
+	case errors.Is(err, seal.ErrWrongKey):
+		err = ui.WithRemedy(err, "It takes the private halves of the two keys that this safe was made with; a key with a comment says which role it has.")
+	}
+	return snapshot, explainGate(err)
+}
+
+// unlock reads the keys, with what the roster says of them.
+func (r *reading) unlock(ctx context.Context, s *openStore, keys *roleKeys) (unlocker, error) {
+	if s.gate != nil {
+		return r.unlockGate(s, keys)
+	}
 	if err := keys.given(); err != nil {
-		return keyring{}, err
+		return nil, err
 	}
 	keys.warn(r.app.talk())
 	// What is lost of the rosters matters only if a key is then not found.
 	rosters, lost := readRosters(ctx, s.blobs, s.catalog)
-	ring, err := keys.open(r.app, rosters)
+	outer, inner, err := keys.open(r.app, rosters)
 	if err != nil && lost != nil {
 		err = fmt.Errorf("%w (%w)", err, lost)
 	}
-	return ring, err
+	return func(d safe.Snapshot) store.Identities { return store.WithRoleKeys(s.blobs, d, outer, inner) }, err
 }
 
 var errNothingThere = errors.New("there is no such file in the snapshot")

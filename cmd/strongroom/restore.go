@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"strongroom/internal/access/remote"
 	"strongroom/internal/store"
 	"strongroom/internal/store/restore"
 	"strongroom/internal/ui"
@@ -29,6 +30,11 @@ Times are those of this machine's zone; with a Z at the end they are UTC.
 It needs the store, or a copy of it, and both role keys; it needs no safe. In
 the place of a role key the personal key of somebody who holds it will do, also
 as it was typed in from paper: its copies are in the roster in the store.
+
+With --from it reads through the gate of an opening, where the outer seal is off
+already: then the personal key of your profile is all it takes. If the opening
+ends meanwhile, the same command goes on in the next one.
+
 Everything is verified before it is written. What could not be restored is
 listed, and the exit status is then 3.`,
 		Example: `  strongroom restore erp-files --to /srv/new \
@@ -36,7 +42,8 @@ listed, and the exit status is then 3.`,
   strongroom restore erp-files@2026-11-20 --include /etc/erp --to etc \
       --store /mnt/copy --outer-key outer.key --inner-key inner.key
   strongroom restore erp-files --verify \
-      --outer-key outer.key --inner-key inner.key`,
+      --outer-key outer.key --inner-key inner.key
+  strongroom restore erp-files --from sftp://HOST:PORT --to /srv/new`,
 		Args: args(1, 1, "one snapshot"),
 		RunE: func(_ *cobra.Command, given []string) error {
 			switch {
@@ -142,7 +149,8 @@ func (a *app) restore(snapshot *store.Snapshot, name, to string, opts restore.Op
 
 func (a *app) runRestore(snapshot *store.Snapshot, to string, opts restore.Options) (restore.Report, error) {
 	if to == "" {
-		return restore.Verify(a.stop, snapshot, opts)
+		report, err := restore.Verify(a.stop, snapshot, opts)
+		return report, explainGate(err)
 	}
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return restore.Report{}, err
@@ -156,6 +164,8 @@ func (a *app) runRestore(snapshot *store.Snapshot, to string, opts restore.Optio
 	switch {
 	case errors.Is(err, restore.ErrNotEmpty):
 		err = refusedError{ui.WithRemedy(fmt.Errorf("%s: %w", to, err), "Restore into a new folder and move things from there.")}
+	case errors.Is(err, remote.ErrCut):
+		err = explainGate(err)
 	case err != nil:
 		err = ui.WithRemedy(err, "Call the same command again to continue.")
 	}

@@ -85,46 +85,24 @@ func readLocked(a *app, file string) (*seal.PersonalIdentity, error) {
 	return &personal, nil
 }
 
-// A keyring is what opens both seals of every run that the keys given open.
-type keyring struct {
-	outer []seal.OuterIdentity
-	inner []seal.InnerIdentity
-}
-
 // open reads both files. The copies that personal keys open are in the
 // rosters, which are given newest first.
-func (k *roleKeys) open(a *app, rosters []access.Roster) (ring keyring, err error) {
+func (k *roleKeys) open(a *app, rosters []access.Roster) ([]seal.OuterIdentity, []seal.InnerIdentity, error) {
 	outer, err := readKeyFile(a, k.outerFile)
 	if err != nil {
-		return keyring{}, err
+		return nil, nil, err
 	}
 	inner, err := readKeyFile(a, k.innerFile)
 	if err != nil {
-		return keyring{}, err
+		return nil, nil, err
 	}
 	outerHolder, innerHolder := findHolder(outer, rosters), findHolder(inner, rosters)
 	if err := k.explain(outer, inner, outerHolder, innerHolder); err != nil {
-		return keyring{}, err
+		return nil, nil, err
 	}
-	if outerHolder.roster == nil {
-		ring.outer = []seal.OuterIdentity{*outer.outer}
-	} else {
-		keys, err := profile.OuterKeys(*outerHolder.roster, outerHolder.name, *outer.personal)
-		outerHolder.tell(a, err)
-		for _, key := range keys {
-			ring.outer = append(ring.outer, key.Key)
-		}
-	}
-	if innerHolder.roster == nil {
-		ring.inner = []seal.InnerIdentity{*inner.inner}
-	} else {
-		keys, err := profile.InnerKeys(*innerHolder.roster, innerHolder.name, *inner.personal)
-		innerHolder.tell(a, err)
-		for _, key := range keys {
-			ring.inner = append(ring.inner, key.Key)
-		}
-	}
-	return ring, nil
+	outerHolder.tell(a.talk())
+	innerHolder.tell(a.talk())
+	return outerHolder.openOuter(a, outer), innerHolder.openInner(a, inner), nil
 }
 
 // A holder is the person whose key it is, in the newest version of the roster
@@ -151,11 +129,45 @@ func findHolder(k keyFile, rosters []access.Roster) holder {
 func (h holder) keepsOuter() bool { return h.roster != nil && len(h.roster.OuterFor(h.name)) > 0 }
 func (h holder) keepsInner() bool { return h.roster != nil && len(h.roster.InnerFor(h.name)) > 0 }
 
-// tell says whose copies are used, and which of them do not open.
-func (h holder) tell(a *app, failed error) {
-	a.talk().Note("The copies of the role key are those of %s in version %d of the roster.", h.name, h.roster.Number)
+// openOuter returns the role key, or those of all periods whose copies the
+// holder's key opens.
+func (h holder) openOuter(a *app, k keyFile) (all []seal.OuterIdentity) {
+	if h.roster == nil {
+		return []seal.OuterIdentity{*k.outer}
+	}
+	keys, err := profile.OuterKeys(*h.roster, h.name, *k.personal)
+	h.warn(a.talk(), err)
+	for _, key := range keys {
+		all = append(all, key.Key)
+	}
+	return all
+}
+
+// openInner is openOuter for the inner key.
+func (h holder) openInner(a *app, k keyFile) (all []seal.InnerIdentity) {
+	if h.roster == nil {
+		return []seal.InnerIdentity{*k.inner}
+	}
+	keys, err := profile.InnerKeys(*h.roster, h.name, *k.personal)
+	h.warn(a.talk(), err)
+	for _, key := range keys {
+		all = append(all, key.Key)
+	}
+	return all
+}
+
+// tell says whose copies are used; nothing of nobody's.
+func (h holder) tell(t *ui.Terminal) {
+	if h.roster != nil {
+		t.Note("The copies of the role key are those of %s in version %d of the roster.", h.name, h.roster.Number)
+	}
+}
+
+// warn tells of copies that do not open, if there are any. Those of other
+// periods may be all that is needed.
+func (h holder) warn(t *ui.Terminal, failed error) {
 	if failed != nil {
-		a.talk().Warn("of the copies of %s some do not open: %v", h.name, failed)
+		t.Warn("of the copies of %s some do not open: %v", h.name, failed)
 	}
 }
 

@@ -43,6 +43,7 @@ What the ledger does not vouch for is marked, and the exit status is then 3.`,
 		},
 	}
 	r.register(cmd)
+	r.registerGate(cmd)
 	return cmd
 }
 
@@ -110,7 +111,7 @@ func (a *app) lsCommand() *cobra.Command {
 		Use:   "ls SNAPSHOT [PATH...]",
 		Short: "List what a snapshot contains",
 		Long: `List what a snapshot contains: everything, or what the paths and patterns match.
-It needs both role keys.`,
+It needs both role keys, or the gate of an opening.`,
 		Example: `  strongroom ls erp-files --outer-key outer.key --inner-key inner.key
   strongroom ls -l erp-files@2026-11-20 '/etc/**/*.conf' \
       --outer-key outer.key --inner-key inner.key`,
@@ -126,7 +127,7 @@ It needs both role keys.`,
 				return err
 			}
 			defer snapshot.Close() // nothing was written
-			return a.list(snapshot, given[1:], long)
+			return explainGate(a.list(snapshot, given[1:], long))
 		},
 	}
 	r.registerChoice(cmd)
@@ -211,7 +212,7 @@ func (a *app) catCommand() *cobra.Command {
 		Use:   "cat SNAPSHOT PATH",
 		Short: "Write the content of one file to standard output",
 		Long: `Write the content of one file to standard output, every part verified before it
-is written. It needs both role keys.`,
+is written. It needs both role keys, or the gate of an opening.`,
 		Example: `  strongroom cat erp-files /etc/erp/erp.conf \
       --outer-key outer.key --inner-key inner.key`,
 		Args: args(2, 2, "a snapshot and the path of a file in it"),
@@ -229,7 +230,7 @@ is written. It needs both role keys.`,
 				return err
 			}
 			defer snapshot.Close() // nothing was written
-			return a.cat(snapshot, given[0], strings.TrimPrefix(given[1], "/"))
+			return explainGate(a.cat(snapshot, given[0], strings.TrimPrefix(given[1], "/")))
 		},
 	}
 	r.registerChoice(cmd)

@@ -47,6 +47,21 @@ func WithRoleKeys(r blob.Reader, d safe.Snapshot, outer []seal.OuterIdentity, in
 	}
 }
 
+// WithInnerFiles opens what is left of the envelopes once somebody else has
+// opened their outer seal: the objects runs/<run>/inner.age that the gate of an
+// opening shows. Keys are as in WithRoleKeys. A file that belongs to another
+// run or store is a *seal.LabelError.
+func WithInnerFiles(r blob.Reader, d safe.Snapshot, inner []seal.InnerIdentity) Identities {
+	return func(ctx context.Context, run safe.RunID) (seal.RunIdentity, error) {
+		file, err := blob.ReadAll(ctx, r, layout.Run(run)+"/inner.age", seal.MaxEnvelope)
+		if err != nil {
+			return seal.RunIdentity{}, err
+		}
+		want := seal.Want{Store: d.Store, Run: run}
+		return firstThatFits(inner, func(key seal.InnerIdentity) (seal.RunIdentity, error) { return seal.OpenInner(key, file, want) })
+	}
+}
+
 // firstThatFits opens something with the first of the keys that fits.
 func firstThatFits[K, T any](keys []K, open func(K) (T, error)) (opened T, err error) {
 	err = seal.ErrWrongKey // there may be no key at all
