@@ -96,32 +96,12 @@ func (e *enrolling) run(invitation access.Invitation) error {
 		return err
 	}
 	defer release()
-	self, err := e.person(invitation, signer, from)
+	enrolment, personal, phrase, err := e.enrolment(invitation, signer, from)
 	if err != nil {
 		return err
 	}
-	enrolment := access.Enrolment{Version: 1, Store: invitation.Store, Time: e.now().UTC(), Person: self}
-	var personal seal.PersonalIdentity
-	phrase := ""
-	if self.Has(access.Keykeeper) || self.Has(access.Operator) {
-		if personal, err = seal.NewPersonalIdentity(); err != nil {
-			return err
-		}
-		enrolment.Person.Key = personal.Recipient()
-		if err := e.bringRoleKey(&enrolment); err != nil {
-			return err
-		}
-		if phrase, err = e.phrase.fresh(e.app); err != nil {
-			return err
-		}
-	} else if e.roleKey != "" {
-		return &ui.UsageError{Problem: "only keykeepers and operators have a role key", Remedy: "Leave out --role-key."}
-	}
-	if err := enrolment.Person.Check(); err != nil {
-		return &ui.UsageError{Problem: err.Error(), Remedy: "An operator names the address they come from: --address 192.0.2.17"}
-	}
 	draft, err := profile.NewDraft(dir, profile.Data{Safe: invitation.Safe, Store: invitation.Store, URL: invitation.URL,
-		Person: invitation.Person, Roles: self.Roles, SSHKey: sshKey, From: from, Enrolment: enrolment.Digest()}, personal, phrase, e.now())
+		Person: invitation.Person, Roles: enrolment.Person.Roles, SSHKey: sshKey, From: from, Enrolment: enrolment.Digest()}, personal, phrase, e.now())
 	if errors.Is(err, fs.ErrExist) {
 		return refusedError{ui.WithRemedy(err, "Enrol into another folder with --profile FOLDER, or move that one away if it is of no use any more.")}
 	}
@@ -152,6 +132,38 @@ func (e *enrolling) folder(invitation access.Invitation) (string, error) {
 		return "", &ui.UsageError{Problem: fmt.Sprintf("the safe calls itself %q, which is no name for a folder", name), Remedy: "Name one: --profile FOLDER"}
 	}
 	return filepath.Join(base, name), err
+}
+
+// enrolment makes what is sent, and the personal key with its passphrase, if
+// the person's role has one.
+func (e *enrolling) enrolment(invitation access.Invitation, signer ssh.Signer, from netip.Addr) (enrolment access.Enrolment, personal seal.PersonalIdentity, phrase string, err error) {
+	self, err := e.person(invitation, signer, from)
+	if err != nil {
+		return enrolment, personal, "", err
+	}
+	hasKey := self.Has(access.Keykeeper) || self.Has(access.Operator)
+	if hasKey {
+		if personal, err = seal.NewPersonalIdentity(); err != nil {
+			return enrolment, personal, "", err
+		}
+		self.Key = personal.Recipient()
+	}
+	if err := self.Check(); err != nil {
+		remedy := "See: strongroom enrol --help"
+		if self.Has(access.Operator) && len(self.Addresses) == 0 {
+			remedy = "Name the address that you come from: --address 192.0.2.17"
+		}
+		return enrolment, personal, "", &ui.UsageError{Problem: err.Error(), Remedy: remedy}
+	}
+	enrolment = access.Enrolment{Version: 1, Store: invitation.Store, Time: e.now().UTC(), Person: self}
+	if !hasKey && e.roleKey != "" {
+		return enrolment, personal, "", &ui.UsageError{Problem: "only keykeepers and operators have a role key", Remedy: "Leave out --role-key."}
+	}
+	if err := e.bringRoleKey(&enrolment); err != nil || !hasKey {
+		return enrolment, personal, "", err
+	}
+	phrase, err = e.phrase.fresh(e.app)
+	return enrolment, personal, phrase, err
 }
 
 // person makes what will stand in the roster, without the personal key.

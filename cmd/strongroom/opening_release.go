@@ -28,6 +28,8 @@ remembers and vouches for each snapshot. It shows who asks, why, from where,
 until when, and what is disclosed: all that was new in each collection named. If
 you say yes, it opens the outer seals, which leaves the inner ones, and signs.
 
+An opening that is open lasts longer if it is released again, by its id.
+
 Your keys and the outer role key do not leave this machine; the safe gets files
 that only operators can open, for the time of the opening.`,
 		Example: `  strongroom opening release
@@ -63,21 +65,36 @@ func (p *person) releaseOpening(part string, c *confirm, phrase *passphrase) err
 	if err != nil {
 		return err
 	}
-	chosen, err := chooseOpening(openings, part, inState(opening.Requested))
+	fits := inState(opening.Requested)
+	if part != "" {
+		fits = inState(opening.Requested, opening.Open) // nobody prolongs an opening by mistake
+	}
+	chosen, err := chooseOpening(openings, part, fits)
 	if err != nil {
 		return err
+	}
+	var earlier *opening.Release
+	if chosen.State == opening.Open {
+		open, err := p.client.Opening(p.stop, chosen.ID)
+		if err != nil {
+			return explainCall(err)
+		}
+		earlier = open.Release
 	}
 	known := recall(p.profile.Store)
 	granted, err := p.client.Grant(p.stop, chosen.ID, known.size())
 	if err != nil {
 		return explainCall(err)
 	}
-	r, err := review.Check(chosen.ID, granted, roster, known.newest(), p.now())
+	r, err := review.Check(chosen.ID, granted, earlier, roster, known.newest(), p.now())
 	if err != nil {
 		return refusedError{ui.WithRemedy(fmt.Errorf("do not release this: %w", err), "Tell the other people: the safe shows something that does not hold.")}
 	}
 	if err := known.keep(r.Checkpoint, roster.LedgerKeys, granted.Head.Checkpoint); err != nil {
 		p.talk().Note("The newest checkpoint could not be remembered: %v", err)
+	}
+	if earlier != nil {
+		p.talk().Note("This opening is open, and will last longer.")
 	}
 	p.showReview(r, openings)
 	if err := c.ask(p.app, fmt.Sprintf("Release this to %s?", r.Operator.Name)); err != nil {

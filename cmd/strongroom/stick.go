@@ -69,9 +69,13 @@ func (s *stick) run() error {
 		return err
 	}
 	defer p.Close()
-	_, roster, err := p.people(s.stop)
+	everyone, err := p.client.People(s.stop, 0) // all links, as they go onto the stick
 	if err != nil {
-		return err
+		return explainCall(err)
+	}
+	roster, err := p.profile.Follow(everyone)
+	if err != nil {
+		return explainTrust(err)
 	}
 	if !roster.Founded() {
 		return refusedError{ui.WithRemedy(errors.New("the safe is not founded, so there is no roster for a stick"), "Found it: strongroom people add")}
@@ -79,10 +83,6 @@ func (s *stick) run() error {
 	head, err := p.head(s.stop, roster)
 	if err != nil {
 		return err
-	}
-	everyone, err := p.client.People(s.stop, 0)
-	if err != nil {
-		return explainCall(err)
 	}
 	if err := s.begin(); err != nil {
 		return err
@@ -214,16 +214,30 @@ func (s *stick) known(p *profile.Profile, roster access.Roster, links []access.L
 		s.write("known/checkpoint", bytes.NewReader(head), 0o444),
 		s.write("known/ledger-keys", &keys, 0o444),
 		s.write("known/words.txt", strings.NewReader(wordsOf), 0o444))
-	for _, link := range links {
-		r, parseErr := access.ParseRoster(link.Roster)
-		if parseErr != nil {
-			return parseErr
-		}
-		if r.Number <= roster.Number {
-			err = errors.Join(err, s.write(fmt.Sprintf("known/roster/%d.json", r.Number), bytes.NewReader(link.Roster), 0o444))
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	return s.rosters(roster, links)
+}
+
+// rosters writes the versions of the roster back to the one that founded the
+// safe. Each names the digest of the one before, and the last is verified.
+func (s *stick) rosters(roster access.Roster, links []access.Link) error {
+	want := roster.Digest()
+	for _, link := range slices.Backward(links) {
+		if safe.DigestOf(link.Roster) != want {
+			return refusedError{errors.New("the safe shows other old versions of the roster than those that the newest follows from")}
+		}
+		r, err := access.ParseRoster(link.Roster)
+		if err != nil {
+			return err
+		}
+		if err := s.write(fmt.Sprintf("known/roster/%d.json", r.Number), bytes.NewReader(link.Roster), 0o444); err != nil {
+			return err
+		}
+		want = r.Previous
+	}
+	return nil
 }
 
 // documents writes the guide, and the README with its steps.

@@ -60,7 +60,7 @@ func Found(current access.Roster, founders []access.Enrolment, ring Keyring, now
 	case len(period.InnerCopies) == 0:
 		return next, errors.New("none of the operators has brought the inner key: without it nothing can be read")
 	}
-	if err := Share(&next, ring, now); err != nil {
+	if err := share(&next, ring, now); err != nil {
 		return next, err
 	}
 	return checked(current, next)
@@ -93,7 +93,7 @@ func Add(current access.Roster, enrolments []access.Enrolment, ring Keyring, now
 		}
 		put(&next, e.Person)
 	}
-	if err := Share(&next, ring, now); err != nil {
+	if err := share(&next, ring, now); err != nil {
 		return next, err
 	}
 	return checked(current, next)
@@ -115,7 +115,7 @@ func Remove(current access.Roster, name safe.PersonName, ring Keyring, now time.
 		if !ring.has(current, role) {
 			return next, &NeedError{role, name}
 		}
-		if err := NewPeriod(&next, role, now); err != nil {
+		if err := newPeriod(&next, role, now); err != nil {
 			return next, err
 		}
 	}
@@ -125,7 +125,7 @@ func Remove(current access.Roster, name safe.PersonName, ring Keyring, now time.
 // Renew composes a version that begins a period with a new key of the role.
 func Renew(current access.Roster, role access.Role, now time.Time) (access.Roster, error) {
 	next := current.Next()
-	if err := NewPeriod(&next, role, now); err != nil {
+	if err := newPeriod(&next, role, now); err != nil {
 		return next, err
 	}
 	return checked(current, next)
@@ -170,7 +170,7 @@ func Recover(current access.Roster, enrolments []access.Enrolment, ring Keyring,
 	if !slices.Contains(lost, access.Operator) {
 		ring.Inner = nil
 	}
-	if err := Share(&next, ring, now); err != nil {
+	if err := share(&next, ring, now); err != nil {
 		return next, err
 	}
 	if len(lost) > 0 {
@@ -234,9 +234,9 @@ func setCopy(copies *[]access.Copy, name safe.PersonName, sealed []byte) {
 	slices.SortFunc(*copies, func(a, b access.Copy) int { return strings.Compare(string(a.Person), string(b.Person)) })
 }
 
-// Share seals each key of the ring to those people of its role who have no
+// share seals each key of the ring to those people of its role who have no
 // copy of it.
-func Share(r *access.Roster, ring Keyring, made time.Time) error {
+func share(r *access.Roster, ring Keyring, made time.Time) error {
 	for _, k := range ring.Outer {
 		if err := shareKey(r, access.Keykeeper, &r.Periods[k.Period-1].OuterCopies, k.Key, made); err != nil {
 			return err
@@ -270,10 +270,10 @@ func shareKey(r *access.Roster, role access.Role, copies *[]access.Copy, key rol
 	return nil
 }
 
-// NewPeriod begins a period with a new key of the role. That of the other role
+// newPeriod begins a period with a new key of the role. That of the other role
 // stays, with its copies. The new key is nowhere but in the copies; who wants
 // it on paper prints it afterwards.
-func NewPeriod(r *access.Roster, role access.Role, now time.Time) error {
+func newPeriod(r *access.Roster, role access.Role, now time.Time) error {
 	beginPeriod(r, now)
 	return renew(r, role, now)
 }

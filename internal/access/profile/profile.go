@@ -204,12 +204,6 @@ func (p *Profile) save() error {
 	return writeFile(p.dir, dataFile, append(b, '\n'))
 }
 
-// UseKey changes the path of the SSH key.
-func (p *Profile) UseKey(path string) error {
-	p.SSHKey = path
-	return p.save()
-}
-
 // FindError says that it is not clear which profile is meant.
 type FindError struct {
 	Base  string   // where was looked

@@ -90,11 +90,15 @@ func (p *Profile) Follow(everyone api.Everyone) (access.Roster, error) {
 	if err != nil {
 		return access.Roster{}, err
 	}
+	before := r.Number
 	if r, err = r.Follow(links); err != nil {
 		return access.Roster{}, err
 	}
 	if r.Digest() != current.Digest() {
 		return access.Roster{}, fmt.Errorf("the safe says that version %d of the roster is in force, and proves version %d only", current.Number, r.Number)
+	}
+	if known && r.Number == before {
+		return r, nil
 	}
 	return r, writeFile(p.dir, rosterFile, r.Encode())
 }

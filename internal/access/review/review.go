@@ -68,8 +68,9 @@ func Head(head api.Head, known ledger.Checkpoint, keys []ledger.PublicKey) (ledg
 }
 
 // Check checks a grant. The roster was verified, and known is the checkpoint
-// that this machine remembers.
-func Check(id safe.OpeningID, g api.Granted, roster access.Roster, known ledger.Checkpoint, now time.Time) (*Review, error) {
+// that this machine remembers. If the opening is open and is to last longer,
+// earlier is its release; nil if it is not.
+func Check(id safe.OpeningID, g api.Granted, earlier *opening.Release, roster access.Roster, known ledger.Checkpoint, now time.Time) (*Review, error) {
 	newest, err := Head(g.Head, known, roster.LedgerKeys)
 	if err != nil {
 		return nil, err
@@ -91,8 +92,8 @@ func Check(id safe.OpeningID, g api.Granted, roster access.Roster, known ledger.
 	if err := request.Check(by.Time); err != nil {
 		return nil, fmt.Errorf("the request cannot be: %w", err)
 	}
-	if now.After(request.NotAfter) {
-		return nil, fmt.Errorf("the request was good until %s", request.NotAfter.Format(time.RFC3339))
+	if err := inTime(request, g.Request, earlier, roster, now); err != nil {
+		return nil, err
 	}
 	grant, err := opening.ParseGrant(g.Grant)
 	if err != nil {
@@ -115,6 +116,31 @@ func Check(id safe.OpeningID, g api.Granted, roster access.Roster, known ledger.
 		return nil, fmt.Errorf("the grant is for %s to %s, which is not now", grant.From.Format(time.RFC3339), grant.Until.Format(time.RFC3339))
 	}
 	return r, r.disclose()
+}
+
+// inTime sees that the request is still good, or that the opening is open:
+// then a keykeeper has signed until when. So a safe cannot have a request
+// released that was over long ago.
+func inTime(request access.Request, signed ledger.Signed, earlier *opening.Release, roster access.Roster, now time.Time) error {
+	if earlier == nil {
+		if now.After(request.NotAfter) {
+			return fmt.Errorf("the request was good until %s", request.NotAfter.Format(time.RFC3339))
+		}
+		return nil
+	}
+	if _, err := earlier.Verify(roster); err != nil {
+		return fmt.Errorf("the earlier release: %w", err)
+	}
+	grant, err := opening.ParseGrant([]byte(earlier.Grant))
+	switch {
+	case err != nil:
+		return err
+	case grant.Opening != request.Opening || earlier.Request != signed:
+		return errors.New("the earlier release is for another request")
+	case !now.Before(grant.Until):
+		return fmt.Errorf("the opening was to last until %s: it takes a new request", grant.Until.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // maxAhead is how far the safe's clock may be ahead, as for signed requests.

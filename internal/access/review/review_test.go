@@ -34,6 +34,7 @@ type story struct {
 	signed    ledger.Signed
 	known     ledger.Checkpoint
 	granted   api.Granted
+	earlier   *opening.Release
 	now       time.Time
 }
 
@@ -92,7 +93,7 @@ func (s *story) grant() {
 }
 
 func (s *story) check() (*review.Review, error) {
-	return review.Check(s.request.Opening, s.granted, s.vault.Roster, s.known, s.now)
+	return review.Check(s.request.Opening, s.granted, s.earlier, s.vault.Roster, s.known, s.now)
 }
 
 // envelopes are those of the grant's runs, as change leaves them.
@@ -150,6 +151,41 @@ func openInner(s *story, i api.Inner) (seal.RunIdentity, bool) {
 		}
 	}
 	return seal.RunIdentity{}, false
+}
+
+// release signs what was granted, as ada would.
+func (s *story) release() *opening.Release {
+	r, err := opening.Sign("ada", s.granted.Nonce, s.granted.Grant, s.granted.Request, s.vault.People["ada"].Signer)
+	check(s.t, err)
+	return &r
+}
+
+// What is open lasts longer with another release, also when the request would
+// not be good any more; what is over does not.
+func TestReviewOfALongerOpening(t *testing.T) {
+	s := newStory(t)
+	s.earlier = s.release()
+	signed := s.signed
+	regrant := func(after time.Duration) error {
+		s.now = s.now.Add(after)
+		s.grant()
+		s.granted.Request = signed
+		_, err := s.check()
+		return err
+	}
+	if err := regrant(2 * time.Hour); err != nil {
+		t.Errorf("while it is open: %v", err)
+	}
+	if err := regrant(2 * time.Hour); err == nil || !strings.Contains(err.Error(), "it takes a new request") {
+		t.Errorf("when it is over: %v", err)
+	}
+
+	s = newStory(t)
+	s.earlier = s.release()
+	s.earlier.Grant = strings.Replace(s.earlier.Grant, "rehearsal", "emergency", 1)
+	if _, err := s.check(); !errors.Is(err, opening.ErrNoRelease) {
+		t.Errorf("a release that nobody has signed: %v", err)
+	}
 }
 
 // A safe that lies is refused, whatever it lies about.
