@@ -21,7 +21,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Try everything that the safe needs, and explain what is wrong",
 		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger,
 each of its sources and its mail server. Nothing is pulled, sent or changed. Each line
-begins with ok or BAD; if any is bad, the exit status is 3.`,
+begins with ok or BAD; if any is bad, the exit status is 3. Lines that begin
+with note tell what people should see to before it goes wrong.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.config()
@@ -36,6 +37,11 @@ begins with ok or BAD; if any is bad, the exit status is 3.`,
 					return a.stop.Err() // it says nothing of what was tried
 				}
 				d.tell(c.name, err)
+			}
+			if d.safe != nil {
+				if err := d.nag(); err != nil {
+					return err
+				}
 			}
 			if cfg.Mail == nil {
 				a.talk().Note("No mail is configured: nobody is told what happens. See the section mail in: strongroom config example")
@@ -102,6 +108,33 @@ func (d *doctor) tell(name string, err error) {
 		}
 	}
 	t.Emit("check", message)
+}
+
+// nag tells what people should see to before it goes wrong.
+func (d *doctor) nag() error {
+	nags, err := d.safe.Nags(d.app.stop)
+	if err != nil {
+		return err
+	}
+	if d.safe.Roster().Founded() {
+		nags = append(nags, daemon.Nag{
+			Text:   "whoever is root here decides what is collected from now on; an operator who is root makes two people one",
+			Remedy: "See who it is: getent group sudo wheel; cat /etc/sudoers /root/.ssh/authorized_keys",
+		})
+	}
+	t := d.app.talk()
+	for _, n := range nags {
+		t.Printf("note  %s", n.Text)
+		if n.Remedy != "" {
+			t.Printf("      %s", n.Remedy)
+		}
+		t.Emit("nag", nagMessage(n))
+	}
+	return nil
+}
+
+func nagMessage(n daemon.Nag) map[string]string {
+	return map[string]string{"text": n.Text, "remedy": n.Remedy}
 }
 
 func confines() error {

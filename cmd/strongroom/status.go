@@ -83,6 +83,14 @@ func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
 	if err != nil {
 		return err
 	}
+	nags, err := s.Nags(a.stop)
+	if err != nil {
+		return err
+	}
+	for _, n := range nags {
+		t.Note("note: %s", n.Text)
+		t.Emit("nag", nagMessage(n))
+	}
 	t.Emit("safe", map[string]any{"name": s.Config().Safe, "store": s.ID(), "path": s.Config().Store, "ledger_size": size, "damaged": harmed})
 	if needsLook || old > 0 || harmed > 0 {
 		return errLosses

@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"strongroom/internal/access"
+	"strongroom/internal/daemon/state"
+	"strongroom/internal/ledger"
+)
+
+// A Nag is what is not wrong yet, and will be one day if nobody does anything.
+type Nag struct {
+	Text   string
+	Remedy string
+}
+
+// provenEvery is how long a proof that somebody holds a key counts.
+const provenEvery = 60 * 24 * time.Hour
+
+// Nags returns what people should see to.
+func (s *Safe) Nags(ctx context.Context) ([]Nag, error) {
+	v := s.state.View(ctx)
+	sit, err := s.situation(v)
+	if err != nil {
+		return nil, err
+	}
+	checks, err := v.KeyChecks()
+	if err != nil {
+		return nil, err
+	}
+	n := &nagging{situation: sit, checks: checks}
+	switch {
+	case s.keys.gate.public.IsZero():
+		n.add(ErrNoGate.Error(), "")
+	case !sit.roster.Founded():
+		n.add("nobody stands in the roster: whoever has both role keys opens this safe alone", "Begin with: strongroom people invite NAME --role keykeeper")
+	default:
+		n.roles()
+		if s.config.Serve == nil {
+			n.add("people cannot reach the safe", "Add a section serve to the configuration, and run: strongroom serve")
+		}
+	}
+	if s.config.Mail == nil {
+		n.add("nobody is told what happens: no mail is configured", "Add a section mail to the configuration; see strongroom config example")
+	}
+	return n.all, nil
+}
+
+type nagging struct {
+	situation
+	checks []state.KeyCheck
+	all    []Nag
+}
+
+func (n *nagging) add(text, remedy string) { n.all = append(n.all, Nag{text, remedy}) }
+
+// roles nags about the two role keys and those who hold them.
+func (n *nagging) roles() {
+	period := len(n.roster.Periods)
+	for _, r := range []struct {
+		role access.Role
+		key  string
+	}{{access.Keykeeper, outerRole}, {access.Operator, innerRole}} {
+		paper := n.proven("", r.key, period, true)
+		holders := n.roster.Count(r.role)
+		if paper.IsZero() && holders < 2 {
+			n.add(fmt.Sprintf("there is one %s and no proven paper key: if that person is gone, nobody can read what was stored", r.role),
+				fmt.Sprintf("strongroom people invite NAME --role %s", r.role))
+		}
+		if n.old(paper) {
+			n.add(fmt.Sprintf("the %s key on paper was %s", r.key, n.when(paper)), fmt.Sprintf("A %s types it in: strongroom keys check --paper", r.role))
+		}
+		for _, p := range n.roster.People {
+			if !p.Has(r.role) {
+				continue
+			}
+			if last := n.proven(ledger.Who(p.Name), r.key, period, false); n.old(last) {
+				n.add(fmt.Sprintf("the %s key of %s was %s", r.key, p.Name, n.when(last)), fmt.Sprintf("%s runs: strongroom keys check", p.Name))
+			}
+			if p.Mail == "" {
+				n.add(fmt.Sprintf("%s has no mail address and is told nothing", p.Name), "")
+			}
+		}
+	}
+}
+
+// proven returns when a key was proven last, by anybody if who is empty; the
+// zero time if never.
+func (n *nagging) proven(who ledger.Who, role string, period int, paper bool) (last time.Time) {
+	for _, c := range n.checks {
+		if c.Role == role && c.Period == period && c.Paper == paper && (who == "" || c.Person == who) && c.Time.After(last) {
+			last = c.Time
+		}
+	}
+	return last
+}
+
+func (n *nagging) old(last time.Time) bool { return n.now.Sub(last) > provenEvery }
+
+func (n *nagging) when(last time.Time) string {
+	if last.IsZero() {
+		return "never proven: nobody knows whether it opens anything"
+	}
+	return fmt.Sprintf("proven last on %s, and should be every %d days", last.Format(time.DateOnly), int(provenEvery.Hours()/24))
+}
