@@ -152,6 +152,7 @@ func mails() map[string][]Item {
 		"opening-withdrawn":  about("olga", ledger.OpeningWithdrawn{Opening: opening, Reason: "found it elsewhere", Signed: signed}),
 		"opening-expired":    one(entry(ledger.Safe, ledger.OpeningExpired{Opening: opening, Reason: "nobody answered"})),
 		"opening-closed":     about(ledger.Safe, ledger.OpeningClosed{Opening: opening, Cause: "its time is over", Sessions: 2, Objects: 1312, Bytes: 40_100_000_000}),
+		"opening-shut":       about("olga", ledger.OpeningClosed{Opening: opening, Sessions: 1, Objects: 12, Bytes: 7_100_000, Signed: signed}),
 		"opening-lost":       about(ledger.Safe, ledger.OpeningClosed{Opening: opening, Cause: "the safe crashed", Unknown: true}),
 		"record-received":    about(ledger.Safe, ledger.RecordReceived{Opening: opening, Name: "rehearsal.json", Digest: digest, Size: 12_000}),
 	}

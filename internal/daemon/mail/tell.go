@@ -378,7 +378,9 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 			Lead: fmt.Sprintf("%s took the request back. Nothing can be read.", who),
 		}
 		openingFacts(&s, item, c)
-		s.fact("Why", "%s", quote(e.Reason))
+		if e.Reason != "" {
+			s.fact("Why", "%s", quote(e.Reason))
+		}
 	case ledger.OpeningExpired:
 		s = story{
 			Mood: note, Verdict: "the request for an opening expired" + ofRequest(item),
@@ -392,7 +394,12 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 			Lead: "The gate is shut for good.",
 		}
 		openingFacts(&s, item, c)
-		s.fact("Why", "%s", clean(e.Cause))
+		if item.Entry.Who != ledger.Safe {
+			s.fact("Closed by", "%s", who)
+		}
+		if e.Cause != "" {
+			s.fact("Why", "%s", clean(e.Cause))
+		}
 		s.fact("Read", "%s of %s in %s", ui.Size(e.Bytes), count(e.Objects, "object", "objects"), count(e.Sessions, "session", "sessions"))
 		if e.Unknown {
 			s.Mood, s.Verdict = bad, "the opening is closed; what was read is not known"+ofRequest(item)
