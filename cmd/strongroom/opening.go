@@ -282,7 +282,7 @@ func (o seen) emit(t *ui.Terminal) {
 		"sources": o.Sources, "hours": o.request.Hours, "reason": o.request.Reason, "address": o.request.Address, "cause": o.Cause,
 		"sessions": o.Sessions, "objects": o.Objects, "bytes": o.Bytes}
 	if o.Gate.IsValid() {
-		fields["gate"], fields["until"] = o.Gate, o.Until
+		fields["gate"], fields["until"] = o.GateAddress(), o.Until
 	}
 	t.Emit("opening", fields)
 }
@@ -361,7 +361,7 @@ func (a *app) showOpening(o seen) {
 	}
 	switch {
 	case o.State == opening.Open:
-		t.Printf("  until     %s\n  gate      sftp://%s", ui.Age(o.Until.Local(), a.now()), o.Gate)
+		t.Printf("  until     %s\n  gate      sftp://%s", ui.Age(o.Until.Local(), a.now()), o.GateAddress())
 	case o.State == opening.Requested:
 		t.Printf("  good for  %s", ui.Age(o.request.NotAfter.Local(), a.now()))
 	case o.Cause != "":

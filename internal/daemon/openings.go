@@ -486,6 +486,9 @@ func (s *Safe) show(ctx context.Context, o state.Opening) (api.Opening, error) {
 	if o.State == opening.Open || o.State == opening.Closed {
 		shown.Until = o.Until
 	}
+	if o.Gate.IsValid() && s.config.Serve != nil && s.config.Serve.Gate != nil {
+		shown.GateName = s.config.Serve.Gate.Name
+	}
 	for b, err := range s.state.Entries(ctx, o.Recorded) {
 		if err != nil {
 			return shown, err

@@ -5,6 +5,7 @@
 package api
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -151,12 +152,28 @@ type Opening struct {
 	Request  ledger.Signed     `json:"request"`
 	Sources  []safe.SourceName `json:"sources"` // of the snapshots, in their order
 	Release  *opening.Release  `json:"release,omitempty"`
-	Gate     netip.AddrPort    `json:"gate,omitzero"` // while it is open
+	Gate     netip.AddrPort    `json:"gate,omitzero"` // where it listens, while it is open
+	GateName string            `json:"gate_name,omitempty"`
 	Until    time.Time         `json:"until,omitzero"`
 	Cause    string            `json:"cause,omitempty"` // why it is over
 	Sessions int64             `json:"sessions"`
 	Objects  int64             `json:"objects"`
 	Bytes    int64             `json:"bytes"`
+}
+
+// GateAddress returns host and port under which operators reach the gate, ""
+// while there is none. What it listens on may be every address of its host.
+func (o Opening) GateAddress() string {
+	addr, err := netip.ParseAddr(o.GateName)
+	switch {
+	case !o.Gate.IsValid():
+		return ""
+	case o.GateName == "":
+		return o.Gate.String()
+	case err == nil:
+		return netip.AddrPortFrom(addr, o.Gate.Port()).String()
+	}
+	return fmt.Sprintf("%s:%d", o.GateName, o.Gate.Port())
 }
 
 // Granted is what a keykeeper's machine needs to check and sign a release.
