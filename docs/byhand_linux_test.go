@@ -19,6 +19,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"strongroom/internal/access"
+	"strongroom/internal/access/accesstest"
+	"strongroom/internal/access/vaulttest"
+	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/store"
 	"strongroom/internal/store/blob"
@@ -135,6 +139,7 @@ func TestRestoreByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	papers := addPeople(t, copied, at)
 	run(t, exec.Command("chmod", "-R", "a-w", copied))
 	removable(t, copied)
 	newest := newestSnapshot(t, copied)
@@ -151,6 +156,88 @@ func TestRestoreByHand(t *testing.T) {
 		t.Errorf("the restored tree differs (-source +restored):\n%s", diff)
 	}
 	stepByStep(t, tools, copied, newest.Run, at, strings.TrimPrefix(source, "/")+"/folder/big")
+
+	// The same with what two people have on paper.
+	target = filepath.Join(t.TempDir(), "target")
+	said, status = byHand(t, tools, copied, newest.Run, papers, target)
+	removable(t, target)
+	if status != 0 || said != "" && !strings.HasPrefix(said, "not made") {
+		t.Fatalf("with personal keys: exit status %d\n%s", status, said)
+	}
+	if diff := cmp.Diff(survey(t, source), survey(t, filepath.Join(target, source))); diff != "" {
+		t.Errorf("the tree restored with personal keys differs (-source +restored):\n%s", diff)
+	}
+	stepByStep(t, tools, copied, newest.Run, papers, strings.TrimPrefix(source, "/")+"/folder/big")
+}
+
+// addPeople adds a version of the roster to a store, as people bring it about,
+// with an entry of the ledger that names it, and one that no entry names. It
+// returns a folder with the personal keys of a keykeeper and an operator in the
+// places of role keys, as they are typed in from paper. keys is where the role
+// keys are.
+func addPeople(t *testing.T, store, keys string) (papers string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(store, layout.Roster(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := access.ParseRoster(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, bob := accesstest.NewPerson(t, "ada", access.Keykeeper), accesstest.NewPerson(t, "bob", access.Operator)
+	outer, outerErr := readKey(t, filepath.Join(keys, "outer.key"), seal.ReadOuterIdentity).SealTo(ada.Key, storetest.Begun)
+	inner, innerErr := readKey(t, filepath.Join(keys, "inner.key"), seal.ReadInnerIdentity).SealTo(bob.Key, storetest.Begun)
+	if err := errors.Join(outerErr, innerErr); err != nil {
+		t.Fatal(err)
+	}
+	second := first.Next()
+	second.People = []access.Person{ada.Person, bob.Person}
+	second.Periods[0].OuterCopies = []access.Copy{{Person: "ada", Sealed: outer}}
+	second.Periods[0].InnerCopies = []access.Copy{{Person: "bob", Sealed: inner}}
+	second = accesstest.Reread(t, second)
+	entry, err := ledger.Entry{Time: storetest.Begun.Truncate(time.Second), Who: ledger.Safe,
+		What: ledger.RosterChanged{Version: 2, Digest: second.Digest()}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := filepath.Glob(filepath.Join(store, "ledger/entries/*.2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(store, layout.Roster(2)), string(second.Encode()), 0o400)
+	write(t, filepath.Join(store, layout.Roster(3)), "not a roster at all", 0o400)
+	write(t, filepath.Join(store, layout.Entry(int64(len(entries)))), string(entry), 0o400)
+	papers = t.TempDir()
+	write(t, filepath.Join(papers, "outer.key"), ada.Identity.PrivateLine()+"\n", 0o400)
+	write(t, filepath.Join(papers, "inner.key"), bob.Identity.PrivateLine()+"\n", 0o400)
+	return papers
+}
+
+// TestRestoreByHandOfTwoPeriods restores a snapshot that needs a run from
+// before the role keys were changed, with two personal keys, from a store in
+// which the first copy of the newest roster is damaged.
+func TestRestoreByHandOfTwoPeriods(t *testing.T) {
+	tools := tools(t)
+	v := vaulttest.New(t, "ada:keykeeper bob:operator eve:operator")
+	first := v.Keep(storetest.File("old", "from before"))
+	old := storetest.File("old", "")
+	old.Chunks = v.Chunks(first, "old")
+	v.NewPeriod()
+	d := v.Keep(old, storetest.File("new", "from now"))
+	folder, papers, target := filepath.Join(t.TempDir(), "store"), t.TempDir(), filepath.Join(t.TempDir(), "target")
+	v.Write(folder)
+	write(t, filepath.Join(folder, layout.Roster(v.Roster.Number)), "damaged", 0o600)
+	vaulttest.WriteKey(t, filepath.Join(papers, "outer.key"), v.People["ada"].Identity)
+	vaulttest.WriteKey(t, filepath.Join(papers, "inner.key"), v.People["bob"].Identity)
+	if said, status := byHand(t, tools, folder, d.Run, papers, target); status != 0 {
+		t.Fatalf("exit status %d\n%s", status, said)
+	}
+	for name, want := range map[string]string{"old": "from before", "new": "from now"} {
+		if got, err := os.ReadFile(filepath.Join(target, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, error %v; want %q", name, got, err, want)
+		}
+	}
 }
 
 // TestFormat1StaysReadable reads a store that was written when the format was

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Restores one snapshot without Strongroom: from the folder of a store, or a
-# copy of it, and the two role keys. It uses bash, coreutils, jq, zstd, and age
-# 1.3 or newer. restore-by-hand.md explains it, format.md the format.
+# copy of it, and the two role keys, or the personal keys of a keykeeper and of
+# an operator. It uses bash, coreutils, jq, zstd, and age 1.3 or newer.
+# restore-by-hand.md explains it, format.md the format.
 #
 #     restore-by-hand.sh STORE RUN OUTER.KEY INNER.KEY TARGET
 #
@@ -42,12 +43,25 @@ declare -a path=() broken=() type=() mode=() mtime=() owner=() to=() # by entry,
 while read -r line; do named[$line]=1; done < <(
     jq -r "$checks"'.runs | to_entries[] | "\(.key | id(36)) \(.value.packs[] | id(64))"' "$about")
 
+# The role keys of every period: a personal key opens its copies of them, in the
+# versions of the roster that the ledger names. A role key opens none, and stays.
+cat -- "$outer" >"$tmp/outer.keys"; cat -- "$inner" >"$tmp/inner.keys"
+for file in "$store"/roster/*; do
+    digest=$(cat -- "$file" | sha256sum) || continue # there may be none
+    [[ $ledger != *"\"${digest%% *}\""* ]] || jq -r '.periods[] | (.outer_copies[]?, .inner_copies[]?).sealed' "$file"
+done | sort -u >"$tmp/copies"
+while read -r copy; do
+    base64 -d <<<"$copy" >"$tmp/copy" || continue
+    age -d -i "$outer" "$tmp/copy" >>"$tmp/outer.keys" 2>"$tmp/answer" || true
+    age -d -i "$inner" "$tmp/copy" >>"$tmp/inner.keys" 2>"$tmp/answer" || true
+done <"$tmp/copies"
+
 # The key of each run that the snapshot needs: out of the outer seal, then the
 # inner one, and each layer compared with what it should be labelled with.
 while read -r r digest; do
     envelope=$(sound "$digest" "$store/runs/$r/envelope.age" "$store/runs/$r/envelope.2.age")
-    age -d -i "$outer" "$envelope" >"$tmp/outer.json"
-    jq -r .inner "$tmp/outer.json" | base64 -d | age -d -i "$inner" >"$tmp/inner.json"
+    age -d -i "$tmp/outer.keys" "$envelope" >"$tmp/outer.json"
+    jq -r .inner "$tmp/outer.json" | base64 -d | age -d -i "$tmp/inner.keys" >"$tmp/inner.json"
     jq -es --arg store "$id" --arg run "$r" 'all(.[]; .store == $store and .run == $run)' \
         "$tmp/outer.json" "$tmp/inner.json" >"$tmp/answer" || die "the envelope of run $r belongs elsewhere"
     jq -r .identity "$tmp/inner.json" >"$tmp/$r.key"
