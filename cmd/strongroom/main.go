@@ -36,9 +36,14 @@ func main() {
 
 // run is the program without its process.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return runAt(ctx, time.Now, args, stdin, stdout, stderr)
+}
+
+// runAt is run with the time from elsewhere, for tests of what waits for days.
+func runAt(ctx context.Context, now func() time.Time, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop, release := onSignals(ctx)
 	defer release()
-	app := &app{ctx: ctx, stop: stop, now: time.Now, stdin: stdin, stdout: stdout, stderr: stderr}
+	app := &app{ctx: ctx, stop: stop, now: now, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := app.command()
 	app.json = slices.Contains(args, "--json") // for mistakes that end the parsing before it
 	root.SetArgs(args)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -23,6 +24,8 @@ func TestPeopleScript(t *testing.T) {
 	commands := maps.Clone(scriptCommands)
 	maps.Copy(commands, map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"as":      as,
+		"clocked": clocked,
+		"stopped": stopped,
 		"serving": serving,
 		"founded": founded,
 		"enrols":  enrols,
@@ -33,6 +36,12 @@ func TestPeopleScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                commands,
+		Condition: func(name string) (bool, error) {
+			if name == "race" {
+				return raceDetector, nil
+			}
+			return condition(name)
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("PATH", programDir+string(filepath.ListSeparator)+env.Getenv("PATH"))
@@ -44,6 +53,9 @@ func TestPeopleScript(t *testing.T) {
 		},
 	})
 }
+
+// raceDetector says that this test binary is linked with it.
+var raceDetector = false
 
 // peopleConfig is the configuration of the safe in these scripts.
 const peopleConfig = `safe: acme
@@ -78,29 +90,52 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("STRONGROOM_PASSPHRASE_FILE", phrase)
 }
 
-// serving makes the safe and serves it until the end of the script:
+// served are the processes that serve, by the folder of the script.
+var served sync.Map
+
+// serving makes the safe, if there is none, and serves it until the end of the
+// script, or until it is stopped:
 //
 //	serving
 func serving(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: serving")
 	}
-	freePort(ts, false, []string{"PORT"})
-	freePort(ts, false, []string{"GATE"})
-	makeSafe(ts, false, nil)
-	cmd := exec.Command(filepath.Join(programDir, "strongroom"), "-c", ts.MkAbs("strongroom.yaml"), "serve")
+	if ts.Getenv("PORT") == "" {
+		freePort(ts, false, []string{"PORT"})
+		freePort(ts, false, []string{"GATE"})
+		makeSafe(ts, false, nil)
+	}
+	program := filepath.Join(programDir, "strongroom")
+	if clocked := ts.Getenv("PROGRAM"); clocked != "" {
+		program = clocked
+	}
+	cmd := exec.Command(program, "-c", ts.MkAbs("strongroom.yaml"), "serve")
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "TZ=UTC")
 	log, err := os.Create(ts.MkAbs("serve.log"))
 	ts.Check(err)
 	cmd.Stdout, cmd.Stderr = log, log
 	ts.Check(cmd.Start())
-	ts.Defer(func() {
+	stop := sync.OnceFunc(func() {
 		cmd.Process.Signal(syscall.SIGTERM) // it may have ended, which Wait tells
 		cmd.Wait()                          // its log tells what went wrong
 		log.Close()
 	})
+	served.Store(ts.MkAbs("."), stop)
+	ts.Defer(stop)
 	answers(ts, false, []string{"401", "https://127.0.0.1:" + ts.Getenv("PORT") + "/v1/people"})
+}
+
+// stopped ends what serving began:
+//
+//	stopped
+func stopped(ts *testscript.TestScript, neg bool, args []string) {
+	stop, ok := served.Load(ts.MkAbs("."))
+	if neg || len(args) > 0 || !ok {
+		ts.Fatalf("usage: serving, then stopped")
+	}
+	stop.(func())()
 }
 
 // enrols has somebody invited and enrolled, with more flags of enrol, and sets

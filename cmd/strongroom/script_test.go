@@ -31,6 +31,9 @@ var programDir string
 // TestMain builds the program as it is released, without cgo: what it starts
 // confines itself, which a test binary linked with the race detector cannot.
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "strongroom" {
+		os.Exit(runClocked()) // this test binary, as the command clocked has linked it
+	}
 	os.Exit(func() int {
 		var err error
 		if programDir, err = os.MkdirTemp("", "strongroom-script-"); err != nil {
