@@ -38,7 +38,7 @@ type packs struct {
 	runs         map[safe.RunID]*runState
 	packs        map[safe.Digest]*openPack
 	recent       []*openPack // the one used last comes last
-	resident     []*region   // what was fetched, the oldest first
+	resident     []*fetched  // the oldest first
 	residentSize int         // bytes in it
 }
 
@@ -100,13 +100,18 @@ func (p *packs) chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte
 	if err := p.unseal(o, c.Run); err != nil {
 		return dst, err
 	}
-	// One or two pieces are read as quickly by age.
-	if c.Stored > piece && 0 <= c.Offset && c.Offset <= farthest && c.Stored < MaxSpan {
-		if from, to := sealedRange(c.Offset, c.Offset+int64(c.Stored)); !o.object.holds(from, to) {
-			defer o.object.unload(o.object.load(from, to))
+	want := pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length}
+	var grown []byte
+	if frame, done := p.frame(o, c.Offset, c.Stored); frame != nil {
+		grown, err = pack.Decode(dst, frame, want)
+		done()
+	} else {
+		// One or two pieces are read as quickly by age.
+		if c.Stored > piece && 0 <= c.Offset && c.Offset <= farthest && c.Stored < MaxSpan {
+			defer o.object.unload(o.object.load(sealedRange(c.Offset, c.Offset+int64(c.Stored))))
 		}
+		grown, err = o.reader.Chunk(dst, want)
 	}
-	grown, err := o.reader.Chunk(dst, pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length})
 	if err != nil {
 		return dst, p.corrupt(layout.Pack(c.Run, c.Pack), err)
 	}
@@ -153,9 +158,9 @@ func (p *packs) dropLocked(o *openPack) {
 	p.recent = slices.Delete(p.recent, i, i+1)
 	delete(p.packs, o.digest)
 	o.dropped = true
-	for _, r := range slices.Clone(p.resident) {
-		if r.pack == o {
-			p.forgetLocked(r)
+	for _, f := range slices.Clone(p.resident) {
+		if f.pack == o {
+			p.forgetLocked(f)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // A pack is sealed in pieces of 64 KiB, and whoever reads it through age reads
 // them one by one: a round trip each, where the store is far away. So what is
 // known to be needed is brought into memory in spans of some MiB first, many
-// at a time, and age reads it there.
+// at a time, and unsealed there from one end to the other.
 
 const (
 	// MaxSpan is the greatest size of a Span. The longest frame fits, with the
@@ -130,77 +130,126 @@ func (p *packs) fetch(ctx context.Context, span Span) (release func()) {
 		return nothing
 	}
 	// The first span of a pack does not wait until the pack is unsealed.
-	var group sync.WaitGroup
-	defer group.Wait()
-	group.Go(func() { _ = p.unseal(o, span.Run) }) // Chunk will say why it cannot be
-	r := o.object.load(sealedRange(span.begin, span.end))
-	if r == nil {
+	var unsealing sync.WaitGroup
+	unsealing.Go(func() { _ = p.unseal(o, span.Run) }) // Chunk will say why it cannot be
+	sealed := o.object.load(sealedRange(span.begin, span.end))
+	unsealing.Wait()
+	if sealed == nil {
 		return nothing
 	}
-	p.keep(o, r)
-	return func() { p.forget(r) }
+	defer o.object.unload(sealed)
+	if o.err != nil {
+		return nothing
+	}
+	f := &fetched{pack: o, off: span.begin, data: newBuffer(span.end - span.begin)}
+	if o.reader.Frames(f.data, f.off) != nil {
+		freeBuffer(f.data)
+		return nothing
+	}
+	p.keep(f)
+	return func() { p.forget(f) }
 }
 
-// keep counts a region of a pack as fetched, and lets go of the oldest ones
-// beyond maxResident.
-func (p *packs) keep(o *openPack, r *region) {
+// A fetched is what a span fetched: a part of the plaintext of a pack, in
+// memory. Its pieces are unsealed once, however many frames they hold.
+type fetched struct {
+	pack *openPack
+	off  int64
+	data []byte
+
+	readers int  // of data; guarded by packs.mu
+	gone    bool // the last of them frees data; guarded by packs.mu
+}
+
+// keep keeps f, and lets go of the oldest ones beyond maxResident.
+func (p *packs) keep(f *fetched) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if o.dropped {
-		return // goes with the pack
+	p.resident = append(p.resident, f)
+	p.residentSize += len(f.data)
+	if f.pack.dropped {
+		p.forgetLocked(f)
 	}
-	r.pack = o
-	p.resident = append(p.resident, r)
-	p.residentSize += len(r.data)
 	for p.residentSize > maxResident {
 		p.forgetLocked(p.resident[0])
 	}
 }
 
-func (p *packs) forget(r *region) {
+func (p *packs) forget(f *fetched) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.forgetLocked(r)
+	p.forgetLocked(f)
 }
 
-// forgetLocked lets go of a region, perhaps not for the first time. p.mu must
-// be held.
-func (p *packs) forgetLocked(r *region) {
-	if i := slices.Index(p.resident, r); i >= 0 {
+// forgetLocked lets go of f, perhaps not for the first time. p.mu must be
+// held.
+func (p *packs) forgetLocked(f *fetched) {
+	if i := slices.Index(p.resident, f); i >= 0 {
 		p.resident = slices.Delete(p.resident, i, i+1)
-		p.residentSize -= len(r.data)
-		r.in.unload(r)
+		p.residentSize -= len(f.data)
+		f.gone = true
+		f.freeLocked()
+	}
+}
+
+func (f *fetched) freeLocked() {
+	if f.gone && f.readers == 0 {
+		freeBuffer(f.data)
+	}
+}
+
+// frame returns n bytes at an offset of a pack's plaintext if they were
+// fetched, until done is called; otherwise nil.
+func (p *packs) frame(o *openPack, off int64, n uint32) (frame []byte, done func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.resident {
+		if f.pack == o && off >= f.off && off-f.off <= int64(len(f.data))-int64(n) {
+			f.readers++
+			return f.data[off-f.off:][:n], func() {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				f.readers--
+				f.freeLocked()
+			}
+		}
+	}
+	return nil, nil
+}
+
+// spare are buffers of MaxSpan bytes that were freed.
+var spare sync.Pool
+
+// newBuffer returns n bytes of any content.
+func newBuffer(n int64) []byte {
+	if n < MaxSpan/2 || n > MaxSpan {
+		return make([]byte, n)
+	}
+	if b, ok := spare.Get().(*[MaxSpan]byte); ok {
+		return b[:n]
+	}
+	return make([]byte, n, MaxSpan)
+}
+
+// freeBuffer takes back what newBuffer gave.
+func freeBuffer(b []byte) {
+	if cap(b) == MaxSpan {
+		spare.Put((*[MaxSpan]byte)(b[:MaxSpan]))
 	}
 }
 
 // A region is a part of an object in memory.
 type region struct {
-	in   *buffered
 	off  int64
 	data []byte
-	pack *openPack // for which it is kept; nil if for a moment only
 }
 
-// A buffered is an object of which regions may be in memory.
+// A buffered is an object of which regions may be in memory, for age to read.
 type buffered struct {
 	blob.Object
 
 	mu      sync.RWMutex // guards regions and what is in them
 	regions []*region
-}
-
-// spare are the buffers of regions of leastSpare and more that were unloaded.
-var spare sync.Pool
-
-const leastSpare = 1 << 20
-
-func newBuffer(n int64) []byte {
-	if n >= leastSpare {
-		if b, ok := spare.Get().(*[]byte); ok && int64(cap(*b)) >= n {
-			return (*b)[:n]
-		}
-	}
-	return make([]byte, n)
 }
 
 // load reads the object between two offsets, as far as it goes, into a region
@@ -210,8 +259,9 @@ func (b *buffered) load(from, to int64) *region {
 	if from >= to {
 		return nil
 	}
-	r := &region{in: b, off: from, data: newBuffer(to - from)}
+	r := &region{off: from, data: newBuffer(to - from)}
 	if n, err := b.Object.ReadAt(r.data, from); n < len(r.data) || err != nil && err != io.EOF {
+		freeBuffer(r.data)
 		return nil
 	}
 	b.mu.Lock()
@@ -226,9 +276,7 @@ func (b *buffered) unload(r *region) {
 	defer b.mu.Unlock()
 	if i := slices.Index(b.regions, r); i >= 0 {
 		b.regions = slices.Delete(b.regions, i, i+1)
-		if len(r.data) >= leastSpare {
-			spare.Put(&r.data)
-		}
+		freeBuffer(r.data)
 	}
 }
 
@@ -244,17 +292,6 @@ func (b *buffered) copy(p []byte, off int64) bool {
 		}
 	}
 	return false
-}
-
-// holds tells whether the object between two offsets, as far as it goes, is in
-// memory.
-func (b *buffered) holds(from, to int64) bool {
-	to = min(to, b.Size())
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return from >= to || slices.ContainsFunc(b.regions, func(r *region) bool {
-		return r.off <= from && to <= r.off+int64(len(r.data))
-	})
 }
 
 // ReadAt implements io.ReaderAt.
