@@ -402,6 +402,10 @@ func (c *change) agree(p *person, prefix string) error {
 	if !next.Founded() {
 		return refusedError{errors.New("the proposed version has no keykeeper and operator")}
 	}
+	if err := proposal.CheckMakers(roster); err != nil {
+		return refusedError{ui.WithRemedy(fmt.Errorf("do not agree with version %d: %w", next.Number, err),
+			"Object, and tell the others. If it was proposed as it should be, and somebody has objected since: who made the key proposes it anew.")}
+	}
 	if err := c.checkOwn(p, everyone, roster, next); err != nil {
 		return err
 	}

@@ -70,11 +70,15 @@ var (
 	ErrRepeated  = errors.New("this person has agreed already")
 	ErrStale     = errors.New("this agreement is from before an objection")
 	ErrNoVoice   = errors.New("only keykeepers and operators agree on a roster")
+	// ErrMaker means that a version begins a role key with which nobody of that
+	// role has agreed. Whoever makes a key knows it: a keykeeper who made the
+	// operators' key, too, would read alone what is sealed to both.
+	ErrMaker = errors.New("it begins a role key that nobody of that role has proposed: whoever made it knows it")
 )
 
 // Agree adds a person's agreement.
 func (p Proposal) Agree(current Roster, signed ledger.Signed, sit Situation) (Proposal, error) {
-	next := p.Next()
+	before, next := p, p.Next()
 	voters := current.voters(next)
 	s, a, key, err := voters.verifyAgree(signed, next)
 	if err != nil {
@@ -97,6 +101,9 @@ func (p Proposal) Agree(current Roster, signed ledger.Signed, sit Situation) (Pr
 		}
 	}
 	p.Agreed = append(slices.Clone(p.Agreed), signed)
+	if err := p.CheckMakers(current); err != nil {
+		return before, err
+	}
 	if p.Ready.IsZero() && p.complete(voters) {
 		wait := Wait
 		if !sit.Snapshots {
@@ -107,19 +114,39 @@ func (p Proposal) Agree(current Roster, signed ledger.Signed, sit Situation) (Pr
 	return p, nil
 }
 
+// CheckMakers returns ErrMaker unless somebody of each role whose key is new
+// has agreed. Whoever is asked to agree asks this first, of a proposal as the
+// safe shows it: so the new key of a role comes from one of the role, and only
+// papers begin both at once.
+func (p Proposal) CheckMakers(current Roster) error {
+	next := p.Next()
+	roles := p.agreed(current.voters(next))
+	for _, role := range current.Renewed(next) {
+		if !slices.Contains(roles, role) {
+			return ErrMaker
+		}
+	}
+	return nil
+}
+
 // complete reports whether a keykeeper and an operator agree. No person is
 // both, so they are two.
 func (p Proposal) complete(voters Roster) bool {
+	roles := p.agreed(voters)
+	return slices.Contains(roles, Keykeeper) && slices.Contains(roles, Operator)
+}
+
+// agreed returns the roles of all whose agreement holds.
+func (p Proposal) agreed(voters Roster) []Role {
+	next := p.Next()
 	var roles []Role
 	for _, signed := range p.Agreed {
-		s, err := ParseStatement([]byte(signed.Statement))
-		if err != nil {
-			return false
+		if s, _, _, err := voters.verifyAgree(signed, next); err == nil {
+			person, _ := voters.Person(s.Person)
+			roles = append(roles, person.Roles...)
 		}
-		person, _ := voters.Person(s.Person)
-		roles = append(roles, person.Roles...)
 	}
-	return slices.Contains(roles, Keykeeper) && slices.Contains(roles, Operator)
+	return roles
 }
 
 // Prove records that both role keys were proven for this version.

@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
+	"strongroom/internal/access/compose"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 )
@@ -97,6 +98,42 @@ func TestObjection(t *testing.T) {
 	s.agree("bob", 20, access.ErrObjector)
 	s.ready(never)
 	s.agree("otto", 20, nil) // a pair without either objector
+	s.ready(24 * time.Hour)
+}
+
+// Whoever makes a role key knows it. A keykeeper who has made the operators'
+// key, and found one of them to agree with it, would need nobody any more.
+func TestKeysComeFromTheirOwnRole(t *testing.T) {
+	s := newScene(t)
+	propose := func(role access.Role, by safe.PersonName) {
+		t.Helper()
+		var err error
+		if s.next, err = compose.Renew(s.team.Roster, role, accesstest.Start.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if s.p, err = access.Propose(s.team.Roster, s.next.Encode(), ledger.Who(by), s.sit.Now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	propose(access.Operator, "ada")
+	s.agree("ada", 0, access.ErrMaker)
+	// What a safe shows that lies, or has not looked.
+	s.p.Agreed = []ledger.Signed{s.team.Agrees(t, "ada", s.next, 0)}
+	if err := s.p.CheckMakers(s.team.Roster); !errors.Is(err, access.ErrMaker) {
+		t.Errorf("bob is asked to agree with a key that a keykeeper has made: %v", err)
+	}
+	otto := accesstest.NewPerson(t, "otto", access.Operator)
+	s.p.Agreed = append(s.p.Agreed, otto.States(t, s.team.Store, accesstest.Start, access.Agree{Number: s.next.Number, Digest: s.next.Digest()}))
+	if err := s.p.CheckMakers(s.team.Roster); !errors.Is(err, access.ErrMaker) {
+		t.Errorf("an operator's signature was forged: %v", err)
+	}
+	propose(access.Keykeeper, "ada")
+	s.agree("bob", 0, access.ErrMaker)
+	s.agree("ada", 0, nil)
+	if err := s.p.CheckMakers(s.team.Roster); err != nil {
+		t.Error(err)
+	}
+	s.agree("bob", 0, nil)
 	s.ready(24 * time.Hour)
 }
 

@@ -63,6 +63,19 @@ func (r Roster) checkPeriodsOf(next Roster) error {
 	return nil
 }
 
+// Renewed returns the roles of which next begins a new role key.
+func (r Roster) Renewed(next Roster) []Role {
+	var roles []Role
+	a, b := r.Current(), next.Current()
+	if !same(a.Outer, b.Outer) {
+		roles = append(roles, Keykeeper)
+	}
+	if !same(a.Inner, b.Inner) {
+		roles = append(roles, Operator)
+	}
+	return roles
+}
+
 // same compares keys by their text: some hold pointers.
 func same[K fmt.Stringer](a, b K) bool { return a.String() == b.String() }
 

@@ -93,6 +93,7 @@ var knownErrors = []struct {
 	{access.ErrObjector, http.StatusForbidden},
 	{access.ErrSuspended, http.StatusForbidden},
 	{access.ErrNoVoice, http.StatusForbidden},
+	{access.ErrMaker, http.StatusForbidden},
 	{access.ErrNotSigned, http.StatusForbidden},
 	{opening.ErrSelf, http.StatusForbidden},
 	{opening.ErrNoRelease, http.StatusForbidden},
