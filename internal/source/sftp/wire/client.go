@@ -27,7 +27,7 @@ type Client struct {
 	hangUp     func() // ends all reading and writing on conn
 	stall      time.Duration
 	extensions map[string]string
-	readSize   int
+	readSize   atomic.Int64
 	heard      atomic.Int64 // when the last byte came, or the first of the requests under way went; unix nanoseconds
 	loops      sync.WaitGroup
 	ended      chan struct{} // closed when receive ends
@@ -67,8 +67,9 @@ var errGone = errors.New("the server closed the connection")
 func NewClient(conn io.ReadWriter, hangUp func(), stall time.Duration) (*Client, error) {
 	c := &Client{
 		conn: conn, hangUp: hangUp, stall: stall, ended: make(chan struct{}),
-		calls: make(map[uint32]*Call), readSize: 32 << 10,
+		calls: make(map[uint32]*Call),
 	}
+	c.readSize.Store(32 << 10)
 	hello := &Call{done: make(chan struct{})}
 	c.calls[0] = hello // VERSION has no id; receive gives it this one
 	c.heard.Store(time.Now().UnixNano())
@@ -83,14 +84,12 @@ func NewClient(conn io.ReadWriter, hangUp func(), stall time.Duration) (*Client,
 	if err == nil {
 		c.extensions, err = parseVersion(hello.body)
 	}
-	if err == nil {
-		err = c.askLimits()
-	}
 	if err != nil {
 		c.fail(err)
 		c.Close()
 		return nil, fmt.Errorf("beginning SFTP: %w", c.cause())
 	}
+	c.loops.Go(c.askLimits) // nobody waits for the answer
 	return c, nil
 }
 
@@ -100,8 +99,9 @@ func (c *Client) Close() {
 	c.loops.Wait()
 }
 
-// ReadSize is how many bytes one Read may ask for.
-func (c *Client) ReadSize() int { return c.readSize }
+// ReadSize is how many bytes one Read may ask for. It grows when the server has
+// told that it takes more than every server must.
+func (c *Client) ReadSize() int { return int(c.readSize.Load()) }
 
 // fail ends the connection because of err; the first reason counts.
 func (c *Client) fail(err error) {
@@ -156,7 +156,8 @@ func (c *Client) Read(b []byte) (int, error) {
 // receive hands every answer to its call.
 func (c *Client) receive() {
 	defer close(c.ended)
-	r := bufio.NewReaderSize(c, 64<<10)
+	// Small, so that most of the data of a read goes to its place directly.
+	r := bufio.NewReaderSize(c, 8<<10)
 	for {
 		call, err := c.receiveOne(r)
 		if err != nil {

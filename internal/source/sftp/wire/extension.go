@@ -7,9 +7,9 @@ import (
 
 // askLimits learns how much one read may ask for, where the server says so
 // (OpenSSH 8.5 and newer); otherwise it stays with what every server must take.
-func (c *Client) askLimits() error {
+func (c *Client) askLimits() {
 	if c.extensions["limits@openssh.com"] != "1" {
-		return nil
+		return
 	}
 	call := c.send(withString(typeExtended, "limits@openssh.com"))[0]
 	limits, err := parsed(c, call, typeExtendedReply, func(b []byte) (read uint64, err error) {
@@ -18,15 +18,11 @@ func (c *Client) askLimits() error {
 		read = p.uint64()
 		return read, p.err
 	})
-	if err != nil {
-		return ignoreStatus(err)
-	}
 	// An answer needs 13 bytes around the data.
 	const most = maxPacket - 1024
-	if limits > uint64(c.readSize) {
-		c.readSize = int(min(limits, most))
+	if err == nil && limits > uint64(c.ReadSize()) { // or else a request after this one says what is wrong
+		c.readSize.Store(int64(min(limits, most)))
 	}
-	return nil
 }
 
 // Owners returns what users and groups are called, in the order asked for, ""
