@@ -15,22 +15,41 @@ import (
 	"syscall"
 )
 
-// store is where the operator finds the store.
+// store is where the store is, as seen from another machine.
 const store = "--store ../safe/store"
 
 func (d *demo) alone() error {
-	d.say("The operator tries without the keykeeper. Then with their own key in both places; as its first line says whose it is, that has to go.")
-	if err := d.refused("operator", "strongroom restore erp "+store+" --to ../stolen --inner-key inner.key", 2); err != nil {
+	d.say("Otto tries without Kim. The gate at which operators read is not there, and he cannot release to himself:")
+	if err := shut(d.safe.gate); err != nil {
 		return err
 	}
-	if err := d.refused("operator", "grep -v '^#' inner.key > other.key; strongroom restore erp "+store+" --to ../stolen --outer-key other.key --inner-key inner.key", 4); err != nil {
+	if err := d.refused(d.otto.machine, "strongroom restore erp --from opening --to ../stolen"+unlock, 1, "no opening of yours is open"); err != nil {
 		return err
 	}
-	d.say("The keykeeper tries the same:")
-	if err := d.refused("keykeeper", "grep -v '^#' outer.key > other.key; strongroom restore erp "+store+" --to ../stolen --outer-key outer.key --inner-key other.key", 4); err != nil {
+	if err := d.refused(d.otto.machine, "sftp -P "+port(d.safe.gate)+" otto@"+addressOfSafe, 255, "Connection refused"); err != nil {
 		return err
 	}
-	d.say("Three refusals, and none of them wrote anything.")
+	if err := d.refused(d.otto.machine, "strongroom opening release --yes", 4, "only keykeepers release"); err != nil {
+		return err
+	}
+	d.say("Suppose that he gets hold of the store, all of it. He types in the key from his paper page, and tries it in both places:")
+	for _, p := range []*person{d.otto, d.kim} {
+		if err := d.typeIn(p, filepath.Join(p.machine, "typed.key")); err != nil {
+			return err
+		}
+	}
+	const both = "strongroom restore erp " + store + " --to ../stolen --outer-key typed.key --inner-key typed.key"
+	if err := d.refused(d.otto.machine, both, 2, "no copy of the outer role key"); err != nil {
+		return err
+	}
+	d.say("Kim tries the same, and to ask for an opening herself:")
+	if err := d.refused(d.kim.machine, both, 2, "no copy of the inner role key"); err != nil {
+		return err
+	}
+	if err := d.refused(d.kim.machine, "strongroom opening request --snapshot erp --hours 1 --reason curiosity", 4, "only operators ask"); err != nil {
+		return err
+	}
+	d.say("Six refusals, and none of them wrote anything.")
 	if err := d.burgle(); err != nil {
 		return err
 	}
@@ -43,8 +62,8 @@ func (d *demo) alone() error {
 }
 
 // refused runs what must be refused with that exit status, and must not write.
-func (d *demo) refused(folder, line string, status int) error {
-	if _, err := d.shell(folder, line, status); err != nil {
+func (d *demo) refused(machine, line string, status int, because string) error {
+	if err := d.says(machine, line, status, because); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(d.path("stolen")); !errors.Is(err, fs.ErrNotExist) {
@@ -89,10 +108,17 @@ func (d *demo) burgle() error {
 		return err
 	}
 	envelopes := slices.DeleteFunc(slices.Clone(objects), func(path string) bool { return filepath.Ext(path) != ".age" })
-	outer, inner := d.path("keykeeper/outer.key"), d.path("operator/inner.key")
+	if err := d.unseal(d.kim, "keykeeper/typed.key", "thief/outer.key"); err != nil {
+		return err
+	}
+	if err := d.unseal(d.otto, "operator/typed.key", "thief/inner.key"); err != nil {
+		return err
+	}
+	outer, inner := d.path("thief/outer.key"), d.path("thief/inner.key")
+	peoples := []string{d.path("keykeeper/typed.key"), outer, d.path("operator/typed.key"), inner}
 
 	var keys []string // what age takes for an identity
-	for _, key := range append(everything, inner, outer) {
+	for _, key := range append(everything, peoples...) {
 		identity, _, err := t.try(key, envelopes[0], io.Discard)
 		if err != nil {
 			return err
@@ -126,20 +152,30 @@ func (d *demo) burgle() error {
 		}
 		names = append(names, name)
 	}
-	d.say("Now the seals themselves: stock age tries each of the safe's %s files as a key, and either person's. It finds %d keys (%s), and tries each on all %s sealed objects. No pack opens. The keykeeper's takes off outer seals, as it should; the inner seal beneath opens to the operator's, and to no other. %s attempts.",
+	d.say("Now the seals themselves. A thief has all of the safe, and either person's own key and role key. Stock age tries these and each of the safe's %s files as a key. It finds %d keys (%s), and tries each on all %s sealed objects. No pack opens. The outer key takes off outer seals, as it should; the inner seal beneath opens to the inner key, and to no other. %s attempts.",
 		count(len(everything)), len(keys), strings.Join(names, ", "), count(len(objects)), count(t.attempts))
 	return d.memory(t)
 }
 
-// innerSeals takes the outer seal off each envelope, as the keykeeper can, and
-// tries all keys on the seal beneath. Only the operator's may open it, and has
-// to: otherwise the attempts would prove nothing.
+// unseal opens a person's copy of their role key, which is in the roster, with
+// the person's key and stock tools.
+func (d *demo) unseal(p *person, key, to string) error {
+	if err := os.MkdirAll(filepath.Dir(d.path(to)), 0o700); err != nil {
+		return err
+	}
+	_, err := d.quietly(".", fmt.Sprintf(`jq -r '.periods[-1].%s_copies[] | select(.person == "%s").sealed' safe/store/roster/2.json | base64 -d | age -d -i %s > %s`, p.roleKey, p.name, key, to), 0)
+	return err
+}
+
+// innerSeals takes the outer seal off each envelope, as Kim can, and tries all
+// keys on the seal beneath. Only the inner key may open it, and has to:
+// otherwise the attempts would prove nothing.
 func (d *demo) innerSeals(t *thief, envelopes, keys []string, outer, inner string) error {
-	sealed := d.path("keykeeper/inner-seal.age")
+	sealed := d.path("thief/inner-seal.age")
 	for _, envelope := range envelopes {
 		var opened bytes.Buffer
 		if _, ok, err := t.try(outer, envelope, &opened); err != nil || !ok {
-			return fmt.Errorf("the keykeeper's key does not open %s (%v)", envelope, err)
+			return fmt.Errorf("the outer key does not open %s (%v)", envelope, err)
 		}
 		var layer struct {
 			Inner []byte `json:"inner"`

@@ -2,14 +2,22 @@ package main
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/daemon/mail"
+	"strongroom/internal/daemon/mail/smtptest"
+	"strongroom/internal/safe/config"
 )
 
 // TestDifferences changes one thing of a restored tree at a time: a comparison
@@ -182,5 +190,147 @@ func TestFigures(t *testing.T) {
 		if got := size(n); got != want {
 			t.Errorf("size(%d) = %q, want %q", n, got, want)
 		}
+	}
+}
+
+// TestBackground starts what would go on for long, and makes sure that it ends
+// when it is stopped, with what it has started, and leaves its output.
+func TestBackground(t *testing.T) {
+	d := &demo{story: &story{out: io.Discard, width: 80}, ctx: t.Context(), home: t.TempDir()}
+	if err := os.Mkdir(d.path("machine"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// It ends as a server does: it is told to, and says so.
+	b, err := d.start("machine", `sh -c 'trap "echo ends; exit 0" TERM; echo begins; while :; do sleep 0.01; done'`, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait := func(want string) {
+		t.Helper()
+		err := d.wait(want, func() (bool, error) { out, err := b.output(); return out == want, err })
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	wait("begins\n")
+	b.stop()
+	wait("begins\nends\n")
+	if b.err != nil {
+		t.Errorf("it ended with %v", b.err)
+	}
+	if err := syscall.Kill(-b.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("something of it still runs (%v)", err)
+	}
+	b.stop() // again does no harm
+	(*background)(nil).stop()
+}
+
+// TestShell: what a machine's commands get to see is that machine's, and an
+// exit status other than promised is an error that shows what was said.
+func TestShell(t *testing.T) {
+	t.Setenv("STRONGROOM_PROFILE", "/somebody")
+	t.Setenv("SSH_AUTH_SOCK", "/somebody")
+	d := &demo{story: &story{out: io.Discard, width: 80}, ctx: t.Context(), home: t.TempDir()}
+	if err := os.Mkdir(d.path("operator"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out, err := d.quietly("operator", `echo "$HOME $XDG_CONFIG_HOME $STRONGROOM_PROFILE$SSH_AUTH_SOCK."; exit 4`, 4)
+	if want := d.path("operator") + " " + d.path("operator/config") + " .\n"; out != want || err != nil {
+		t.Errorf("the machine sees %q (%v), want %q", out, err, want)
+	}
+	if _, err := d.quietly("operator", "echo reason; exit 1", 0); err == nil || !strings.Contains(err.Error(), "reason\nexit status 1, where 0 was promised") {
+		t.Errorf("another exit status than promised gives %v", err)
+	}
+	if err := d.says("operator", "echo one thing", 0, "another"); err == nil {
+		t.Error("other words than promised are no error")
+	}
+}
+
+// TestDoors: two ports are found, and one that is open is noticed.
+func TestDoors(t *testing.T) {
+	found, err := findDoor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shut(found.api, found.gate); err != nil || found.api == found.gate {
+		t.Errorf("%+v are not two free ports (%v)", found, err)
+	}
+	l, err := net.Listen("tcp", found.gate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := shut(found.api, found.gate); err == nil || !strings.Contains(err.Error(), found.gate) {
+		t.Errorf("an open port gives %v", err)
+	}
+}
+
+// TestRead reads a mail as the safe sends it, over the wire and out of its
+// file.
+func TestRead(t *testing.T) {
+	server, err := smtptest.Start(smtptest.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	host, port, err := net.SplitHostPort(server.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender := &mail.Sender{Config: config.Mail{Server: config.Server{Name: host, Port: number}, From: "safe@acme.example", TLS: config.NoTLS}}
+	text := "Grüße, und eine Zeile, die viel zu lang ist, um in einer Mail als eine Zeile zu stehen, wenn sie so kodiert ist.\n\nCHECK IT YOURSELF\n"
+	message := mail.Message{ID: "1@acme.example", Subject: "[acme] “otto” asks to read", Text: text, HTML: "<!doctype html><html><p>Grüße</p></html>\n", Checkpoint: []byte("checkpoint\n")}
+	if err := sender.Send(t.Context(), "kim@acme.example", message); err != nil {
+		t.Fatal(err)
+	}
+	mails := server.Mails()
+	if len(mails) != 1 {
+		t.Fatalf("%d mails arrived, want 1", len(mails))
+	}
+	got, err := read(mails[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := letter{to: "kim@acme.example", subject: message.Subject, file: mails[0].File, text: text, html: message.HTML}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(letter{})); d != "" {
+		t.Errorf("the mail as it is read (-want +got):\n%s", d)
+	}
+	page, err := render(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(page); string(b) != message.HTML || err != nil {
+		t.Errorf("the page is %q (%v)", b, err)
+	}
+}
+
+func TestWordsIn(t *testing.T) {
+	const out = "kim is enrolled at the safe acme. The words of this enrolment:\n  dumb spy exhibit amount village tonight derive defense\nRead them by voice to the person who adds you.\n"
+	if got, err := wordsIn(out); got != "dumb spy exhibit amount village tonight derive defense" || err != nil {
+		t.Errorf("the words are %q (%v)", got, err)
+	}
+	for _, bad := range []string{"", out + out, "  one two three four five six seven\n"} {
+		if got, err := wordsIn(bad); err == nil {
+			t.Errorf("%q has the words %q", bad, got)
+		}
+	}
+}
+
+func TestMessage(t *testing.T) {
+	const out = "a note\n{\"type\":\"opening\",\"opening\":\"1\",\"reason\":\"a\"}\n{\"type\":\"opening\",\"opening\":\"2\",\"reason\":\"b\"}\n"
+	with := func(reason string) func(closing) bool { return func(c closing) bool { return c.Reason == reason } }
+	got, err := message(out, with("b"))
+	if want := (closing{Type: "opening", Opening: "2", Reason: "b"}); got != want || err != nil {
+		t.Errorf("the message is %+v (%v), want %+v", got, err, want)
+	}
+	if _, err := message(out, with("c")); err == nil {
+		t.Error("a message that is not there is found")
+	}
+	if _, err := message(out+out, with("b")); err == nil {
+		t.Error("of two messages one is chosen")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +24,10 @@ func (d *demo) opens() error {
 	if err := furnish(folder); err != nil {
 		return fmt.Errorf("making files: %w", err)
 	}
+	wages := d.path("production/srv/payroll")
+	if err := furnishPayroll(wages); err != nil {
+		return fmt.Errorf("making files: %w", err)
+	}
 	keys := d.path("production/ssh")
 	if err := os.Mkdir(keys, 0o700); err != nil {
 		return err
@@ -33,77 +36,23 @@ func (d *demo) opens() error {
 	if err != nil {
 		return err
 	}
-	d.production = &production{server: server, folder: folder, sources: map[string][]string{erp: {folder}, files: trees}}
+	d.production = &production{server: server, folder: folder, sources: map[string][]string{erp: {folder}, files: trees, payroll: {wages}}}
 	all, err := d.production.inventory()
 	if err != nil {
 		return err
 	}
 	ours, oursBytes := all[erp].totals()
+	small, smallBytes := all[payroll].totals()
 	real, realBytes := all[files].totals()
 	if real < leastFiles {
 		return fmt.Errorf("%s hold %d files; to convince anybody it takes %d", strings.Join(trees, ", "), real, leastFiles)
 	}
-	d.say("All of this happens in ./demo; a prompt names the folder of it in which a command is typed.")
-	d.say("An OpenSSH server on %s plays the production host. It lets one key in, to read over SFTP and for nothing else. Two sources are to be kept:", server.Addr)
-	d.item("%-5s  %s files, %s, made up: production/srv/erp, where people work", erp, count(ours), size(oursBytes))
-	d.item("%-5s  %s files, %s, real: %s", files, count(real), size(realBytes), strings.Join(trees, ", "))
+	d.say("All of this happens in ./demo; a prompt names the machine, and so the folder of it, on which a command is typed.")
+	d.say("An OpenSSH server on %s plays the production host. It lets one key in, to read over SFTP and for nothing else. Three sources are to be kept:", server.Addr)
+	d.item("%-7s  %s files, %s, made up: production/srv/erp, where people work", erp, count(ours), size(oursBytes))
+	d.item("%-7s  %s files, %s, made up: production/srv/payroll", payroll, count(small), size(smallBytes))
+	d.item("%-7s  %s files, %s, real: %s", files, count(real), size(realBytes), strings.Join(trees, ", "))
 	return nil
-}
-
-// configuration is the whole of it: safe, store, dir; host, host key, key and
-// folders of the two sources.
-const configuration = `safe: acme
-store: %q
-dir: %q
-sources:
-  erp:
-    kind: sftp
-    host: %q
-    host_key: %q
-    key: %q
-    include: %s
-  files:
-    kind: sftp
-    host: %[3]q
-    host_key: %[4]q
-    key: %[5]q
-    include: %[7]s
-`
-
-func (d *demo) people() error {
-	for _, folder := range []string{"safe", "keykeeper", "operator", "auditor"} {
-		if err := os.Mkdir(d.path(folder), 0o700); err != nil {
-			return err
-		}
-	}
-	d.say("Reading will take a keykeeper and an operator. Each makes a key, on a machine of their own; the safe gets no more than the public halves.")
-	if _, err := d.shell("keykeeper", "strongroom keys new-role outer", 0); err != nil {
-		return err
-	}
-	if _, err := d.shell("operator", "strongroom keys new-role inner", 0); err != nil {
-		return err
-	}
-	p := d.production
-	key := d.path("safe/production.key")
-	if err := os.WriteFile(key, p.server.PrivateKey, 0o400); err != nil {
-		return err
-	}
-	text := fmt.Sprintf(configuration, d.path("safe/store"), d.path("safe/state"), p.server.User+"@"+p.server.Addr, p.server.HostKey,
-		"file:"+key, list(p.sources[erp]), list(p.sources[files]))
-	if err := os.WriteFile(d.path("safe/strongroom.yaml"), []byte(text), 0o600); err != nil {
-		return err
-	}
-	_, err := d.shell("safe", "strongroom init --outer ../keykeeper/outer.key.pub --inner ../operator/inner.key.pub", 0)
-	return err
-}
-
-// list writes strings as a list of YAML.
-func list(all []string) string {
-	var quoted []string
-	for _, s := range all {
-		quoted = append(quoted, strconv.Quote(s))
-	}
-	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // A snapshot is what "snapshots --json" says about one.
@@ -183,11 +132,9 @@ func complete(s snapshot, inv inventory, folders []string) error {
 	return nil
 }
 
-// checkpoint is the file that the auditor kept since the first night.
-const checkpoint = "first-night.checkpoint"
-
 func (d *demo) firstNight() error {
-	d.say("The safe opens the connections and pulls. What it seals it cannot open again; act 5 will try.")
+	d.say("The safe opens the connections and pulls. What it seals it cannot open again; act 6 will try.")
+	before := d.arrived(auditor)
 	if err := d.collect(0); err != nil {
 		return err
 	}
@@ -197,9 +144,19 @@ func (d *demo) firstNight() error {
 	}
 	d.say("%s entries with %s, over SSH in %.0f seconds; the demo has counted them itself, none is missing. They take %s in the store, and %s more to repair them with.",
 		count(entries), size(bytes), d.nights[0].seconds, size(stored), size(parity))
-	d.say("The ledger says what happened, and its head is signed. An auditor keeps this one, elsewhere:")
-	_, err := d.shell("safe", "strongroom ledger checkpoint | tee ../auditor/"+checkpoint, 0)
-	return err
+	for source := range d.nights[0].kept {
+		for _, to := range d.everybody() {
+			l, err := d.await(to, source+" kept", 0)
+			if err != nil {
+				return err
+			}
+			if !strings.Contains(l.text, d.words) {
+				return fmt.Errorf("%s does not show the roster's words: %s", l.file, d.words)
+			}
+		}
+	}
+	d.say("Kim, Otto and the auditor get mails. Each has the eight words, and a signed checkpoint of the ledger, which fixes all that was before. Who keeps it can prove later that nothing was rewritten. The auditor has kept all, and these came this night:")
+	return d.subjects(auditor, before)
 }
 
 func (d *demo) secondNight() error {

@@ -1,6 +1,7 @@
-// Demo shows what Strongroom promises, on real files and a real SSH server, and
+// Demo shows what Strongroom promises, on real files and real servers, and
 // checks each claim before it makes it. It uses the program as people do: by
-// its command line.
+// its command line, on a machine for each. The machines are folders, each with
+// a home of its own, and addresses of the loopback network.
 //
 // It works in ./demo, which it removes first if an earlier demo made it, and
 // leaves there what it made, to be looked at. It is no test: it shows each
@@ -13,16 +14,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
+
+	"strongroom/internal/daemon/mail/smtptest"
 )
 
 func main() {
-	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer release()
 	if err := run(ctx, newStory(os.Stdout)); err != nil {
 		if ctx.Err() != nil {
@@ -40,6 +41,13 @@ type demo struct {
 	ctx        context.Context
 	home       string // the folder ./demo
 	production *production
+	post       *smtptest.Server
+	serving    *background // the safe's process
+	safe       door
+	kim, otto  *person
+	ledgerKey  string // as init showed it
+	words      string // of the roster that both have compared
+	page       string // a mail for a browser
 	nights     [2]night
 	rotten     string // path of the pack that was damaged
 }
@@ -59,13 +67,19 @@ type act struct {
 
 var acts = []act{
 	{"Production", (*demo).opens},
-	{"Two people, one safe", (*demo).people},
+	{"A safe, and two people", (*demo).build},
+	{"Eight words", (*demo).found},
 	{"The first night", (*demo).firstNight},
 	{"A day of work, and the second night", (*demo).secondNight},
 	{"Alone, nobody reads it", (*demo).alone},
-	{"Two people together restore it", (*demo).together},
+	{"Otto asks, Kim releases", (*demo).open},
+	{"The gate", (*demo).gate},
+	{"Otto restores through it", (*demo).restore},
 	{"Is it the same?", (*demo).compare},
+	{"Who has read what?", (*demo).close},
+	{"A laptop is stolen", (*demo).theft},
 	{"A disk rots", (*demo).rot},
+	{"Everything is lost but paper", (*demo).paper},
 	{"What happened, and can it be proven?", (*demo).prove},
 }
 
@@ -76,7 +90,7 @@ func run(ctx context.Context, s *story) error {
 	}
 	began := time.Now()
 	d := &demo{story: s, ctx: ctx, home: home}
-	defer func() { d.production.stop() }()
+	defer d.stop()
 	for i, a := range acts {
 		s.heading(fmt.Sprintf("%d. %s", i+1, a.title))
 		if err := a.play(d); err != nil {
@@ -88,6 +102,15 @@ func run(ctx context.Context, s *story) error {
 	}
 	fmt.Fprintf(s.out, "\ndemo: all %d acts as promised\n", len(acts))
 	return nil
+}
+
+// stop ends all that runs. It may be called at any time, and again.
+func (d *demo) stop() {
+	d.serving.stop() // first: it talks to the others
+	if d.post != nil {
+		d.post.Stop()
+	}
+	d.production.stop()
 }
 
 // marker is the file that tells our folder from others. It also keeps the go
@@ -134,58 +157,4 @@ func remove(folder string) error {
 		return err
 	}
 	return os.RemoveAll(folder)
-}
-
-// path returns a path below ./demo.
-func (d *demo) path(elements ...string) string {
-	return filepath.Join(append([]string{d.home}, elements...)...)
-}
-
-// environment is what commands get to see: our program first, and nothing
-// remembered in the home of who plays the demo.
-func (d *demo) environment() []string {
-	bin := filepath.Join(filepath.Dir(d.home), "bin")
-	return append(os.Environ(),
-		"PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"),
-		"XDG_STATE_HOME="+d.path("machine"),
-		"NO_COLOR=1")
-}
-
-// shell runs a line as the shell would in a folder below ./demo, and shows its
-// output as it comes. The exit status must be want.
-func (d *demo) shell(folder, line string, want int) (output string, err error) {
-	d.command(folder, line)
-	return d.call(folder, line, want, true)
-}
-
-// quietly is shell without showing it.
-func (d *demo) quietly(folder, line string, want int) (string, error) {
-	return d.call(folder, line, want, false)
-}
-
-func (d *demo) call(folder, line string, want int, show bool) (string, error) {
-	cmd := exec.CommandContext(d.ctx, "sh", "-c", line)
-	cmd.Dir = d.path(folder)
-	cmd.Env = d.environment()
-	// A group of its own, so that an interrupt reaches all that it started,
-	// and once only: a second one would be an order to break off.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
-	cmd.WaitDelay = 10 * time.Second
-	var collected strings.Builder
-	out := d.output(&collected, show)
-	cmd.Stdout, cmd.Stderr = out, out
-	err := cmd.Run()
-	out.finish()
-	status := cmd.ProcessState
-	if status == nil || status.ExitCode() < 0 {
-		return "", fmt.Errorf("$ %s\n%s%w", line, collected.String(), err)
-	}
-	if got := status.ExitCode(); got != want {
-		return "", fmt.Errorf("$ %s\n%sexit status %d, where %d was promised", line, collected.String(), got, want)
-	}
-	if show && want != 0 {
-		d.item("(exit status %d)", want)
-	}
-	return collected.String(), nil
 }

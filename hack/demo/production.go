@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +14,9 @@ import (
 
 // The sources of the demonstration.
 const (
-	erp   = "erp"   // a folder of ours, in which people work
-	files = "files" // real files of this machine, only read
+	erp     = "erp"     // a folder of ours, in which people work
+	files   = "files"   // real files of this machine, only read
+	payroll = "payroll" // a small folder, which nobody needs to look at
 )
 
 // What nobody but the two people together may learn of: a file's name and a
@@ -39,16 +39,6 @@ func (p *production) stop() {
 	if p != nil && p.server != nil {
 		p.server.Stop()
 	}
-}
-
-// stopped finds a server that still answers.
-func (p *production) stopped() error {
-	conn, err := net.DialTimeout("tcp", p.server.Addr, time.Second)
-	if err != nil {
-		return nil // refused, as it should be
-	}
-	conn.Close() // nothing was sent
-	return fmt.Errorf("something still listens on %s", p.server.Addr)
 }
 
 // inventory takes the inventory of every source.
@@ -149,6 +139,16 @@ func furnish(folder string) error {
 		// Others own files, too.
 		a.do(func() error { return os.Chown(filepath.Join(folder, orders), 33, 33) })
 	}
+	return a.err
+}
+
+// furnishPayroll makes the folder of the payroll.
+func furnishPayroll(folder string) error {
+	a := newAuthor(folder)
+	for month := range 6 {
+		a.write(fmt.Sprintf("2026-%02d.csv", month+1), 0o600, a.rows(200))
+	}
+	a.write("contracts/board.txt", 0o400, []byte("Not for everybody.\n"))
 	return a.err
 }
 

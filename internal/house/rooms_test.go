@@ -463,6 +463,7 @@ var rooms = []room{
 	}},
 	{"hack/demo", map[string]string{
 		"internal/source/sftp/sshdtest": "plays the production host",
+		"internal/daemon/mail/smtptest": "plays the mail server",
 	}},
 
 	// The house itself and its documents: tests without a program.
