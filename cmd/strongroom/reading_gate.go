@@ -100,7 +100,7 @@ func (r *reading) gateAddress(ctx context.Context, p *person) (string, error) {
 	for _, o := range all {
 		request, err := access.ParseStatement([]byte(o.Request.Statement))
 		if err == nil && o.State == opening.Open && request.Person == p.profile.Person && o.Gate.IsValid() {
-			return o.Gate.String(), nil
+			return o.GateAddress(), nil
 		}
 	}
 	return "", ui.WithRemedy(errors.New("no opening of yours is open"), "See how they stand: strongroom opening list. Ask for one: strongroom opening request")
