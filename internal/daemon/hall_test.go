@@ -147,7 +147,9 @@ func (h *hall) denied(err error, words string) {
 		h.t.Fatalf("got %v, want that it is denied with %q", err, words)
 	}
 	refused := all[ledger.AccessRefused](h)
-	if !slices.ContainsFunc(refused, func(e ledger.AccessRefused) bool { return string(e.What) == d.What && e.Reason == ledger.TextOf(d.Reason) }) {
+	if !slices.ContainsFunc(refused, func(e ledger.AccessRefused) bool {
+		return string(e.What) == d.What && e.Reason == ledger.TextOf(d.Reason)
+	}) {
 		h.t.Errorf("the ledger does not say that it was denied: %v", d)
 	}
 }
