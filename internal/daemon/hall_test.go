@@ -87,6 +87,10 @@ type hall struct {
 	people map[safe.PersonName]accesstest.Somebody
 }
 
+// atOnce is a second, with some patience for a machine that is busy or looks for
+// races.
+const atOnce = 5 * time.Second
+
 // from is where everybody but operators calls from.
 var from = netip.MustParseAddr("127.0.0.3")
 
