@@ -90,10 +90,10 @@ func readPage(t *testing.T, name string) []step {
 		case goesOn:
 			last := &steps[len(steps)-1]
 			last.command += "\n" + line
-			goesOn = strings.HasSuffix(line, `\`)
+			goesOn = unfinished(last.command)
 		case m != nil:
 			steps = append(steps, step{line: i + 1, who: m[1], command: m[2]})
-			goesOn = strings.HasSuffix(line, `\`)
+			goesOn = unfinished(m[2])
 		case strings.HasPrefix(line, "("):
 			steps = append(steps, step{line: i + 1, command: line})
 		case len(steps) == 0 || steps[len(steps)-1].who == "":
@@ -107,6 +107,11 @@ func readPage(t *testing.T, name string) []step {
 		t.Fatalf("%s.md says nothing to do", name)
 	}
 	return steps
+}
+
+// unfinished reports whether the shell waits for more of a command.
+func unfinished(command string) bool {
+	return strings.HasSuffix(command, `\`) || strings.HasPrefix(command, "(") && !strings.Contains(command, ")")
 }
 
 // A world is the machines of a safe and of its people, as folders of one
