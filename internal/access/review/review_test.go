@@ -62,6 +62,14 @@ func (s *story) checkpoint() ledger.Checkpoint {
 	return c
 }
 
+// copy returns the story for somebody to change.
+func (s *story) copy(t *testing.T) *story {
+	another := *s
+	another.t = t
+	another.granted.Snapshots = slices.Clone(s.granted.Snapshots)
+	return &another
+}
+
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -198,6 +206,7 @@ func TestReviewRefusesLies(t *testing.T) {
 			s.granted.Grant = g.Encode()
 		}
 	}
+	honest := newStory(t)
 	for _, tt := range []struct {
 		name string
 		lie  func(*story)
@@ -242,7 +251,7 @@ func TestReviewRefusesLies(t *testing.T) {
 		{"no proof that it grew", func(s *story) { s.granted.Head.Consistency = nil }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStory(t)
+			s := honest.copy(t)
 			tt.lie(s)
 			if _, err := s.check(); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the error is %v, want one with %q", err, tt.want)
