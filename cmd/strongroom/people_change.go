@@ -314,12 +314,7 @@ more.`,
 		Example: `  strongroom people lift kate`,
 		Args:    args(1, 1, "one name"),
 	}, func(_ *change, _ *person, everyone api.Everyone, roster access.Roster, given []string) (access.Roster, error) {
-		var entries []int64
-		for _, s := range everyone.Suspensions {
-			if string(s.Person) == given[0] {
-				entries = append(entries, s.Entry)
-			}
-		}
+		entries := everyone.Suspensions.Of(safe.PersonName(given[0]))
 		if len(entries) == 0 {
 			return roster, &ui.UsageError{Problem: fmt.Sprintf("%q is not suspended", given[0]), Remedy: "See who is: strongroom people list"}
 		}
@@ -678,8 +673,8 @@ func (a *app) peoplePinCommand() *cobra.Command {
 		Short: "Compare the roster's words with other people, once, and keep them",
 		Long: `Show the eight words of the version of the roster that founded the safe, or of
 the last one that paper keys brought about. Compare them by voice with what
-"people list" shows to somebody else, or with a mail. From then on this machine
-verifies by itself every later version: that a keykeeper and an operator of the
+"people list" shows to somebody else: a mail says what the safe says. From then
+on this machine verifies by itself every later version: that a keykeeper and an operator of the
 version before have agreed with it.`,
 		Example: `  strongroom people pin
   strongroom people pin --words '...'`,
@@ -709,14 +704,32 @@ func (a *app) pin(p *person, c *confirm) error {
 	if !ok {
 		return refusedError{ui.WithRemedy(errors.New("the safe is not founded, so there is nothing to pin"), "A keykeeper and an operator found it: strongroom people add")}
 	}
+	known, verified, err := p.profile.Verified()
+	if err != nil {
+		return err
+	}
 	t := a.talk()
-	if p.profile.Pin.Number > 0 && p.profile.Pin.Digest != candidate.Digest() {
+	isNew := p.profile.Pin.Digest != candidate.Digest()
+	if p.profile.Pin.Number > 0 && isNew {
 		t.Warn("this machine has pinned version %d: %s", p.profile.Pin.Number, words.Of(p.profile.Pin.Digest))
 	}
-	if p.profile.Pin.Digest != candidate.Digest() {
+	// The words say that it is the version that the others have, not that it is
+	// good: whoever knew the people before sees who would be new.
+	ahead := verified && candidate.Number > known.Number
+	if ahead {
+		t.Printf("What papers have changed since version %d, which this machine has verified:", known.Number)
+		for _, line := range compose.Changes(known, candidate) {
+			t.Printf("  - %s", line)
+		}
+	}
+	if isNew {
 		if err := c.compare(a, fmt.Sprintf("version %d of the roster", candidate.Number), candidate.Digest()); err != nil {
 			return err
 		}
+	}
+	// Whoever has proposed it has pinned it already, and may still have the
+	// version before, from which no chain leads here.
+	if isNew || ahead {
 		if err := p.profile.SetPin(candidate); err != nil {
 			return err
 		}

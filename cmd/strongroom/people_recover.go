@@ -77,7 +77,7 @@ func (r *recovering) run(p *person, names []string) error {
 	if len(present) > 0 {
 		return &ui.UsageError{Problem: fmt.Sprintf("%s has not enrolled anew", present[0].Name), Remedy: "Name those who have; who is in the roster and not replaced stays."}
 	}
-	next, err := compose.Recover(roster, enrolments, ring, r.now())
+	next, err := compose.Recover(roster, enrolments, ring, everyone.Suspensions, r.now())
 	if err != nil {
 		return err
 	}

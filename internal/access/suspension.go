@@ -29,3 +29,13 @@ func (all Suspensions) Stop(person safe.PersonName, key sshsig.PublicKey) bool {
 		return s.Person == person && (s.Key.IsZero() || s.Key == key)
 	})
 }
+
+// Of returns the entries that suspend the person, or one of their keys.
+func (all Suspensions) Of(person safe.PersonName) (entries []int64) {
+	for _, s := range all {
+		if s.Person == person {
+			entries = append(entries, s.Entry)
+		}
+	}
+	return entries
+}

@@ -398,7 +398,7 @@ func TestRecovery(t *testing.T) {
 	h.must(err)
 	next, err := compose.Recover(h.roster(), []access.Enrolment{
 		h.enrol(accesstest.NewPerson(t, "kim", access.Keykeeper)), h.enrol(accesstest.NewPerson(t, "otto", access.Operator)),
-	}, h.keyring(), h.now())
+	}, h.keyring(), nil, h.now())
 	h.must(err)
 	h.denied(h.safe.Recover(t.Context(), from, access.NewToken(), next.Encode()), "this ticket is none")
 	h.denied(h.safe.Recover(t.Context(), from, recovery.Ticket, []byte("{}")), "")

@@ -134,18 +134,23 @@ func Renew(current access.Roster, role access.Role, now time.Time) (access.Roste
 // Lift composes a version in which these suspensions count no more.
 func Lift(current access.Roster, entries ...int64) (access.Roster, error) {
 	next := current.Next()
-	next.Lifted = append(next.Lifted, entries...)
-	slices.Sort(next.Lifted)
-	next.Lifted = slices.Compact(next.Lifted)
+	lift(&next, entries)
 	return checked(current, next)
+}
+
+func lift(r *access.Roster, entries []int64) {
+	r.Lifted = append(r.Lifted, entries...)
+	slices.Sort(r.Lifted)
+	r.Lifted = slices.Compact(r.Lifted)
 }
 
 // Recover composes a version for those who have nothing but the paper keys:
 // in each role that somebody is enrolled for anew, everybody is replaced, and
 // the ring's keys of that role are sealed to the new people and to nobody
 // else. A period begins with new keys of these roles, as nobody knows what
-// became of the old copies.
-func Recover(current access.Roster, enrolments []access.Enrolment, ring Keyring, now time.Time) (access.Roster, error) {
+// became of the old copies. Of those who are suspended, who is enrolled anew
+// counts again: there may be nobody left who could lift that.
+func Recover(current access.Roster, enrolments []access.Enrolment, ring Keyring, suspended access.Suspensions, now time.Time) (access.Roster, error) {
 	next := current.Next()
 	var lost []access.Role
 	for _, role := range []access.Role{access.Keykeeper, access.Operator} {
@@ -160,6 +165,7 @@ func Recover(current access.Roster, enrolments []access.Enrolment, ring Keyring,
 	}
 	for _, e := range enrolments {
 		put(&next, e.Person)
+		lift(&next, suspended.Of(e.Person.Name))
 	}
 	// What a role has that is not lost stays: the roster that the safe shows
 	// is not verified on a machine that begins anew, so no key may go to

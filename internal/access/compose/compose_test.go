@@ -228,14 +228,17 @@ func TestRecover(t *testing.T) {
 	r := c.found()
 	paper := compose.Keyring{Outer: []profile.OuterKey{{Period: 1, Key: c.outer}}, Inner: []profile.InnerKey{{Period: 1, Key: c.inner}}}
 	keys := c.opens(r, "otto")
-	r, err := compose.Recover(r, []access.Enrolment{c.enrol("kurt", access.Keykeeper)}, paper, begun)
+	r, err := compose.Recover(r, []access.Enrolment{c.enrol("kurt", access.Keykeeper)}, paper, access.Suspensions{{Entry: 7, Person: "kurt"}, {Entry: 8, Person: "otto"}}, begun)
 	check(t, err)
+	if !slices.Equal(r.Lifted, []int64{7}) {
+		t.Errorf("lifted are %v: who begins anew must not stay suspended, and nobody else is lifted", r.Lifted)
+	}
 	c.expect(r, map[safe.PersonName][]int{"kurt": {2, 1}, "otto": append([]int{2}, keys...)})
 	if r.Current().Inner.String() != c.inner.Recipient().String() || r.Current().Outer.String() == c.outer.Recipient().String() {
 		t.Error("not the outer key alone is a new one")
 	}
 
-	both, err := compose.Recover(c.found(), []access.Enrolment{c.enrol("kurt", access.Keykeeper), c.enrol("ole", access.Operator)}, paper, begun)
+	both, err := compose.Recover(c.found(), []access.Enrolment{c.enrol("kurt", access.Keykeeper), c.enrol("ole", access.Operator)}, paper, nil, begun)
 	check(t, err)
 	c.expect(both, map[safe.PersonName][]int{"kurt": {2, 1}, "ole": {2, 1}})
 }
