@@ -144,10 +144,13 @@ func (r Roster) Encode() []byte {
 	return b
 }
 
-// spell writes v as one line.
+// spell writes v as one line. HTML escaping is off, as in the ledger.
 func spell(v any) ([]byte, error) {
-	b, err := json.Marshal(v)
-	return append(b, '\n'), err
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 // isSpelled reports whether b is the one spelling of v. A null where there

@@ -39,6 +39,16 @@ func TestRosterComesBack(t *testing.T) {
 	}
 }
 
+// The format has one escape for a character, and none for those that HTML
+// minds.
+func TestNamesStandAsTheyAre(t *testing.T) {
+	const name = `Müller & Söhne <IT>`
+	e := Enrolment{Version: 1, Person: Person{Name: "ada", FullName: name}}
+	if b := e.Encode(); !bytes.Contains(b, []byte(`"full_name":"`+name+`"`)) {
+		t.Errorf("%s", b)
+	}
+}
+
 func TestRosterRefused(t *testing.T) {
 	good := string(first(t).Encode())
 	for name, b := range map[string]string{
