@@ -285,6 +285,7 @@ var rooms = []room{
 	{"internal/access/remote", map[string]string{
 		"internal/source/sftp/wire": "the protocol, reading only",
 		"internal/store/blob":       "implements reading a store, through a gate",
+		"internal/store/layout":     "which objects are large",
 		"golang.org/x/crypto":       "the SSH connection beneath",
 		"golang.org/x/sync":         "connects several times at once",
 	}},

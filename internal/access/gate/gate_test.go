@@ -328,12 +328,12 @@ func TestSessionsAreBounded(t *testing.T) {
 		}
 		clients, conns = append(clients, client), append(conns, conn)
 	}
-	fifth := g.dial(t)
-	if _, err := sftp.NewClient(fifth); err == nil || !strings.Contains(err.Error(), "4 sessions are open already") {
+	oneMore := g.dial(t)
+	if _, err := sftp.NewClient(oneMore); err == nil || !strings.Contains(err.Error(), "8 sessions are open already") {
 		t.Errorf("one more session: %v", err)
 	}
-	g.refused(t, "4 sessions are open already")
-	fifth.Close()
+	g.refused(t, "8 sessions are open already")
+	oneMore.Close()
 	for _, c := range clients {
 		if b, err := readAll(c, "README"); err != nil || !bytes.Equal(b, content) {
 			t.Errorf("the control: %q, %v", b, err)

@@ -19,7 +19,7 @@ import (
 const (
 	// An operator's program reads over several connections, because each is
 	// encrypted by one core.
-	maxSessions = 4
+	maxSessions = 8
 	// Those who do not get past the handshake have places of their own, so
 	// that they take none of an operator behind the same address.
 	maxHandshakes = 8

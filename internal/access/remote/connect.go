@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -50,6 +51,7 @@ func hostKeyAlgorithms(key ssh.PublicKey) ([]string, error) {
 // A line is one connection, or what comes after it when it is lost.
 type line struct {
 	store *Store
+	up    atomic.Bool // there was a connection
 
 	mu     sync.Mutex // guards what follows; held while connecting, so that one does it for all
 	now    *link      // nil if there is none
@@ -57,7 +59,20 @@ type line struct {
 	losers sync.WaitGroup // of connections that are being closed
 }
 
-// link returns the connection, making one if need be.
+// dial makes the first connection.
+func (l *line) dial() (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return errClosed
+	}
+	if l.now, err = l.store.options.connect(l.store.ctx); err == nil {
+		l.up.Store(true)
+	}
+	return err
+}
+
+// link returns the connection, making one anew if need be.
 func (l *line) link() (*link, error) {
 	if err := l.store.gone.Load(); err != nil {
 		return nil, *err

@@ -11,6 +11,7 @@ import (
 
 	"strongroom/internal/source/sftp/wire"
 	"strongroom/internal/store/blob"
+	"strongroom/internal/store/layout"
 )
 
 // large is how many bytes are worth a handle on another connection than that
@@ -23,10 +24,16 @@ type object struct {
 	ctx   context.Context // given to Open; bounds the reads
 	name  string
 	size  int64
-	home  int // the line on which it was opened
+	home  *line // on which it was opened
 
-	mu      sync.Mutex             // guards handles
-	handles map[*link]*wire.Handle // nil when closed
+	mu      sync.Mutex        // guards handles and the handle in each
+	handles map[*link]*handle // nil when closed
+}
+
+// A handle is the object open on one connection, or about to be.
+type handle struct {
+	opening sync.Mutex   // held while asking, so that one does it for all
+	handle  *wire.Handle // nil if it is not open
 }
 
 // Open implements blob.Reader. It takes one round trip.
@@ -34,7 +41,19 @@ func (s *Store) Open(ctx context.Context, name string) (blob.Object, error) {
 	if err := blob.CheckName(name); err != nil {
 		return nil, err
 	}
-	o := &object{store: s, ctx: ctx, name: name, home: s.next(), handles: make(map[*link]*wire.Handle)}
+	o := &object{store: s, ctx: ctx, name: name, home: s.next(), handles: make(map[*link]*handle)}
+	if layout.Parse(name).Kind == layout.PackObject {
+		// A pack is large, and read over all lines: the first read is not to wait
+		// until it is open on them too.
+		for _, l := range s.row(o.home)[1:] {
+			s.background.Go(func() {
+				_ = s.do(ctx, l, func(l *link) error { // a read will tell
+					_, err := o.handle(l)
+					return err
+				})
+			})
+		}
+	}
 	err := s.do(ctx, o.home, func(l *link) error {
 		var info blob.Info
 		var errStat error
@@ -46,11 +65,8 @@ func (s *Store) Open(ctx context.Context, name string) (blob.Object, error) {
 			}
 			errStat = err
 		})
-		h, err := l.client.Open(name)
+		_, err := o.handle(l)
 		asking.Wait()
-		if err == nil {
-			o.keep(l, h)
-		}
 		o.size = info.Size
 		return cmp.Or(errStat, err) // a folder may be refused, or not
 	})
@@ -61,22 +77,23 @@ func (s *Store) Open(ctx context.Context, name string) (blob.Object, error) {
 	return o, nil
 }
 
-// keep keeps a handle until Close.
-func (o *object) keep(l *link, h *wire.Handle) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.handles == nil || o.handles[l] != nil {
-		h.Close() // another read was first
-		return
-	}
-	o.handles[l] = h
-}
-
 // handle returns the handle on a connection, opening the object there if need
 // be.
 func (o *object) handle(l *link) (*wire.Handle, error) {
 	o.mu.Lock()
-	h := o.handles[l]
+	at := o.handles[l]
+	if at == nil && o.handles != nil {
+		at = new(handle)
+		o.handles[l] = at
+	}
+	o.mu.Unlock()
+	if at == nil {
+		return nil, errObjectClosed
+	}
+	at.opening.Lock()
+	defer at.opening.Unlock()
+	o.mu.Lock()
+	h := at.handle
 	o.mu.Unlock()
 	if h != nil {
 		return h, nil
@@ -85,11 +102,18 @@ func (o *object) handle(l *link) (*wire.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.keep(l, h)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.handles[l], nil
+	if o.handles == nil {
+		h.Close()
+		return nil, errObjectClosed
+	}
+	at.handle = h
+	return h, nil
 }
+
+// errObjectClosed is no error of the connection.
+const errObjectClosed = oddError("was closed meanwhile")
 
 // Size implements blob.Object.
 func (o *object) Size() int64 { return o.size }
@@ -98,8 +122,10 @@ func (o *object) Size() int64 { return o.size }
 func (o *object) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, h := range o.handles {
-		h.Close()
+	for _, at := range o.handles {
+		if at.handle != nil {
+			at.handle.Close()
+		}
 	}
 	o.handles = nil
 	return nil
@@ -116,13 +142,13 @@ func (o *object) ReadAt(p []byte, off int64) (int, error) {
 	}
 	p = p[:min(int64(len(p)), o.size-off)]
 	// Each line takes its share, so that all of them are at work for one read.
-	lines := len(o.store.lines)
-	share := max((len(p)+lines-1)/lines, large)
+	lines := o.store.row(o.home)
+	share := max((len(p)+len(lines)-1)/len(lines), large)
 	var group errgroup.Group
 	for i := 0; i*share < len(p); i++ {
 		group.Go(func() error {
 			begin, end := i*share, min((i+1)*share, len(p))
-			return o.store.do(o.ctx, (o.home+i)%lines, func(l *link) error { return o.read(l, p[begin:end], off+int64(begin)) })
+			return o.store.do(o.ctx, lines[i], func(l *link) error { return o.read(l, p[begin:end], off+int64(begin)) })
 		})
 	}
 	if err := group.Wait(); err != nil {

@@ -14,16 +14,17 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/sync/errgroup"
 
 	"strongroom/internal/source/sftp/wire"
 	"strongroom/internal/store/blob"
@@ -41,8 +42,8 @@ type Options struct {
 	Signer  ssh.Signer    // the operator's key
 	From    netip.Addr    // of this host, to connect from; invalid for whatever fits
 
-	// Connections is how many are made; 0 means 2. Each has at most 2 MiB under
-	// way, and is decrypted by one core.
+	// Connections is how many are made; 0 means 6. Each has at most 2 MiB under
+	// way, and is decrypted by one core. A gate has room for 8.
 	Connections int
 	// Stall is how long the gate may owe an answer and send nothing; 0 means
 	// 30s. So long may connecting take, too.
@@ -59,6 +60,8 @@ type Store struct {
 	lines []*line // one for each connection
 	turn  atomic.Uint32
 	gone  atomic.Pointer[error] // why nothing can be read any more; nil as long as it can
+
+	background sync.WaitGroup // with what nobody waits for but Close
 }
 
 var errClosed = errors.New("the store at the gate was closed")
@@ -66,9 +69,12 @@ var errClosed = errors.New("the store at the gate was closed")
 // Dial connects. The connections end with ctx, and what is under way on them.
 // If the gate does not prove to be the pinned one, the error is a
 // *HostKeyError.
+//
+// The first connection is enough to begin with, and the others are used as soon
+// as they are there. Those that cannot be made are done without.
 func Dial(ctx context.Context, o Options) (*Store, error) {
 	if o.Connections == 0 {
-		o.Connections = 2
+		o.Connections = 6
 	}
 	if o.Stall == 0 {
 		o.Stall = 30 * time.Second
@@ -78,20 +84,22 @@ func Dial(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{options: o}
 	s.ctx, s.end = context.WithCancelCause(ctx)
-	var group errgroup.Group
+	dialled := make(chan error, o.Connections) // one for each line
 	for range o.Connections {
 		l := &line{store: s}
 		s.lines = append(s.lines, l)
-		group.Go(func() (err error) {
-			l.now, err = s.options.connect(s.ctx)
-			return err
-		})
+		s.background.Go(func() { dialled <- l.dial() })
 	}
-	if err := group.Wait(); err != nil {
-		s.Close()
-		return nil, err
+	var first error
+	for range s.lines {
+		err := <-dialled
+		if err == nil {
+			return s, nil
+		}
+		first = cmp.Or(first, err)
 	}
-	return s, nil
+	s.Close()
+	return nil, first
 }
 
 // Close ends all connections and waits for what ran on them. It returns nil.
@@ -100,20 +108,38 @@ func (s *Store) Close() error {
 	for _, l := range s.lines {
 		l.close()
 	}
+	s.background.Wait()
 	return nil
 }
 
-// next returns the lines in turn, by their number.
-func (s *Store) next() int { return int(s.turn.Add(1) % uint32(len(s.lines))) }
+// next returns the lines that can be used in turn. There is one at least.
+func (s *Store) next() *line {
+	for {
+		if l := s.lines[s.turn.Add(1)%uint32(len(s.lines))]; l.up.Load() {
+			return l
+		}
+	}
+}
+
+// row returns all lines that can be used, and first of all the given one.
+func (s *Store) row(first *line) []*line {
+	row := []*line{first}
+	for _, l := range s.lines {
+		if l != first && l.up.Load() {
+			row = append(row, l)
+		}
+	}
+	return row
+}
 
 // do does something on a line, and does it once more if the connection is lost
 // meanwhile.
-func (s *Store) do(ctx context.Context, line int, do func(*link) error) error {
+func (s *Store) do(ctx context.Context, line *line, do func(*link) error) error {
 	for attempt := 1; ; attempt++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		link, err := s.lines[line].link()
+		link, err := line.link()
 		if err != nil {
 			return err
 		}
@@ -121,7 +147,7 @@ func (s *Store) do(ctx context.Context, line int, do func(*link) error) error {
 		if err == nil || answered(err) {
 			return err
 		}
-		s.lines[line].lose(link)
+		line.lose(link)
 		var broken *wire.ProtocolError
 		if attempt == 2 || errors.As(err, &broken) {
 			return s.isGone(err)

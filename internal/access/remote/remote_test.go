@@ -234,7 +234,7 @@ func TestReconnects(t *testing.T) {
 	}
 	o := serve(t, folder)
 	f := remotetest.NewFar(t, o.Addr, 0)
-	o.Addr = f.Addr
+	o.Addr, o.Connections = f.Addr, 2
 	r := dial(t, o)
 	object, err := r.Open(t.Context(), "a")
 	if err != nil {
