@@ -10,10 +10,12 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -124,12 +126,13 @@ func Open(ctx context.Context, r blob.Reader, d safe.Snapshot, identities Identi
 
 func (s *Snapshot) openRoot(ctx context.Context, r blob.Reader) (manifest.Root, error) {
 	d := s.Description
+	var sealed []byte
+	var errRead error
+	var reading sync.WaitGroup // at the same time as the envelope: each takes round trips
+	reading.Go(func() { sealed, errRead = readCopied(ctx, r, layout.Root(d.Run, d.Root), d.Root, maxRootObject) })
 	identity, err := s.packs.identity(d.Run)
-	if err != nil {
-		return manifest.Root{}, err
-	}
-	sealed, err := readCopied(ctx, r, layout.Root(d.Run, d.Root), d.Root, maxRootObject)
-	if err != nil {
+	reading.Wait()
+	if err := cmp.Or(err, errRead); err != nil {
 		return manifest.Root{}, err
 	}
 	root, err := openRoot(sealed, identity)
