@@ -23,8 +23,6 @@ type callers struct {
 	grants     once[opening.Nonce, issued]
 	challenges once[access.Token, challenge]
 	tickets    once[access.Token, safe.Digest] // of the roster that was in force
-	guesses    guesses                         // at invitations
-	recoveries guesses                         // attempts to recover
 	refusals   refusals
 
 	opening sync.Mutex     // held while an opening opens, closes or is prolonged; guards door

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
@@ -73,22 +74,19 @@ func rolesText(roles []access.Role) ledger.Text {
 }
 
 // Enrol takes the enrolment of somebody who was invited. A token that is none
-// gives no hint why.
+// gives no hint why, and costs no more than a look: tokens cannot be guessed,
+// and whoever tries shall keep nobody out who has one.
 func (s *Safe) Enrol(ctx context.Context, from netip.Addr, token access.Token, enrolment []byte) error {
 	const what = "enrol"
 	now := s.opts.Now().UTC()
-	if s.callers.guesses.blocked(now, from) {
-		return s.settle(ctx, from, what, denyf("too many invitations that are none were tried: wait a minute"))
+	invited, err := goodInvitation(s.state.View(ctx), token, now)
+	if err != nil {
+		return s.settle(ctx, from, what, err)
 	}
 	var wrong error // why an enrolment is not as invited, which is counted all the same
-	err := s.change(ctx, from, what, func(tx *state.Tx) error {
-		invited, err := findInvitation(tx.View(), token)
-		if err != nil {
-			return err
-		}
-		if invited == nil || !now.Before(invited.Until) {
-			s.callers.guesses.note(now, from)
-			return denyf("this invitation is not good: it was used, its time is over, or it never was one")
+	err = s.change(ctx, from, what, func(tx *state.Tx) error {
+		if invited, err = goodInvitation(tx.View(), token, now); err != nil {
+			return err // somebody has used it meanwhile
 		}
 		e, err := s.checkEnrolment(*invited, enrolment)
 		if err != nil {
@@ -114,15 +112,18 @@ func (s *Safe) Enrol(ctx context.Context, from netip.Addr, token access.Token, e
 	return err
 }
 
-// findInvitation compares the token with those of all invitations, in a time
+// goodInvitation compares the token with those of all invitations, in a time
 // that does not depend on it.
-func findInvitation(v state.View, token access.Token) (found *state.Invitation, err error) {
+func goodInvitation(v state.View, token access.Token, now time.Time) (found *state.Invitation, err error) {
 	all, err := v.Invitations()
 	digest := safe.DigestOf(token[:])
 	for i := range all {
 		if subtle.ConstantTimeCompare(all[i].Token[:], digest[:]) == 1 {
 			found = &all[i]
 		}
+	}
+	if err == nil && (found == nil || !now.Before(found.Until)) {
+		err = denyf("this invitation is not good: it was used, its time is over, or it never was one")
 	}
 	return found, err
 }

@@ -105,10 +105,6 @@ func (s *Safe) BeginRecovery(ctx context.Context, from netip.Addr) (api.Challeng
 	if err != nil {
 		return api.Challenge{}, err
 	}
-	if s.callers.recoveries.blocked(sit.now, from) {
-		return api.Challenge{}, s.settle(ctx, from, "recovery", denyf("too many recoveries were begun: wait a minute"))
-	}
-	s.callers.recoveries.note(sit.now, from)
 	period := sit.roster.Current()
 	c := challenge{nonce: opening.NewNonce(), who: ledger.Papers, roster: sit.roster.Digest()}
 	sealed, err := seal.NewProof(c.nonce, period.Outer, period.Inner)

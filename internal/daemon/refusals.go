@@ -73,6 +73,14 @@ func (s *Safe) recordRefusals(ctx context.Context, now time.Time, events []ledge
 	s.publishSoon(ctx)
 }
 
+// within reports whether less than d has passed since then. A clock that was
+// put back ends every while: or else one that was years ahead for a moment
+// would keep refusals from being told for years.
+func within(now, since time.Time, d time.Duration) bool {
+	passed := now.Sub(since)
+	return 0 <= passed && passed < d
+}
+
 // add counts an attempt and returns what is to be recorded now.
 func (r *refusals) add(now time.Time, attempt refusal) []ledger.AccessRefused {
 	events := r.flush(now, false)
@@ -102,7 +110,7 @@ func (r *refusals) flush(now time.Time, all bool) (events []ledger.AccessRefused
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for attempt, again := range r.again {
-		if !all && now.Sub(again.since) < refusalsWhile {
+		if !all && within(now, again.since, refusalsWhile) {
 			continue
 		}
 		if again.count > 0 {
@@ -110,7 +118,7 @@ func (r *refusals) flush(now time.Time, all bool) (events []ledger.AccessRefused
 		}
 		delete(r.again, attempt)
 	}
-	if all || now.Sub(r.hour) >= time.Hour {
+	if all || !within(now, r.hour, time.Hour) {
 		if r.more > 0 {
 			reason := fmt.Sprintf("attempts beyond the %d that are told in an hour", refusalsAnHour)
 			events = append(events, ledger.AccessRefused{What: tooManyRefusals, Reason: ledger.Text(reason), Count: r.more})
@@ -118,45 +126,4 @@ func (r *refusals) flush(now time.Time, all bool) (events []ledger.AccessRefused
 		r.told, r.more = 0, 0
 	}
 	return events
-}
-
-// guesses bounds how often a secret can be tried.
-type guesses struct {
-	mu  sync.Mutex // guards the field below
-	all []guess    // of the last minute
-}
-
-type guess struct {
-	at   time.Time
-	from netip.Addr
-}
-
-const (
-	guessesAMinute   = 10
-	guessesOfAddress = 5
-)
-
-// blocked reports whether there were too many guesses for another.
-func (g *guesses) blocked(now time.Time, from netip.Addr) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var recent []guess
-	same := 0
-	for _, old := range g.all {
-		if now.Sub(old.at) < time.Minute {
-			recent = append(recent, old)
-			if old.from == from.Unmap() {
-				same++
-			}
-		}
-	}
-	g.all = recent
-	return len(recent) >= guessesAMinute || same >= guessesOfAddress
-}
-
-// note counts a guess.
-func (g *guesses) note(now time.Time, from netip.Addr) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.all = append(g.all, guess{now, from.Unmap()})
 }

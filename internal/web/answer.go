@@ -146,14 +146,16 @@ func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (_ an
 	if err := r.checkType(req); err != nil {
 		return nil, err
 	}
-	room := s.strangers
-	if r.roles != nil {
-		room = s.people
+	if r.limit > enrolBody { // so many others as there are connections do no harm, and what shuts the safe never waits
+		room := s.strangers
+		if r.roles != nil {
+			room = s.people
+		}
+		if !room.TryAcquire(r.limit) {
+			return nil, errBusy
+		}
+		defer room.Release(r.limit)
 	}
-	if !room.TryAcquire(r.limit) {
-		return nil, errBusy
-	}
-	defer room.Release(r.limit)
 	if c.body, err = read(w, req, r.limit, within); err != nil {
 		return nil, &bodyError{err}
 	}

@@ -88,8 +88,8 @@ const (
 	// program has at most four, and an office may be behind one address.
 	maxConnections = 256
 	maxOfAddress   = 32
-	// maxStrangers and maxPeople bound in bytes the bodies that are read or
-	// worked on, of requests that are not signed and of those that are. One
+	// maxStrangers and maxPeople bound in bytes the large bodies that are read
+	// or worked on, of requests that are not signed and of those that are. One
 	// release fits.
 	maxStrangers = 64 << 20
 	maxPeople    = 128 << 20

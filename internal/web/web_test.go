@@ -644,6 +644,25 @@ func TestOneReleaseAtATime(t *testing.T) {
 	}
 }
 
+// Whoever sends something large, and slowly, keeps nobody from shutting the
+// safe, nor from enrolling.
+func TestSmallRequestsNeverWait(t *testing.T) {
+	sc := newScene(t)
+	if !sc.s.people.TryAcquire(maxPeople) || !sc.s.strangers.TryAcquire(maxStrangers) {
+		t.Fatal("there is no room")
+	}
+	for pattern, want := range map[string]int{api.Suspend: 204, api.CloseIt: 204, api.Propose: 503} {
+		if res, body := sc.fire(sc.forRoute(pattern, "ada")); res.StatusCode != want {
+			t.Errorf("%s: %s %s, want %d", pattern, res.Status, body, want)
+		}
+	}
+	x := sc.forRoute(api.Enrol, "")
+	x.body = encode(t, api.Enrolling{Token: access.NewToken(), Enrolment: sc.enrolment()})
+	if res, body := sc.fire(x); res.StatusCode == 503 {
+		t.Errorf("an enrolment: %s %s", res.Status, body)
+	}
+}
+
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for start := time.Now(); !holds(); time.Sleep(time.Millisecond) {

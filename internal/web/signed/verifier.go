@@ -15,7 +15,7 @@ import (
 	"strongroom/internal/safe"
 )
 
-// maxNonces bounds how many requests of one person are remembered, and so how
+// maxNonces bounds how many requests with one key are remembered, and so how
 // many can be made within twice Window. An opening of thousands of runs is
 // released in one request.
 const maxNonces = 4096
@@ -31,9 +31,9 @@ type Claim struct {
 var (
 	// ErrReplayed means that a request was seen before, or may have been.
 	ErrReplayed = errors.New("the request was sent before, or signed before the safe was started: sign it anew")
-	// ErrTooMany means that a person has made more requests than are
+	// ErrTooMany means that more requests were made with a key than are
 	// remembered.
-	ErrTooMany = fmt.Errorf("more than %d requests of one person in %d minutes", maxNonces, int(2*Window/time.Minute))
+	ErrTooMany = fmt.Errorf("more than %d requests with one SSH key in %d minutes", maxNonces, int(2*Window/time.Minute))
 	// ErrBody means that a body is not the one that was signed.
 	ErrBody = errors.New("the body of the request is not the one that was signed")
 )
@@ -75,8 +75,10 @@ type Verifier struct {
 	now    func() time.Time
 	lookup Lookup
 
-	mu   sync.Mutex // guards the fields below
-	seen map[safe.PersonName]map[nonce]time.Time
+	mu sync.Mutex // guards the fields below
+	// seen is by key, not by person: a key that was stolen must not use up what
+	// its owner may do with another one, such as to suspend it.
+	seen map[sshsig.PublicKey]map[nonce]time.Time
 	// from is the oldest time of a request that is taken. It never moves back,
 	// even if the clock does, so that what was forgotten is not taken again.
 	from time.Time
@@ -86,7 +88,7 @@ type Verifier struct {
 func NewVerifier(store safe.StoreID, now func() time.Time, lookup Lookup) *Verifier {
 	return &Verifier{
 		store: store, now: now, lookup: lookup,
-		seen: make(map[safe.PersonName]map[nonce]time.Time),
+		seen: make(map[sshsig.PublicKey]map[nonce]time.Time),
 		from: now().Truncate(time.Second), // as requests are timed
 	}
 }
@@ -123,14 +125,14 @@ func (v *Verifier) Check(req *http.Request) (Claim, error) {
 	if !slices.Contains(keys, key) {
 		return Claim{}, &RefusedError{fmt.Errorf("%s has no SSH key %s", c.person, key.Fingerprint())}
 	}
-	if err := v.once(c); err != nil {
+	if err := v.once(c, key); err != nil {
 		return Claim{}, err
 	}
 	return Claim{Person: c.person, Key: key, Body: c.body, Time: c.time}, nil
 }
 
-// once takes each request of a person once, within the window.
-func (v *Verifier) once(c claim) error {
+// once takes each request with a key once, within the window.
+func (v *Verifier) once(c claim, key sshsig.PublicKey) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := v.now()
@@ -143,10 +145,10 @@ func (v *Verifier) once(c claim) error {
 	if c.time.Before(v.from) {
 		return ErrReplayed
 	}
-	seen := v.seen[c.person]
+	seen := v.seen[key]
 	if seen == nil {
 		seen = make(map[nonce]time.Time)
-		v.seen[c.person] = seen
+		v.seen[key] = seen
 	}
 	maps.DeleteFunc(seen, func(_ nonce, t time.Time) bool { return t.Before(v.from) })
 	if _, ok := seen[c.nonce]; ok {
