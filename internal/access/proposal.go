@@ -67,6 +67,7 @@ type Situation struct {
 var (
 	ErrSuspended = errors.New("suspended people, and suspended keys, count for nothing until a new version of the roster lifts that")
 	ErrObjector  = errors.New("who has objected to a version cannot agree with it any more: propose another one")
+	ErrObjected  = errors.New("this person has objected to the version before: now it is for a pair without them to decide")
 	ErrRepeated  = errors.New("this person has agreed already")
 	ErrStale     = errors.New("this agreement is from before an objection")
 	ErrNoVoice   = errors.New("only keykeepers and operators agree on a roster")
@@ -154,6 +155,17 @@ func (p Proposal) Prove(now time.Time) Proposal {
 	p.Papers = true
 	p.Ready = now.UTC().Add(PapersWait)
 	return p
+}
+
+// MayObject returns ErrObjected if the person has stopped the proposal before:
+// or else one person alone could stop each version for ever, also the one that
+// takes them out. What papers bring about can be stopped each time that they
+// are proven, as there is no pair who would decide.
+func (p Proposal) MayObject(name safe.PersonName) error {
+	if slices.Contains(p.Objected, name) && !p.Papers {
+		return ErrObjected
+	}
+	return nil
 }
 
 // Object stops the proposal, until a pair without the objector agrees anew.

@@ -174,6 +174,12 @@ func TestPapersWaitLonger(t *testing.T) {
 	s.ready(72 * time.Hour)
 	s.p = s.p.Object("ada", 8)
 	s.ready(never)
+	if err := s.p.MayObject("ada"); !errors.Is(err, access.ErrObjected) {
+		t.Errorf("ada stops again what nobody has agreed with since: %v", err)
+	}
+	if err := s.p.Prove(s.sit.Now).MayObject("ada"); err != nil {
+		t.Errorf("when the papers are proven again: %v", err)
+	}
 	if s.p.Papers {
 		t.Error("the proof still counts after an objection")
 	}

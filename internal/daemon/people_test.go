@@ -228,8 +228,11 @@ func TestObjection(t *testing.T) {
 	h.denied(h.agree("carl", next, after), "cannot agree with it any more")
 	h.must(h.agree("eve", next, after))
 	h.must(h.agree("bob", next, after))
-	// The objection cannot be used once more.
+	// The objection cannot be used once more, nor can the objector stop it again.
 	h.denied(h.safe.Object(t.Context(), from, objection), "")
+	h.pass(time.Second)
+	again := h.says("carl", access.Object{Number: next.Number, Digest: next.Digest(), Reason: "who is mia?"})
+	h.denied(h.safe.Object(t.Context(), from, again), "a pair without them")
 	h.pass(access.Wait)
 	h.tick()
 	if h.roster().Number != 3 {

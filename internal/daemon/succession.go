@@ -240,6 +240,9 @@ func (s *Safe) Object(ctx context.Context, from netip.Addr, signed ledger.Signed
 		if _, err := s.hear(tx, voters, signed); err != nil {
 			return err
 		}
+		if err := p.MayObject(st.Person); err != nil {
+			return deny(err)
+		}
 		entry, err := tx.Record(sit.now, ledger.Who(st.Person), ledger.RosterObjected{
 			Version: int64(act.Number), Digest: act.Digest, Reason: act.Reason, Signed: signed,
 		})

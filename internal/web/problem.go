@@ -91,6 +91,7 @@ var knownErrors = []struct {
 	{access.ErrRepeated, http.StatusConflict},
 	{access.ErrStale, http.StatusConflict},
 	{access.ErrObjector, http.StatusForbidden},
+	{access.ErrObjected, http.StatusForbidden},
 	{access.ErrSuspended, http.StatusForbidden},
 	{access.ErrNoVoice, http.StatusForbidden},
 	{access.ErrMaker, http.StatusForbidden},
