@@ -145,7 +145,7 @@ func personalPage(p *profile.Profile, personal seal.PersonalIdentity, now time.T
 		},
 		Steps: []paper.Step{
 			{Text: "If only the passphrase is lost: on the machine with the profile, scan or type the key, and choose another passphrase.", Command: "strongroom keys restore --from-paper -"},
-			{Text: "If the machine is lost: ask any other person of the safe to suspend you at once, get a new invitation, and have somebody of your role add you with new keys.", Command: fmt.Sprintf("strongroom people suspend %s --reason \"machine lost\"", p.Person)},
+			{Text: "If the machine is lost: ask any other person of the safe to suspend your SSH key at once, get a new invitation, and have somebody of your role add you with new keys.", Command: fmt.Sprintf("strongroom people suspend %s --key SHA256: --reason \"machine lost\"", p.Person)},
 		},
 	}
 }
