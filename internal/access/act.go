@@ -13,6 +13,7 @@ import (
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 )
 
 // ActNamespace is the namespace of the SSH signatures under acts.
@@ -159,7 +160,7 @@ var acts = map[string]func([]byte) (Act, error){
 
 func readAct[A Act](b []byte) (Act, error) {
 	var a A
-	return a, parse(b, maxStatement, "an act", &a)
+	return a, spelling.Parse(b, maxStatement, "an act", &a)
 }
 
 // maxStatement is what a ledger entry holds of one.
@@ -167,20 +168,17 @@ const maxStatement = 16 << 10
 
 // Encode returns the bytes that are signed.
 func (s Statement) Encode() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(statement[Act]{1, s.Store, s.Act.Act(), s.Person, s.Time, s.Act})
-	if err == nil && b.Len() > maxStatement {
-		err = fmt.Errorf("a statement of %d bytes, at most %d are possible", b.Len(), maxStatement)
+	b, err := spelling.Of(statement[Act]{1, s.Store, s.Act.Act(), s.Person, s.Time, s.Act})
+	if err == nil && len(b) > maxStatement {
+		err = fmt.Errorf("a statement of %d bytes, at most %d are possible", len(b), maxStatement)
 	}
-	return b.Bytes(), err
+	return b, err
 }
 
 // ParseStatement reads what Encode writes, and nothing else.
 func ParseStatement(b []byte) (Statement, error) {
 	var raw statement[json.RawMessage]
-	if err := parse(b, maxStatement, "a statement", &raw); err != nil {
+	if err := spelling.Parse(b, maxStatement, "a statement", &raw); err != nil {
 		return Statement{}, err
 	}
 	read, ok := acts[raw.Act]

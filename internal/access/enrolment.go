@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 )
 
 // An Enrolment is what somebody who was invited sends from their own machine:
@@ -32,7 +33,7 @@ const MaxEnrolment = 128 << 10
 
 // Encode returns the one spelling of e.
 func (e Enrolment) Encode() []byte {
-	b, err := spell(e)
+	b, err := spelling.Of(e)
 	if err != nil {
 		panic(fmt.Sprintf("an enrolment cannot be encoded: %v", err)) // of people that Check accepts, none fails
 	}
@@ -45,7 +46,7 @@ func (e Enrolment) Digest() safe.Digest { return safe.DigestOf(e.Encode()) }
 // ParseEnrolment reads what Encode writes, and checks the person.
 func ParseEnrolment(b []byte) (Enrolment, error) {
 	var e Enrolment
-	if err := parse(b, MaxEnrolment, "an enrolment", &e); err != nil {
+	if err := spelling.Parse(b, MaxEnrolment, "an enrolment", &e); err != nil {
 		return Enrolment{}, err
 	}
 	switch {
@@ -53,7 +54,7 @@ func ParseEnrolment(b []byte) (Enrolment, error) {
 		return Enrolment{}, fmt.Errorf("an enrolment of version %d, this program knows version 1", e.Version)
 	case e.OuterCopy != nil && !e.Person.Has(Keykeeper), e.InnerCopy != nil && !e.Person.Has(Operator):
 		return Enrolment{}, errors.New("an enrolment brings a role key of another role")
-	case !isSpelled(b, e):
+	case !spelling.Is(b, e):
 		return Enrolment{}, errors.New("an enrolment is not in its canonical spelling")
 	}
 	return e, e.Person.Check()
@@ -120,7 +121,7 @@ func ParseInvitation(link string) (Invitation, error) {
 		return Invitation{}, errors.New("the link of the invitation is not whole: copy all of it")
 	}
 	var i Invitation
-	if err := parse(raw, 4<<10, "the link of an invitation", &i); err != nil {
+	if err := spelling.Parse(raw, 4<<10, "the link of an invitation", &i); err != nil {
 		return Invitation{}, err
 	}
 	if i.Person == "" || len(i.Roles) == 0 || i.Store.IsZero() || i.Token == (Token{}) {

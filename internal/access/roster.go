@@ -8,17 +8,15 @@
 package access
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 	"strongroom/internal/store/seal"
 )
 
@@ -137,34 +135,18 @@ func (r Roster) Digest() safe.Digest { return safe.DigestOf(r.Encode()) }
 
 // Encode returns the one spelling of r that is stored and hashed.
 func (r Roster) Encode() []byte {
-	b, err := spell(r)
+	b, err := spelling.Of(r)
 	if err != nil {
 		panic(fmt.Sprintf("a roster cannot be encoded: %v", err)) // of those that check accepts, none fails
 	}
 	return b
 }
 
-// spell writes v as one line. HTML escaping is off, as in the ledger.
-func spell(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return b.Bytes(), err
-}
-
-// isSpelled reports whether b is the one spelling of v. A null where there
-// must be a key makes a value that has none.
-func isSpelled(b []byte, v any) bool {
-	again, err := spell(v)
-	return err == nil && bytes.Equal(again, b)
-}
-
 // ParseRoster reads what Encode writes, strictly, and checks that it can be a
 // roster. Whether it may follow another is for CheckSuccessor.
 func ParseRoster(b []byte) (Roster, error) {
 	var r Roster
-	if err := parse(b, MaxRoster, "a roster", &r); err != nil {
+	if err := spelling.Parse(b, MaxRoster, "a roster", &r); err != nil {
 		return Roster{}, err
 	}
 	if r.Version != rosterVersion {
@@ -173,26 +155,10 @@ func ParseRoster(b []byte) (Roster, error) {
 	if err := r.check(); err != nil {
 		return Roster{}, fmt.Errorf("a roster cannot be: %w", err)
 	}
-	if !isSpelled(b, r) {
+	if !spelling.Is(b, r) {
 		return Roster{}, errors.New("a roster is not in its canonical spelling")
 	}
 	return r, nil
-}
-
-// parse decodes JSON strictly. Callers compare the spelling.
-func parse(b []byte, limit int, what string, into any) error {
-	if len(b) > limit {
-		return fmt.Errorf("%s of %d bytes, at most %d are possible", what, len(b), limit)
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("reading %s: %w", what, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return fmt.Errorf("%s is followed by something else", what)
-	}
-	return nil
 }
 
 func (r Roster) check() error {

@@ -16,8 +16,13 @@ type room struct {
 // What is listed and not imported fails like its opposite: a door that nobody
 // needs is shut.
 var rooms = []room{
+	// The one spelling of what is signed.
+	{"internal/spelling", nil},
+
 	// The vocabulary and the configuration.
-	{"internal/safe", nil},
+	{"internal/safe", map[string]string{
+		"internal/spelling": "descriptions have one",
+	}},
 	{"internal/safe/keep", map[string]string{
 		"internal/safe": "decides about snapshots",
 	}},
@@ -34,8 +39,9 @@ var rooms = []room{
 
 	// The record of what happened.
 	{"internal/ledger", map[string]string{
-		"internal/safe":    "entries speak of runs, snapshots and people",
-		"golang.org/x/mod": "the Merkle tree and the signed note of Go's checksum database",
+		"internal/safe":     "entries speak of runs, snapshots and people",
+		"internal/spelling": "entries are hashed, and proofs compared",
+		"golang.org/x/mod":  "the Merkle tree and the signed note of Go's checksum database",
 	}},
 	{"internal/ledger/ledgertest", map[string]string{
 		"internal/ledger":  "its contract of storage",
@@ -67,7 +73,8 @@ var rooms = []room{
 	}},
 	{"internal/store/chunk", nil},
 	{"internal/store/manifest", map[string]string{
-		"internal/safe": "lists its entries",
+		"internal/safe":     "lists its entries",
+		"internal/spelling": "header and root have one",
 	}},
 	{"internal/store/pack", map[string]string{
 		"internal/safe":                 "packs and chunks are named by its digests",
@@ -232,6 +239,7 @@ var rooms = []room{
 		"internal/ledger":        "the roster lists the keys that sign it",
 		"internal/store/seal":    "the recipients of the two role keys",
 		"internal/access/sshsig": "people's signatures under what they state",
+		"internal/spelling":      "rosters and statements are signed",
 		"golang.org/x/crypto":    "whatever signs with an SSH key",
 	}},
 	{"internal/access/opening", map[string]string{
@@ -239,6 +247,7 @@ var rooms = []room{
 		"internal/ledger":        "signed requests, and the ledger's head in a grant",
 		"internal/access":        "requests, and the roster that decides who may",
 		"internal/access/sshsig": "the signature under a release",
+		"internal/spelling":      "grants and releases are signed",
 		"golang.org/x/crypto":    "whatever signs with an SSH key",
 		"golang.org/x/mod":       "the root of the ledger's tree",
 	}},
@@ -253,6 +262,7 @@ var rooms = []room{
 		"internal/access":     "verifies the roster along its chain",
 		"internal/access/api": "what a safe says of its people",
 		"internal/safe":       "whose profile it is, and of which store",
+		"internal/spelling":   "its file is read strictly",
 		"internal/store/seal": "the personal key, and the copies of role keys that it opens",
 	}},
 	{"internal/access/compose", map[string]string{
@@ -262,8 +272,9 @@ var rooms = []room{
 		"internal/store/seal":     "makes role keys, and seals them to people",
 	}},
 	{"internal/access/proven", map[string]string{
-		"internal/safe":   "descriptions of snapshots",
-		"internal/ledger": "what it vouches for, by proofs",
+		"internal/safe":     "descriptions of snapshots",
+		"internal/ledger":   "what it vouches for, by proofs",
+		"internal/spelling": "proofs are read strictly",
 	}},
 	{"internal/access/review", map[string]string{
 		"internal/access":         "the roster that decides who may",
@@ -335,6 +346,7 @@ var rooms = []room{
 		"internal/access/opening": "grants and releases",
 		"internal/access/api":     "the messages",
 		"internal/access/sshsig":  "the keys of who calls",
+		"internal/spelling":       "messages are read strictly",
 		"internal/web/signed":     "finds out who calls",
 		"golang.org/x/sync":       "a bound in bytes on what is read at a time",
 	}},
@@ -345,6 +357,7 @@ var rooms = []room{
 		"internal/access":          "invitations and versions of the roster",
 		"internal/access/opening":  "grants and releases",
 		"internal/access/api":      "the messages",
+		"internal/spelling":        "and their answers",
 		"internal/web/certificate": "trusts the safe's own authority",
 		"internal/web/signed":      "signs each request",
 		"golang.org/x/crypto":      "whatever signs with an SSH key",
@@ -360,6 +373,7 @@ var rooms = []room{
 		"internal/source":         "is told which one",
 		"internal/source/local":   "one kind",
 		"internal/source/sftp":    "another kind",
+		"internal/spelling":       "tasks and answers are read strictly",
 		"internal/store/blob/dir": "creates in a folder",
 		"internal/store/layout":   "the names below which it may create",
 		"internal/store/memory":   "reads and replaces that of its source",

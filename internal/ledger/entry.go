@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"time"
+
+	"strongroom/internal/spelling"
 )
 
 // MaxEntry bounds the bytes of an entry. The largest honest one, an
@@ -64,7 +65,7 @@ func (e Entry) Encode() ([]byte, error) {
 }
 
 func (e Entry) spell() ([]byte, error) {
-	return spell(encoded[Event]{1, e.Time, e.What.Kind(), e.Who, e.What})
+	return spelling.Of(encoded[Event]{1, e.Time, e.What.Kind(), e.Who, e.What})
 }
 
 // ParseEntry reads an entry strictly: an unknown kind, unknown or missing
@@ -75,7 +76,7 @@ func ParseEntry(b []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("entry of %d bytes, at most %d are possible", len(b), MaxEntry)
 	}
 	var line encoded[json.RawMessage]
-	if err := decode(b, &line); err != nil {
+	if err := spelling.Decode(b, &line); err != nil {
 		return Entry{}, err
 	}
 	if line.Version != 1 {
@@ -101,28 +102,4 @@ func ParseEntry(b []byte) (Entry, error) {
 		return Entry{}, errors.New("entry is not in its canonical spelling")
 	}
 	return e, nil
-}
-
-// spell writes v as one line. HTML escaping is off, so that a reader in
-// another language, which will not have it, finds the bytes it expects.
-func spell(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return buf.Bytes(), err
-}
-
-// decode reads one JSON value with nothing but white space after it. It
-// tolerates spellings that spell does not write; callers compare.
-func decode(b []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("something follows the closing brace")
-	}
-	return nil
 }

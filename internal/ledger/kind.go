@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 )
 
 // Kind says what sort of thing happened: "run.begun". The kinds are a closed
@@ -60,7 +61,7 @@ var kinds = map[Kind]func([]byte) (Event, error){
 
 func read[E Event](b []byte) (Event, error) {
 	var e E
-	if err := decode(b, &e); err != nil {
+	if err := spelling.Decode(b, &e); err != nil {
 		return nil, err
 	}
 	return e, e.check()

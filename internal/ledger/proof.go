@@ -1,11 +1,12 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"strongroom/internal/spelling"
 )
 
 // ErrNotProven means that a proof does not show what it was asked to show.
@@ -181,23 +182,20 @@ func ParseConsistency(b []byte) (Consistency, error) {
 // parseProof decodes b into one of the structs above, of which version is a
 // field, and requires that b is how that struct is spelled.
 func parseProof(b []byte, into any, version *int) error {
-	if len(b) > maxProof {
-		return fmt.Errorf("proof of %d bytes, at most %d are possible", len(b), maxProof)
-	}
-	if err := decode(b, into); err != nil {
-		return fmt.Errorf("reading a proof: %w", err)
+	if err := spelling.Parse(b, maxProof, "a proof", into); err != nil {
+		return err
 	}
 	if *version != 1 {
 		return fmt.Errorf("proof has version %d, this program knows version 1", *version)
 	}
-	if !bytes.Equal(mustSpell(into), b) {
+	if !spelling.Is(b, into) {
 		return errors.New("a proof is not in its canonical spelling")
 	}
 	return nil
 }
 
 func mustSpell(v any) []byte {
-	b, err := spell(v)
+	b, err := spelling.Of(v)
 	if err != nil {
 		panic(fmt.Sprintf("a proof cannot be encoded: %v", err)) // no field can fail
 	}

@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
+
+	"strongroom/internal/spelling"
 )
 
 // Tier says which rule of the configuration's keep gave a snapshot its time.
@@ -69,17 +70,9 @@ func (s Snapshot) Encode() []byte {
 // another version, negative counts, or a spelling other than Encode's are
 // errors.
 func ParseSnapshot(b []byte) (Snapshot, error) {
-	if len(b) > MaxSnapshot {
-		return Snapshot{}, fmt.Errorf("description of %d bytes, at most %d are possible", len(b), MaxSnapshot)
-	}
 	var s Snapshot
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return Snapshot{}, fmt.Errorf("reading a description: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Snapshot{}, errors.New("a description is followed by something else")
+	if err := spelling.Parse(b, MaxSnapshot, "a description", &s); err != nil {
+		return Snapshot{}, err
 	}
 	if s.Version != 1 {
 		return Snapshot{}, fmt.Errorf("a description has version %d, this program knows version 1", s.Version)

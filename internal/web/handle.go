@@ -11,13 +11,14 @@ import (
 	"strongroom/internal/access/opening"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 )
 
 // taking makes a handler of what takes one message.
 func taking[M any](handle func(*Server, context.Context, call, M) (any, error)) func(*Server, context.Context, call) (any, error) {
 	return func(s *Server, ctx context.Context, c call) (any, error) {
 		var message M
-		if err := api.Decode(c.body, &message); err != nil {
+		if err := spelling.Decode(c.body, &message); err != nil {
 			return nil, invalid("the request cannot be understood: %v", err)
 		}
 		return handle(s, ctx, c, message)

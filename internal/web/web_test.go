@@ -21,6 +21,7 @@ import (
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 	"strongroom/internal/web/signed"
 )
 
@@ -221,7 +222,7 @@ func TestRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			res, body := sc.fire(tt.shot)
 			var p api.Problem
-			if err := api.Decode(body, &p); err != nil || res.Header.Get("Content-Type") != "application/json" {
+			if err := spelling.Decode(body, &p); err != nil || res.Header.Get("Content-Type") != "application/json" {
 				t.Fatalf("%s %q is no problem in JSON", res.Status, body)
 			}
 			if res.StatusCode != tt.status || !strings.Contains(p.Error, tt.text) {
@@ -434,7 +435,7 @@ func TestProblems(t *testing.T) {
 		sc.answer = func() error { return tt.err }
 		res, body := sc.fire(sc.forRoute(api.People, "ada"))
 		var p api.Problem
-		if err := api.Decode(body, &p); err != nil || res.StatusCode != tt.status || p.Error != tt.text {
+		if err := spelling.Decode(body, &p); err != nil || res.StatusCode != tt.status || p.Error != tt.text {
 			t.Errorf("%v: %s %q %v, want %d %q", tt.err, res.Status, body, err, tt.status, tt.text)
 		}
 	}

@@ -1,11 +1,7 @@
 package api
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/sshsig"
@@ -56,17 +52,3 @@ const (
 	// files have some 2 kB each.
 	MaxReleased = 96 << 20
 )
-
-// Decode reads one message, which is all there is: no unknown fields, and
-// nothing after it.
-func Decode(b []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("reading a message: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("reading a message: something else follows it")
-	}
-	return nil
-}

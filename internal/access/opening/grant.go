@@ -7,13 +7,10 @@
 package opening
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,6 +22,7 @@ import (
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 )
 
 // A Grant says exactly what is released. The safe makes its bytes, the
@@ -61,57 +59,26 @@ const (
 
 // Encode returns the bytes that are signed.
 func (g Grant) Encode() []byte {
-	b, err := spell(g)
+	b, err := spelling.Of(g)
 	if err != nil {
 		panic(fmt.Sprintf("a grant cannot be encoded: %v", err)) // its key and texts were checked when they came
 	}
 	return b
 }
 
-// spell writes v as one line. HTML escaping is off, as in the ledger.
-func spell(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return b.Bytes(), err
-}
-
-// isSpelled reports whether b is the one spelling of v. A null where there
-// must be a key makes a value that has none.
-func isSpelled(b []byte, v any) bool {
-	again, err := spell(v)
-	return err == nil && bytes.Equal(again, b)
-}
-
 // ParseGrant reads what Encode writes, and nothing else.
 func ParseGrant(b []byte) (Grant, error) {
 	var g Grant
-	if err := parse(b, MaxGrant, "a grant", &g); err != nil {
+	if err := spelling.Parse(b, MaxGrant, "a grant", &g); err != nil {
 		return Grant{}, err
 	}
 	if g.Version != grantVersion {
 		return Grant{}, fmt.Errorf("a grant of version %d, this program knows version %d", g.Version, grantVersion)
 	}
-	if !isSpelled(b, g) {
+	if !spelling.Is(b, g) {
 		return Grant{}, errors.New("a grant is not in its canonical spelling")
 	}
 	return g, nil
-}
-
-func parse(b []byte, limit int, what string, into any) error {
-	if len(b) > limit {
-		return fmt.Errorf("%s of %d bytes, at most %d are possible", what, len(b), limit)
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return fmt.Errorf("reading %s: %w", what, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return fmt.Errorf("%s is followed by something else", what)
-	}
-	return nil
 }
 
 // Circumstances are what a Grant takes from elsewhere.
@@ -252,7 +219,7 @@ func Sign(keykeeper safe.PersonName, nonce Nonce, grant []byte, request ledger.S
 
 // Encode returns the one spelling of r.
 func (r Release) Encode() []byte {
-	b, err := spell(r)
+	b, err := spelling.Of(r)
 	if err != nil {
 		panic(fmt.Sprintf("a release cannot be encoded: %v", err)) // Sign has put a signature in
 	}
@@ -262,10 +229,10 @@ func (r Release) Encode() []byte {
 // ParseRelease reads what Encode writes, and nothing else.
 func ParseRelease(b []byte) (Release, error) {
 	var r Release
-	if err := parse(b, MaxRelease, "a release", &r); err != nil {
+	if err := spelling.Parse(b, MaxRelease, "a release", &r); err != nil {
 		return Release{}, err
 	}
-	if r.Version != 1 || !isSpelled(b, r) {
+	if r.Version != 1 || !spelling.Is(b, r) {
 		return Release{}, errors.New("a release is of another version, or not in its canonical spelling")
 	}
 	return r, nil

@@ -27,6 +27,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 	"strongroom/internal/store/seal"
 )
 
@@ -95,13 +96,8 @@ func Open(dir string) (*Profile, error) {
 		return nil, fmt.Errorf("opening the profile: %w", err)
 	}
 	p := &Profile{dir: dir}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p.Data); err != nil {
+	if err := spelling.Decode(b, &p.Data); err != nil {
 		return nil, fmt.Errorf("reading the profile in %s: %w", dir, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, fmt.Errorf("the profile in %s is followed by something else", dir)
 	}
 	if err := p.check(); err != nil {
 		return nil, fmt.Errorf("the profile in %s cannot be: %w", dir, err)

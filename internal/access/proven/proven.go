@@ -13,14 +13,11 @@
 package proven
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 )
 
 // A Proof shows that a description stands in the ledger: the object
@@ -35,17 +32,9 @@ const MaxProof = 128 << 10
 
 // ParseProof reads a Proof strictly. What it says is for Verify.
 func ParseProof(b []byte) (Proof, error) {
-	if len(b) > MaxProof {
-		return Proof{}, fmt.Errorf("a proof of %d bytes, at most %d are possible", len(b), MaxProof)
-	}
 	var p Proof
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
-		return Proof{}, fmt.Errorf("reading a proof: %w", err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Proof{}, errors.New("a proof is followed by something else")
+	if err := spelling.Parse(b, MaxProof, "a proof", &p); err != nil {
+		return Proof{}, err
 	}
 	return p, nil
 }

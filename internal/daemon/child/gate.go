@@ -2,7 +2,6 @@ package child
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,7 @@ import (
 
 	"strongroom/internal/access/gate"
 	"strongroom/internal/confine"
+	"strongroom/internal/spelling"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/layout"
 )
@@ -84,9 +84,7 @@ func readGateTask(in *bufio.Reader) (GateTask, error) {
 		return GateTask{}, fmt.Errorf("reading the task: %w", err)
 	}
 	var task GateTask
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&task); err != nil {
+	if err := spelling.Decode(line, &task); err != nil {
 		return GateTask{}, errors.New("reading the task: it is not what this program writes") // err might quote the host key
 	}
 	return task, nil

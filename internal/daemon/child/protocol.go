@@ -6,7 +6,6 @@ package child
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"strongroom/internal/collect"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 	"strongroom/internal/store/seal"
 )
 
@@ -136,9 +136,7 @@ func readTask(stdin *bufio.Reader, task any) error {
 	if err != nil {
 		return fmt.Errorf("reading the task: %w", err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(task); err != nil {
+	if err := spelling.Decode(line, task); err != nil {
 		return errors.New("reading the task: it is not what this program writes") // err might quote a secret
 	}
 	return nil
@@ -155,9 +153,7 @@ func ReadAnswer(stdout *bufio.Reader, answer any) error {
 	if err != nil {
 		return err
 	}
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(answer); err != nil {
+	if err := spelling.Decode(line, answer); err != nil {
 		return fmt.Errorf("a child's answer cannot be read: %w", err)
 	}
 	return nil

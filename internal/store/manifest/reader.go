@@ -2,13 +2,13 @@ package manifest
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 )
 
 // A Reader reads a manifest, or the lines of one, in constant memory. The
@@ -52,9 +52,7 @@ func NewLines(src io.Reader) *Reader {
 
 func parseHeader(line []byte) (Header, error) {
 	var h Header
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&h); err != nil {
+	if err := spelling.Decode(line, &h); err != nil {
 		return Header{}, err
 	}
 	if h.Version != version {

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 )
 
 // A Root is where reading a snapshot begins: it lists the chunks of the
@@ -52,9 +53,7 @@ func ParseRoot(b []byte) (Root, error) {
 	}
 	head, list, _ := bytes.Cut(b, []byte("\n"))
 	var r Root
-	dec := json.NewDecoder(bytes.NewReader(head))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&r); err != nil {
+	if err := spelling.Decode(head, &r); err != nil {
 		return Root{}, fmt.Errorf("reading a root: %w", err)
 	}
 	if r.Version != rootVersion {

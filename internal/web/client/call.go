@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"strongroom/internal/access/api"
+	"strongroom/internal/spelling"
 	"strongroom/internal/web/signed"
 )
 
@@ -128,7 +129,7 @@ func (c *Client) read(res *http.Response, answer []byte, into any) error {
 	}
 	if res.StatusCode/100 != 2 {
 		var p api.Problem
-		if !isJSON || api.Decode(answer, &p) != nil || p.Error == "" {
+		if !isJSON || spelling.Decode(answer, &p) != nil || p.Error == "" {
 			return &UnreachableError{Host: c.base.Host, Cause: fmt.Errorf("what answers there, with status %d, is no safe", res.StatusCode)}
 		}
 		if !p.Now.IsZero() {
@@ -145,7 +146,7 @@ func (c *Client) read(res *http.Response, answer []byte, into any) error {
 	if !isJSON {
 		return &UnreachableError{Host: c.base.Host, Cause: errors.New("what answers there is no safe")}
 	}
-	if err := api.Decode(answer, into); err != nil {
+	if err := spelling.Decode(answer, into); err != nil {
 		return fmt.Errorf("%s answers in a way that this program does not understand: %w", c.base.Host, err)
 	}
 	return nil
