@@ -30,8 +30,20 @@ type restorer struct {
 	names nameNumbers
 
 	temporaries atomic.Int64
-	stack       []frame // the target, and the folders that enclose the current entry
+	stack       []frame    // the target, and the folders that enclose the current entry
+	links       []hardlink // put off, in the order of the manifest
 }
+
+// A hardlink is put off, since its file may be under way for long. Its folder
+// is held.
+type hardlink struct {
+	in    *folder
+	entry safe.Entry
+}
+
+// maxLinks bounds the hard links that are put off: as many folders may be open
+// for them.
+const maxLinks = 256
 
 // A frame is a folder that the manifest is in.
 type frame struct {
@@ -52,8 +64,14 @@ func (r *restorer) restore(ctx context.Context, s *store.Snapshot, sel *selectio
 			return r.entry(m, e, sel.take(e))
 		})
 	}
+	if err == nil {
+		err = r.makeLinks()
+	}
 	if err != nil {
 		r.pipe.stop(err) // first: folders that are not complete get no metadata
+	}
+	for _, l := range r.links {
+		l.in.release()
 	}
 	r.leave(0)
 	return r.pipe.close(err)
@@ -93,14 +111,36 @@ func (r *restorer) entry(m *manifest.Reader, e safe.Entry, c choice) error {
 		return r.file(m, in, e)
 	}
 	err = in.claim(base(e.Path))
-	if err == nil {
-		if e.Type == safe.Symlink {
-			err = r.symlink(in, e)
-		} else {
-			err = r.hardlink(in, e)
+	switch {
+	case err != nil:
+	case e.Type == safe.Symlink:
+		err = r.symlink(in, e)
+	default:
+		in.retain()
+		r.links = append(r.links, hardlink{in, e})
+		if len(r.links) < maxLinks {
+			return nil
 		}
+		return r.makeLinks()
 	}
 	return r.settle(e, err)
+}
+
+// makeLinks makes the hard links that were put off.
+func (r *restorer) makeLinks() error {
+	for len(r.links) > 0 {
+		l := r.links[0]
+		r.links = r.links[1:]
+		err := r.settle(l.entry, r.hardlink(l.in, l.entry))
+		if err != nil {
+			r.pipe.stop(err) // as in restore
+		}
+		l.in.release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle notes what became of an entry that is no file. It returns err if it

@@ -53,6 +53,24 @@ func TestPacksAreReadAboutOnce(t *testing.T) {
 	wantReadOnce(t, s, d)
 }
 
+// TestHardlinksCutNoSpans restores as many hard links as files, each right
+// behind its file.
+func TestHardlinksCutNoSpans(t *testing.T) {
+	s := storetest.New(t)
+	src := rand.NewChaCha8([32]byte{5})
+	var entries []storetest.Entry
+	for i := range 800 {
+		name := fmt.Sprintf("%02d/%04d", i/50, i)
+		entries = append(entries, storetest.File(name, random(src, 10<<10)), storetest.Hardlink(name+".again", name))
+	}
+	d := s.Snapshot(entries...)
+	report := mustRun(t, s.Open(d), t.TempDir(), restore.Options{Owner: restore.NoOwner})
+	if report.LossCount > 0 || report.Files != 800 || report.Hardlinks != 800 {
+		t.Fatalf("restored %d files and %d hard links with %d losses", report.Files, report.Hardlinks, report.LossCount)
+	}
+	wantReadOnce(t, s, d)
+}
+
 // TestShuffledPacksAreReadAboutOnce restores files whose chunks lie in the
 // packs in another order than in the manifest, here and there.
 func TestShuffledPacksAreReadAboutOnce(t *testing.T) {
