@@ -52,7 +52,7 @@ fuzz: ## every fuzz target for FUZZTIME each (10s)
 	@hack/fuzz $(or $(FUZZTIME),10s)
 
 bench-remote: ## a restore from far away, against sftp: times-sftp above 1 is faster
-	go test -run '^$$' -bench Remote -benchtime 5x ./bench/remote
+	$(if $(wildcard /dev/shm),GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=/dev/shm) go test -run '^$$' -bench Remote -benchtime 5x ./bench/remote
 
 clean: ## remove what was built, and what the demo left
 	rm -rf bin
