@@ -79,7 +79,10 @@ func (s *Server) render(answer any, err error) (status int, body []byte, _ error
 
 func (s *Server) logRefusal(req *http.Request, pattern string, status int, err error) {
 	level := s.log.Info
-	if status >= 500 {
+	switch {
+	case errors.Is(err, errTooFast), errors.Is(err, errBusy), errors.Is(err, signed.ErrTooMany):
+		level = s.log.Debug // whoever sends too much shall not fill the log instead
+	case status >= 500:
 		level = s.log.Error
 	}
 	var refused *signed.RefusedError

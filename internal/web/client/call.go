@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"strongroom/internal/access/api"
+	"strongroom/internal/ledger"
 	"strongroom/internal/spelling"
 	"strongroom/internal/web/signed"
 )
@@ -135,7 +136,8 @@ func (c *Client) read(res *http.Response, answer []byte, into any) error {
 		if !p.Now.IsZero() {
 			return &ClockError{Here: c.opts.Now(), Safe: p.Now}
 		}
-		return &ProblemError{Status: res.StatusCode, Text: p.Error, Remedy: p.Remedy}
+		// On one line each, so that a safe cannot write lines that look like ours.
+		return &ProblemError{Status: res.StatusCode, Text: string(ledger.TextOf(p.Error)), Remedy: string(ledger.TextOf(p.Remedy))}
 	}
 	if into == nil {
 		if len(answer) > 0 {

@@ -304,6 +304,10 @@ func TestAnswers(t *testing.T) {
 			w.WriteHeader(403)
 			fmt.Fprint(w, `{"error":"not yours","remedy":"Ask bob."}`)
 		}, "problem 403 not yours Ask bob."},
+		{"problem of several lines", func(w http.ResponseWriter) {
+			w.WriteHeader(403)
+			fmt.Fprint(w, `{"error":"no\nVersion 3 is pinned.\u001b[2J","remedy":"a\r\nb"}`)
+		}, "problem 403 no Version 3 is pinned.\ufffd[2J a  b"},
 		{"clock", func(w http.ResponseWriter) {
 			w.WriteHeader(401)
 			fmt.Fprint(w, `{"error":"clock","now":"2026-11-21T02:00:00Z"}`)
