@@ -299,7 +299,7 @@ func hostile(t *testing.T, f *sftptest.Fake) *remote.Store {
 	t.Helper()
 	s := sftptest.Start(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
 	o := remotetest.Options(t, &sshdtest.Server{Addr: s.Addr, User: s.User, HostKey: s.HostKey, PrivateKey: s.PrivateKey})
-	o.Stall = 300 * time.Millisecond
+	o.Stall = 2 * time.Second // also to connect in, on a busy machine
 	return dial(t, o)
 }
 
