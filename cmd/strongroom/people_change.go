@@ -333,7 +333,8 @@ machine and sealed to everybody of the role. Old snapshots stay sealed to the
 old keys, of which everybody keeps a copy.
 
 Once it is in force, print the new role key: strongroom keys paper --period N.
-The paper pages of old periods do not open what is sealed to the new key.`,
+The paper page of an old role key does not open what is sealed to the new one;
+pages with personal keys do.`,
 		Example: `  strongroom keys new-period`,
 		Args:    noArgs,
 	}, func(c *change, p *person, _ api.Everyone, roster access.Roster, _ []string) (access.Roster, error) {
@@ -674,8 +675,8 @@ func (a *app) peoplePinCommand() *cobra.Command {
 		Long: `Show the eight words of the version of the roster that founded the safe, or of
 the last one that paper keys brought about. Compare them by voice with what
 "people list" shows to somebody else: a mail says what the safe says. From then
-on this machine verifies by itself every later version: that a keykeeper and an operator of the
-version before have agreed with it.`,
+on this machine verifies by itself every later version: that a keykeeper and an
+operator of the version before have agreed with it.`,
 		Example: `  strongroom people pin
   strongroom people pin --words '...'`,
 		Args: noArgs,
