@@ -21,8 +21,9 @@ import (
 // loses it, which costs people a repetition and nothing else.
 type callers struct {
 	grants     once[opening.Nonce, issued]
-	challenges once[access.Token, challenge]
-	tickets    once[access.Token, safe.Digest] // of the roster that was in force
+	challenges once[access.Token, challenge] // of people who check their keys
+	recoveries once[access.Token, challenge] // apart: anybody may ask for one, and many make the oldest void
+	tickets    once[access.Token, ticket]
 	refusals   refusals
 
 	opening sync.Mutex     // held while an opening opens, closes or is prolonged; guards door
@@ -126,6 +127,15 @@ type heard struct {
 // hear verifies what a person of the roster has stated just now, and that it is
 // stated for the first time.
 func (s *Safe) hear(tx *state.Tx, sit situation, signed ledger.Signed) (heard, error) {
+	h, err := s.recognize(sit, signed)
+	if err != nil {
+		return heard{}, err
+	}
+	return h, s.fresh(tx, sit.now, signed)
+}
+
+// recognize verifies what a person of the roster has stated at some time.
+func (s *Safe) recognize(sit situation, signed ledger.Signed) (heard, error) {
 	st, key, err := sit.roster.Verify(signed)
 	if err != nil {
 		return heard{}, deny(err)
@@ -134,7 +144,7 @@ func (s *Safe) hear(tx *state.Tx, sit situation, signed ledger.Signed) (heard, e
 		return heard{}, deny(access.ErrSuspended)
 	}
 	p, _ := sit.roster.Person(st.Person)
-	return heard{st, p}, s.fresh(tx, sit.now, signed)
+	return heard{st, p}, nil
 }
 
 // fresh sees that a statement is from now, and takes it as used.

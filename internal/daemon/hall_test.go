@@ -293,8 +293,7 @@ func (h *hall) keyring() compose.Keyring {
 // tick does what is due.
 func (h *hall) tick() {
 	h.t.Helper()
-	_, err := h.safe.Tick(h.t.Context())
-	h.must(err)
+	h.must(h.safe.Tick(h.t.Context()))
 }
 
 // changed brings a version into force, as it takes when there are snapshots.

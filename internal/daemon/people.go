@@ -262,14 +262,16 @@ func (s *Safe) Admit(ctx context.Context, from netip.Addr, name safe.PersonName)
 	return nil
 }
 
-// Suspend stops a person, or one key, at once.
+// Suspend stops a person, or one key, at once. The gate is shut also if nothing
+// can be recorded, because the disk is full.
 func (s *Safe) Suspend(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
+	var stopped []access.Suspension
 	err := s.change(ctx, from, "person.suspend", func(tx *state.Tx) error {
 		sit, err := s.situation(tx.View())
 		if err != nil {
 			return err
 		}
-		h, err := s.hear(tx, sit, signed)
+		h, err := s.recognize(sit, signed)
 		if err != nil {
 			return err
 		}
@@ -277,12 +279,16 @@ func (s *Safe) Suspend(ctx context.Context, from netip.Addr, signed ledger.Signe
 		if !ok {
 			return invalid("%s is no suspension", h.Act.Act())
 		}
+		if err := s.fresh(tx, sit.now, signed); err != nil {
+			if _, denied := errors.AsType[*api.DeniedError](err); !denied {
+				stopped = []access.Suspension{{Person: act.Person, Key: act.Key}}
+			}
+			return err
+		}
+		stopped = []access.Suspension{{Person: act.Person, Key: act.Key}}
 		return s.suspend(tx, sit, h, act, signed)
 	})
-	if err == nil {
-		err = s.review(ctx)
-	}
-	return err
+	return s.thenReview(ctx, err)
 }
 
 func (s *Safe) suspend(tx *state.Tx, sit situation, h heard, act access.Suspend, signed ledger.Signed) error {

@@ -430,6 +430,36 @@ func TestRecovery(t *testing.T) {
 	h.sound()
 }
 
+// A ticket has an end, however often what was wrong with a roster is mended.
+func TestTicketHasAnEnd(t *testing.T) {
+	h := newFoundedHall(t, pair)
+	c, err := h.safe.BeginRecovery(t.Context(), from)
+	h.must(err)
+	nonce, err := seal.AnswerProof(h.outer[0], h.inner, c.Sealed)
+	h.must(err)
+	recovery, err := h.safe.AnswerRecovery(t.Context(), from, api.Answer{ID: c.ID, Nonce: nonce})
+	h.must(err)
+	h.pass(ticketLife)
+	h.denied(h.safe.Recover(t.Context(), from, recovery.Ticket, []byte("{}")), "")
+	h.pass(time.Second)
+	h.denied(h.safe.Recover(t.Context(), from, recovery.Ticket, []byte("{}")), "its time is over")
+}
+
+// Anybody may ask for the challenge of a recovery, and so nobody who does keeps
+// people from checking their keys.
+func TestStrangersVoidNoKeyCheck(t *testing.T) {
+	h := newFoundedHall(t, pair)
+	c, err := h.safe.BeginKeyCheck(t.Context(), from, "ada", api.KeyCheck{Role: outerRole, Period: 1})
+	h.must(err)
+	for range mostKept + 1 {
+		_, err := h.safe.BeginRecovery(t.Context(), from)
+		h.must(err)
+	}
+	nonce, err := seal.AnswerOuterProof(h.outer[0], c.Sealed)
+	h.must(err)
+	h.must(h.safe.AnswerKeyCheck(t.Context(), from, "ada", api.Answer{ID: c.ID, Nonce: nonce}))
+}
+
 // People who are left can stop a recovery that is none.
 func TestRecoveryIsObjectedTo(t *testing.T) {
 	h := newFoundedHall(t, pair)
@@ -452,6 +482,9 @@ func TestRecoveryIsObjectedTo(t *testing.T) {
 	h.tick()
 	if got := last[ledger.RosterDropped](h); got.Digest != next.Digest() {
 		t.Errorf("the ledger says that was dropped: %+v", got)
+	}
+	if e, err := h.safe.Everyone(t.Context(), 0); err != nil || len(e.Enrolments) != 0 {
+		t.Errorf("whom nobody took into the roster still waits: %+v, %v", e.Enrolments, err)
 	}
 }
 

@@ -37,9 +37,15 @@ type challenge struct {
 
 var errWrongAnswer = errors.New("this is not what the challenge contains, or it was answered before, or its time is over")
 
+// A ticket is for one proposal.
+type ticket struct {
+	roster safe.Digest // that was in force
+	until  time.Time
+}
+
 // answered returns the challenge that an answer is for. There is one answer.
-func (s *Safe) answered(now time.Time, answer api.Answer, who ledger.Who) (challenge, error) {
-	c, ok := s.callers.challenges.take(now, answer.ID)
+func answered(challenges *once[access.Token, challenge], now time.Time, answer api.Answer, who ledger.Who) (challenge, error) {
+	c, ok := challenges.take(now, answer.ID)
 	if !ok || c.who != who || subtle.ConstantTimeCompare(c.nonce[:], answer.Nonce[:]) != 1 {
 		return c, deny(errWrongAnswer)
 	}
@@ -83,7 +89,7 @@ func (s *Safe) BeginKeyCheck(ctx context.Context, from netip.Addr, who safe.Pers
 // AnswerKeyCheck records that a person holds a role key.
 func (s *Safe) AnswerKeyCheck(ctx context.Context, from netip.Addr, who safe.PersonName, answer api.Answer) error {
 	now := s.opts.Now().UTC()
-	c, err := s.answered(now, answer, ledger.Who(who))
+	c, err := answered(&s.callers.challenges, now, answer, ledger.Who(who))
 	if err != nil {
 		return s.settle(ctx, from, "key.check", err)
 	}
@@ -112,7 +118,7 @@ func (s *Safe) BeginRecovery(ctx context.Context, from netip.Addr) (api.Challeng
 		return api.Challenge{}, err
 	}
 	id := access.NewToken()
-	s.callers.challenges.put(sit.now, challengeLife, id, c)
+	s.callers.recoveries.put(sit.now, challengeLife, id, c)
 	return api.Challenge{ID: id, Sealed: sealed}, nil
 }
 
@@ -120,7 +126,7 @@ func (s *Safe) BeginRecovery(ctx context.Context, from netip.Addr) (api.Challeng
 // current role keys. That both are in one place stands in the ledger.
 func (s *Safe) AnswerRecovery(ctx context.Context, from netip.Addr, answer api.Answer) (api.Recovery, error) {
 	now := s.opts.Now().UTC()
-	c, err := s.answered(now, answer, ledger.Papers)
+	c, err := answered(&s.callers.recoveries, now, answer, ledger.Papers)
 	if err != nil {
 		return api.Recovery{}, s.settle(ctx, from, "recovery", err)
 	}
@@ -146,15 +152,15 @@ func (s *Safe) AnswerRecovery(ctx context.Context, from netip.Addr, answer api.A
 	if recovery.Everyone, err = s.everyoneNow(s.state.View(ctx)); err != nil {
 		return api.Recovery{}, err
 	}
-	s.callers.tickets.put(now, ticketLife, recovery.Ticket, c.roster)
+	s.callers.tickets.put(now, ticketLife, recovery.Ticket, ticket{c.roster, now.Add(ticketLife)})
 	return recovery, nil
 }
 
 // Recover proposes a version of the roster for somebody who holds both role
 // keys. It waits, and people who are left can object.
-func (s *Safe) Recover(ctx context.Context, from netip.Addr, ticket access.Token, roster []byte) error {
+func (s *Safe) Recover(ctx context.Context, from netip.Addr, token access.Token, roster []byte) error {
 	now := s.opts.Now().UTC()
-	under, ok := s.callers.tickets.take(now, ticket)
+	t, ok := s.callers.tickets.take(now, token)
 	if !ok {
 		return s.settle(ctx, from, "recovery.propose", denyf("this ticket is none, or was used, or its time is over"))
 	}
@@ -163,14 +169,14 @@ func (s *Safe) Recover(ctx context.Context, from netip.Addr, ticket access.Token
 		if err != nil {
 			return err
 		}
-		if sit.roster.Digest() != under {
+		if sit.roster.Digest() != t.roster {
 			return denyf("another version of the roster has come into force meanwhile: prove the keys again")
 		}
 		return s.recover(tx, sit, roster)
 	})
 	if err != nil {
 		// What was wrong can be mended without typing two keys in again.
-		s.callers.tickets.put(now, ticketLife, ticket, under)
+		s.callers.tickets.put(now, t.until.Sub(now), token, t)
 	}
 	return err
 }

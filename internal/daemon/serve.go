@@ -2,11 +2,8 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -14,7 +11,6 @@ import (
 	"strongroom/internal/access/opening"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
-	"strongroom/internal/safe"
 )
 
 // ErrServed says that another process serves people already.
@@ -76,7 +72,7 @@ func (s *Safe) Serve(ctx context.Context, people func(context.Context) error) er
 
 // begin records that the safe serves, and closes what another one left open.
 func (s *Safe) begin(ctx context.Context) error {
-	program, err := digestOfProgram()
+	program, err := ownDigest()
 	if err != nil {
 		return err
 	}
@@ -129,7 +125,7 @@ func (s *Safe) closeAll(ctx context.Context, cause string) error {
 }
 
 func (s *Safe) tickAndPublish(ctx context.Context) error {
-	if _, err := s.Tick(ctx); err != nil {
+	if err := s.Tick(ctx); err != nil {
 		return err
 	}
 	return s.Publish(ctx)
@@ -176,22 +172,4 @@ func (s *Safe) deliver(ctx context.Context) {
 		told, again = size, next
 		return err
 	})
-}
-
-// digestOfProgram returns the SHA-256 of the file that this process runs.
-func digestOfProgram() (safe.Digest, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return safe.Digest{}, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return safe.Digest{}, err
-	}
-	defer f.Close() // nothing was written
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return safe.Digest{}, err
-	}
-	return safe.Digest(h.Sum(nil)), nil
 }

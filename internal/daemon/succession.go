@@ -18,7 +18,7 @@ import (
 // Propose proposes a version of the roster, with which its proposer agrees. It
 // takes the place of an earlier proposal of theirs.
 func (s *Safe) Propose(ctx context.Context, from netip.Addr, roster []byte, signed ledger.Signed) error {
-	err := s.change(ctx, from, "roster.propose", func(tx *state.Tx) error {
+	return s.change(ctx, from, "roster.propose", func(tx *state.Tx) error {
 		sit, err := s.situation(tx.View())
 		if err != nil {
 			return err
@@ -52,7 +52,6 @@ func (s *Safe) Propose(ctx context.Context, from netip.Addr, roster []byte, sign
 		}
 		return tx.SetProposal(p)
 	})
-	return err
 }
 
 // either returns err, or else if it is nil.
@@ -267,7 +266,11 @@ func (s *Safe) enact(tx *state.Tx, sit situation, p access.Proposal) error {
 	if err := tx.Publish(layout.Roster(next.Number), p.Roster); err != nil {
 		return err
 	}
-	if err := tx.Append(sit.now, ledger.Safe, ledger.RosterChanged{Version: int64(next.Number), Digest: next.Digest()}); err != nil {
+	entry, err := tx.Record(sit.now, ledger.Safe, ledger.RosterChanged{Version: int64(next.Number), Digest: next.Digest()})
+	if err != nil {
+		return err
+	}
+	if err := s.welcome(tx, sit.roster, next, entry); err != nil {
 		return err
 	}
 	if err := tx.DropProposal(next.Digest()); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/opening"
@@ -15,50 +14,19 @@ import (
 )
 
 // Tick does what is due: versions of the roster come into force, what waited
-// too long is dropped, openings end. It returns when something is due next; the
-// zero time if nothing is. It may be called at any time.
-func (s *Safe) Tick(ctx context.Context) (next time.Time, err error) {
+// too long is dropped, openings end. It may be called at any time.
+func (s *Safe) Tick(ctx context.Context) error {
 	now := s.opts.Now().UTC()
 	s.tellRefusals(ctx, false)
-	if err := s.state.Tidy(ctx, now.Add(-2*actLife), now); err != nil {
-		return next, err
-	}
-	if err := errors.Join(s.settleProposals(ctx), s.dropOldEnrolments(ctx, now), s.review(ctx)); err != nil {
-		return next, err
-	}
-	if _, err := s.inForce(ctx); err != nil { // for those who ask Roster
-		return next, err
-	}
-	return s.nextDue(s.state.View(ctx), now)
-}
-
-// nextDue returns when something is due after now.
-func (s *Safe) nextDue(v state.View, now time.Time) (next time.Time, err error) {
-	earliest := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	proposals, err := v.Proposals()
+	err := s.state.Tidy(ctx, state.Ages{Acts: now.Add(-2 * actLife), Enrolments: now.Add(-access.ProposalLife), Invitations: now})
 	if err != nil {
-		return next, err
+		return err
 	}
-	for _, p := range proposals {
-		earliest(p.Ready)
-		earliest(p.Proposed.Add(access.ProposalLife))
+	if err := errors.Join(s.settleProposals(ctx), s.review(ctx)); err != nil {
+		return err
 	}
-	pending, err := v.Pending()
-	if err != nil {
-		return next, err
-	}
-	for _, o := range pending {
-		earliest(o.Until)
-	}
-	invitations, err := v.Invitations()
-	for _, i := range invitations {
-		earliest(i.Until)
-	}
-	return next, err
+	_, err = s.inForce(ctx) // for those who ask Roster
+	return err
 }
 
 // settleProposals brings into force what is due, and drops what can no longer
@@ -122,32 +90,10 @@ func (s *Safe) settleProposal(tx *state.Tx, digest safe.Digest) error {
 	return tx.SetProposal(p)
 }
 
-// dropOldEnrolments forgets the enrolments that nobody has taken into the
-// roster.
-func (s *Safe) dropOldEnrolments(ctx context.Context, now time.Time) error {
-	all, err := s.state.View(ctx).Enrolments()
-	if err != nil {
-		return err
-	}
-	for _, e := range all {
-		if now.Sub(e.Time) <= access.ProposalLife {
-			continue
-		}
-		parsed, err := access.ParseEnrolment(e.Bytes)
-		if err != nil {
-			return fmt.Errorf("reading an enrolment: %w", err)
-		}
-		if err := s.state.Update(ctx, func(tx *state.Tx) error { return tx.DropEnrolment(parsed.Person.Name) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // review ends what has lost its ground: requests whose operator may not read
 // any more, and the opening whose time is over, or whose people may not act any
-// more.
-func (s *Safe) review(ctx context.Context) error {
+// more. more are suspensions that could not be recorded.
+func (s *Safe) review(ctx context.Context, more ...access.Suspension) error {
 	v := s.state.View(ctx)
 	pending, err := v.Pending()
 	if err != nil || len(pending) == 0 {
@@ -157,9 +103,13 @@ func (s *Safe) review(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	sit.suspended = append(sit.suspended, more...)
 	var errs []error
 	for _, o := range pending {
 		cause, err := sit.groundless(v, o)
+		if o.State == opening.Open && cause == "" && s.isShut(o.ID) {
+			cause = "its gate has ended"
+		}
 		switch {
 		case err != nil:
 		case cause == "":

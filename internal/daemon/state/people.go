@@ -325,14 +325,24 @@ func (tx *Tx) Use(statement safe.Digest, at time.Time) error {
 	return err
 }
 
-// Tidy forgets the statements that were used before, and the invitations that
-// were good until then.
-func (s *State) Tidy(ctx context.Context, acts, now time.Time) error {
-	for query, until := range map[string]time.Time{
-		"DELETE FROM act WHERE time < ?":          acts,
-		"DELETE FROM invitation WHERE until <= ?": now,
+// Ages says from when on something is kept.
+type Ages struct {
+	Acts        time.Time // statements that were used
+	Enrolments  time.Time // those that nobody has taken into the roster
+	Invitations time.Time // those that are good until later
+}
+
+// Tidy forgets what is older.
+func (s *State) Tidy(ctx context.Context, keep Ages) error {
+	for _, old := range []struct {
+		query string
+		until time.Time
+	}{
+		{"DELETE FROM act WHERE time < ?", keep.Acts},
+		{"DELETE FROM enrolment WHERE time < ?", keep.Enrolments},
+		{"DELETE FROM invitation WHERE until <= ?", keep.Invitations},
 	} {
-		if _, err := s.db.ExecContext(ctx, query, until.Unix()); err != nil {
+		if _, err := s.db.ExecContext(ctx, old.query, old.until.Unix()); err != nil {
 			return fmt.Errorf("tidying the state: %w", err)
 		}
 	}
