@@ -20,9 +20,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Try everything that the safe needs, and explain what is wrong",
 		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger,
-each of its sources and its mail server. Nothing is pulled, sent or changed. Each line
-begins with ok or BAD; if any is bad, the exit status is 3. Lines that begin
-with note tell what people should see to before it goes wrong.`,
+each of its sources and its mail server. Nothing is pulled, sent or changed.
+Each line begins with ok or BAD; if any is bad, the exit status is 3. Lines that
+begin with note tell what people should see to before it goes wrong.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.config()

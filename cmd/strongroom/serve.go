@@ -26,11 +26,12 @@ import (
 func (a *app) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Answer people: openings, changes of the roster, mails (on the safe's host)",
-		Long: `Answer people over HTTPS as the configuration says under serve, open and shut the
-gate of an opening, and send mails, until it is stopped (SIGTERM, Ctrl-C). Then
-what is under way may end within some seconds, an opening is closed, and the
-ledger tells so. One process serves a safe at a time; collections go on beside it.
+		Short: "Answer people: openings, changes of the roster, mails",
+		Long: `Answer people over HTTPS as the configuration says under serve, open and shut
+the gate of an opening, and send mails, until it is stopped (SIGTERM, Ctrl-C).
+Then what is under way may end within some seconds, an opening is closed, and
+the ledger tells so. It runs on the safe's host, one process for a safe;
+collections go on beside it.
 
 What happens is logged to standard error, a JSON object on each line. As a
 service of systemd it is of Type=notify.`,
