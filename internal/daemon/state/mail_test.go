@@ -45,6 +45,9 @@ func TestAnOlderSchemaIsMigrated(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := d.db.Exec("DROP INDEX entry_kind; DROP INDEX entry_kept"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := d.db.Exec("PRAGMA user_version = 1"); err != nil {
 		t.Fatal(err)
 	}

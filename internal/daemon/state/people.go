@@ -410,14 +410,12 @@ func (v View) Envelope(run safe.RunID) (d safe.Digest, ok bool, err error) {
 	return d, err == nil, err
 }
 
+const keptQuery = "SELECT n, bytes FROM entry WHERE CAST(bytes AS TEXT) ->> '$.kind' = 'snapshot.kept' AND CAST(bytes AS TEXT) ->> '$.what.run' = ?"
+
 // Kept returns the entry with which a run's snapshot was kept, and its number;
 // nil if there is none.
 func (v View) Kept(run safe.RunID) (n int64, entry []byte, err error) {
-	// What an entry quotes cannot have unescaped quotation marks, so only the
-	// entry itself has these bytes.
-	kind := fmt.Appendf(nil, `"kind":%q`, ledger.SnapshotKept{}.Kind())
-	id := fmt.Appendf(nil, `"what":{"run":%q`, run)
-	err = v.sql.QueryRowContext(v.ctx, "SELECT n, bytes FROM entry WHERE instr(bytes, ?) > 0 AND instr(bytes, ?) > 0", kind, id).Scan(&n, &entry)
+	err = v.sql.QueryRowContext(v.ctx, keptQuery, run.String()).Scan(&n, &entry)
 	if isNoRows(err) {
 		return 0, nil, nil
 	}

@@ -265,12 +265,13 @@ func (s *State) Newest(ctx context.Context) (time.Time, error) {
 	return e.Time, nil
 }
 
+const lastScrubQuery = "SELECT bytes FROM entry WHERE CAST(bytes AS TEXT) ->> '$.kind' = 'scrub.done' ORDER BY n DESC LIMIT 1"
+
 // LastScrub returns the newest record of a scrub and its time; ok is false if
 // there is none.
 func (s *State) LastScrub(ctx context.Context) (done ledger.ScrubDone, at time.Time, ok bool, err error) {
-	const query = `SELECT bytes FROM entry WHERE instr(bytes, CAST('"kind":"scrub.done"' AS BLOB)) > 0 ORDER BY n DESC LIMIT 1`
 	var b []byte
-	if err := s.db.QueryRowContext(ctx, query).Scan(&b); isNoRows(err) {
+	if err := s.db.QueryRowContext(ctx, lastScrubQuery).Scan(&b); isNoRows(err) {
 		return done, at, false, nil
 	} else if err != nil {
 		return done, at, false, fmt.Errorf("reading the ledger: %w", err)

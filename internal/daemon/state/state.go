@@ -33,9 +33,12 @@ var mailSchema string
 //go:embed people.sql
 var peopleSchema string
 
+//go:embed entry.sql
+var entryIndexes string
+
 // migrations lead from one version of the schema to the next, from an empty
 // database on. How many of them a database has had is its user_version.
-var migrations = []string{schema, mailSchema, peopleSchema}
+var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes}
 
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.

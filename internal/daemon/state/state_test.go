@@ -294,3 +294,39 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Who asks for an opening of hundreds of snapshots does not have the whole
+// ledger read for each.
+func TestEntriesAreFoundByAnIndex(t *testing.T) {
+	d := newDesk(t)
+	for query, want := range map[string]string{keptQuery: "USING INDEX entry_kept", lastScrubQuery: "USING INDEX entry_kind"} {
+		var plan string
+		var unused int
+		if err := d.db.QueryRow("EXPLAIN QUERY PLAN "+query, "").Scan(&unused, &unused, &unused, &plan); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, want) {
+			t.Errorf("%s\nis answered by %q, want %s", query, plan, want)
+		}
+	}
+	runs := []safe.RunID{d.begin("erp", now), d.begin("erp", now.Add(time.Second)), d.begin("erp", now.Add(2*time.Second))}
+	for _, run := range runs[:2] {
+		d.update(func(tx *Tx) error { return tx.KeepSnapshot(now, d.snapshot(run, "erp"), "") })
+	}
+	for i, run := range runs {
+		n, b, err := d.View(t.Context()).Kept(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 2 {
+			if b != nil {
+				t.Errorf("a run without a snapshot was kept with entry %d", n)
+			}
+			continue
+		}
+		e, err := ledger.ParseEntry(b)
+		if kept, ok := e.What.(ledger.SnapshotKept); err != nil || !ok || kept.Run != run || n != int64(i+4) {
+			t.Errorf("run %d was kept with entry %d: %+v, %v", i, n, e, err)
+		}
+	}
+}
