@@ -44,6 +44,12 @@ func deny(err error) error { return &api.DeniedError{Reason: err.Error(), Err: e
 
 func denyf(format string, args ...any) error { return deny(fmt.Errorf(format, args...)) }
 
+// isDenied tells a decision from a failure.
+func isDenied(err error) bool {
+	_, denied := errors.AsType[*api.DeniedError](err)
+	return denied
+}
+
 func invalid(format string, args ...any) error {
 	return &api.InvalidError{Reason: fmt.Sprintf(format, args...)}
 }

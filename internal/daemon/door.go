@@ -32,6 +32,7 @@ type door struct {
 	stdin  io.WriteCloser
 	before state.Counts  // of earlier doors of the same opening
 	ended  chan struct{} // closed when the child has ended
+	why    *closing      // why it was shut, nil if nobody has; s.callers.opening guards it
 
 	mu     sync.Mutex // guards the fields below
 	counts state.Counts
@@ -39,6 +40,16 @@ type door struct {
 	saved  state.Counts    // what the state knows
 	totals *gate.Totals    // nil until the child has told them
 	err    error           // why the child has told none
+}
+
+// hasEnded reports whether nobody can come through any more.
+func (d *door) hasEnded() bool {
+	select {
+	case <-d.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // total returns what went through this door and those before it.
@@ -214,7 +225,7 @@ func (s *Safe) doorEnded(d *door) {
 	s.callers.doors.Go(func() {
 		s.callers.opening.Lock()
 		defer s.callers.opening.Unlock()
-		if s.callers.door != d || s.life.Err() != nil {
+		if s.callers.door != d || d.why != nil || s.life.Err() != nil {
 			return
 		}
 		cause := overtime
@@ -255,9 +266,11 @@ func (s *Safe) closeOpening(ctx context.Context, id safe.OpeningID, c closing) e
 // counted; then state, ledger and the records that the operator has left, in
 // one transaction; then the records' files are moved. A crash before the
 // transaction leaves an open opening, which the next Serve closes in the same
-// way; one after it files, which the next Serve moves.
+// way; one after it files, which the next Serve moves. If the transaction
+// fails, as when the disk is full, the door is shut all the same, and the next
+// review records who has shut it.
 func (s *Safe) closeLocked(ctx context.Context, id safe.OpeningID, c closing) error {
-	counts, complete, err := s.shutLocked(ctx, id)
+	counts, complete, err := s.shutLocked(ctx, id, &c)
 	if err != nil {
 		return err
 	}
@@ -288,16 +301,24 @@ func (s *Safe) closeLocked(ctx context.Context, id safe.OpeningID, c closing) er
 	if err != nil {
 		return fmt.Errorf("closing opening %s: %w", id, err)
 	}
+	if d := s.callers.door; d != nil && d.id == id {
+		s.callers.door = nil
+	}
 	s.publishSoon(ctx)
 	s.step("closed", "opening", id)
 	return s.emptyInbox(id)
 }
 
 // shutLocked shuts the door of an opening, if it has one, and returns what is
-// known of what went through; complete says that it is all.
-func (s *Safe) shutLocked(ctx context.Context, id safe.OpeningID) (counts state.Counts, complete bool, err error) {
+// known of what went through; complete says that it is all. Whoever shut it
+// first is who closes the opening.
+func (s *Safe) shutLocked(ctx context.Context, id safe.OpeningID, c *closing) (counts state.Counts, complete bool, err error) {
 	if d := s.callers.door; d != nil && d.id == id {
-		s.callers.door = nil
+		if d.why == nil {
+			why := *c
+			d.why = &why
+		}
+		*c = *d.why
 		d.shut()
 		counts, complete = d.total()
 		return counts, complete, nil
@@ -308,6 +329,15 @@ func (s *Safe) shutLocked(ctx context.Context, id safe.OpeningID) (counts state.
 	}
 	// Without a gate nothing can have been read.
 	return o.Counts, !o.Gate.IsValid(), nil
+}
+
+// isShut reports whether the door of an opening that is open is not: it was shut
+// or has ended, which could not be recorded.
+func (s *Safe) isShut(id safe.OpeningID) bool {
+	s.callers.opening.Lock()
+	defer s.callers.opening.Unlock()
+	d := s.callers.door
+	return d != nil && d.id == id && d.hasEnded()
 }
 
 // saveCounts notes what went through the door until now, for after a crash.

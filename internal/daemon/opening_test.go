@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"database/sql"
 	"os"
 	"slices"
 	"strings"
@@ -349,4 +350,61 @@ func TestGateThatCrashes(t *testing.T) {
 		t.Errorf("the ledger says %+v", got)
 	}
 	h.sound()
+}
+
+// A disk that is full must not keep the gate open: it is shut, and once there
+// is room again the ledger says who has shut it.
+func TestGateShutsThoughNothingCanBeRecorded(t *testing.T) {
+	for name, table := range map[string]string{"at once": "act", "later": "entry"} {
+		for _, how := range []string{"close", "suspend", "time"} {
+			t.Run(how+" fails "+name, func(t *testing.T) {
+				h := newFoundedHall(t, pair+" tim:auditor")
+				id := h.open(h.collect(0))
+				c := h.inside("bob", id)
+				free := h.fill(table)
+				h.pass(time.Second)
+				var err error
+				switch how {
+				case "close":
+					err = h.safe.CloseOpening(t.Context(), from, h.says("ada", access.Close{Opening: id, Reason: "enough"}))
+				case "suspend":
+					err = h.suspend("tim", "bob")
+				case "time":
+					h.pass(5 * time.Hour)
+					err = h.safe.Tick(t.Context())
+				}
+				if _, readErr := c.ReadDir("/"); readErr == nil {
+					t.Error("the session goes on")
+				}
+				if name == "later" && err == nil {
+					t.Error("it is not told that it could not be recorded")
+				}
+				if _, err := h.enter("bob", id); err == nil {
+					t.Error("the gate is open still")
+				}
+				free()
+				h.tick()
+				h.closed(id)
+				if closed := all[ledger.OpeningClosed](h); len(closed) != 1 || closed[0].Sessions != 1 || closed[0].Unknown || how == "close" && closed[0].Signed == (ledger.Signed{}) {
+					t.Errorf("the ledger says %+v", closed)
+				}
+			})
+		}
+	}
+}
+
+// fill makes that nothing can be added to a table of the state until the
+// function is called that it returns.
+func (h *hall) fill(table string) (free func()) {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", statePath(h.cfg))
+	h.must(err)
+	h.t.Cleanup(func() { db.Close() })
+	_, err = db.Exec("CREATE TRIGGER full BEFORE INSERT ON " + table + " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+	h.must(err)
+	return func() {
+		h.t.Helper()
+		_, err := db.Exec("DROP TRIGGER full")
+		h.must(err)
+	}
 }

@@ -419,16 +419,18 @@ func (s *Safe) endRequest(tx *state.Tx, id safe.OpeningID, next opening.State, c
 }
 
 // CloseOpening shuts the gate: the operator who asked may, and every keykeeper
-// and officer.
+// and officer. It is shut also if nothing can be recorded, because the disk is
+// full.
 func (s *Safe) CloseOpening(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
 	var c closing
 	var id safe.OpeningID
+	may := false
 	err := s.change(ctx, from, "opening.close", func(tx *state.Tx) error {
 		sit, err := s.situation(tx.View())
 		if err != nil {
 			return err
 		}
-		h, err := s.hear(tx, sit, signed)
+		h, err := s.recognize(sit, signed)
 		if err != nil {
 			return err
 		}
@@ -443,10 +445,15 @@ func (s *Safe) CloseOpening(ctx context.Context, from netip.Addr, signed ledger.
 		if h.Person != o.Operator && !h.person.Has(access.Keykeeper) && !h.person.Has(access.Officer) {
 			return denyf("%s is neither the operator who asked, nor a keykeeper, nor an officer", h.Person)
 		}
+		if err := o.State.Check(opening.Closed); err != nil {
+			return err
+		}
 		id, c = act.Opening, closing{cause: string(act.Reason), who: ledger.Who(h.Person), signed: signed}
-		return o.State.Check(opening.Closed)
+		err = s.fresh(tx, sit.now, signed)
+		may = !isDenied(err)
+		return err
 	})
-	if err != nil {
+	if !may {
 		return err
 	}
 	return s.closeOpening(ctx, id, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -279,19 +280,25 @@ func (s *Safe) Suspend(ctx context.Context, from netip.Addr, signed ledger.Signe
 		if !ok {
 			return invalid("%s is no suspension", h.Act.Act())
 		}
-		if err := s.fresh(tx, sit.now, signed); err != nil {
-			if _, denied := errors.AsType[*api.DeniedError](err); !denied {
-				stopped = []access.Suspension{{Person: act.Person, Key: act.Key}}
-			}
+		if err := sit.maySuspend(act); err != nil {
 			return err
 		}
-		stopped = []access.Suspension{{Person: act.Person, Key: act.Key}}
+		if err = s.fresh(tx, sit.now, signed); isDenied(err) {
+			return err
+		}
+		stopped = append(stopped, access.Suspension{Person: act.Person, Key: act.Key})
+		if err != nil {
+			return err
+		}
 		return s.suspend(tx, sit, h, act, signed)
 	})
+	if err != nil && stopped != nil {
+		return errors.Join(err, s.review(ctx, stopped...))
+	}
 	return s.thenReview(ctx, err)
 }
 
-func (s *Safe) suspend(tx *state.Tx, sit situation, h heard, act access.Suspend, signed ledger.Signed) error {
+func (sit situation) maySuspend(act access.Suspend) error {
 	p, ok := sit.roster.Person(act.Person)
 	switch {
 	case !ok:
@@ -301,6 +308,10 @@ func (s *Safe) suspend(tx *state.Tx, sit situation, h heard, act access.Suspend,
 	case sit.suspended.Stop(act.Person, act.Key):
 		return invalid("%s is suspended already", act.Person)
 	}
+	return nil
+}
+
+func (s *Safe) suspend(tx *state.Tx, sit situation, h heard, act access.Suspend, signed ledger.Signed) error {
 	e := ledger.PersonSuspended{Person: ledger.Who(act.Person), Reason: act.Reason, Signed: signed}
 	if !act.Key.IsZero() {
 		e.Key = ledger.TextOf(act.Key.Fingerprint())

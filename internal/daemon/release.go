@@ -44,6 +44,9 @@ func (s *Safe) Release(ctx context.Context, from netip.Addr, release opening.Rel
 	if err != nil {
 		return s.settle(ctx, from, "opening.release", err)
 	}
+	if d := s.callers.door; d != nil && d.id == grant.Opening && d.why != nil {
+		return fmt.Errorf("it was closed, which is not recorded yet: %w", opening.ErrState)
+	}
 	var a asked
 	err = s.change(ctx, from, "opening.release", func(tx *state.Tx) error {
 		sit, err := s.situation(tx.View())

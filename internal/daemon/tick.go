@@ -18,11 +18,11 @@ import (
 func (s *Safe) Tick(ctx context.Context) error {
 	now := s.opts.Now().UTC()
 	s.tellRefusals(ctx, false)
-	err := s.state.Tidy(ctx, state.Ages{Acts: now.Add(-2 * actLife), Enrolments: now.Add(-access.ProposalLife), Invitations: now})
+	// Review whatever else fails: a full disk must not keep the gate open.
+	err := errors.Join(
+		s.state.Tidy(ctx, state.Ages{Acts: now.Add(-2 * actLife), Enrolments: now.Add(-access.ProposalLife), Invitations: now}),
+		s.settleProposals(ctx), s.review(ctx))
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(s.settleProposals(ctx), s.review(ctx)); err != nil {
 		return err
 	}
 	_, err = s.inForce(ctx) // for those who ask Roster
