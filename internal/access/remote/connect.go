@@ -74,6 +74,9 @@ func (l *line) dial() (err error) {
 
 // link returns the connection, making one anew if need be.
 func (l *line) link() (*link, error) {
+	if l.store.ctx.Err() != nil { // the connection may not have noticed yet
+		return nil, l.store.isGone(errClosed)
+	}
 	if err := l.store.gone.Load(); err != nil {
 		return nil, *err
 	}
