@@ -464,7 +464,8 @@ func (w *world) do(t *testing.T, s step) {
 	seen, failed := w.terminal(t, s, command)
 	seen = w.shown.Replace(seen)
 	if err := w.compare(t, s, seen, failed); err != nil {
-		t.Fatalf("line %d: %s$ %s\n%v; seen was\n%s", s.line, s.who, command, err, seen)
+		log, _ := os.ReadFile(filepath.Join(w.root, "serve.log")) // it is for the message only
+		t.Fatalf("line %d: %s$ %s\n%v; seen was\n%s\nThe safe has logged\n%s", s.line, s.who, command, err, seen, log)
 	}
 }
 
