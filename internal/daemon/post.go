@@ -35,7 +35,10 @@ var ErrNoMail = errors.New("no mail is configured")
 // Recipients returns the addresses of all who are told what happens: those of
 // the roster's people and those of the configuration, each once. There are
 // none if no mail is configured.
-func (s *Safe) Recipients() []string {
+func (s *Safe) Recipients() []string { return s.recipientsWith(s.Roster()) }
+
+// recipientsWith is Recipients while that roster is in force.
+func (s *Safe) recipientsWith(r access.Roster) []string {
 	if s.config.Mail == nil {
 		return nil
 	}
@@ -45,7 +48,7 @@ func (s *Safe) Recipients() []string {
 			all = append(all, address)
 		}
 	}
-	for _, person := range s.Roster().People {
+	for _, person := range r.People {
 		add(person.Mail)
 	}
 	for _, address := range s.config.Mail.To {
@@ -54,8 +57,24 @@ func (s *Safe) Recipients() []string {
 	return all
 }
 
+// welcome has those whom a version of the roster brings told of it first: the
+// ledger entry that says that it is in force.
+func (s *Safe) welcome(tx *state.Tx, before, next access.Roster, entry int64) error {
+	told := s.recipientsWith(before)
+	for _, address := range s.recipientsWith(next) {
+		if slices.Contains(told, address) {
+			continue
+		}
+		if err := tx.MeetRecipient(address, entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // meetRecipients sees to it that those who are told what happens are told also
-// of what comes next. Who is new begins at the ledger's end.
+// of what comes next. Who is new begins at the ledger's end, unless a roster has
+// brought them: see welcome.
 func (s *Safe) meetRecipients(ctx context.Context) error {
 	return s.state.MeetRecipients(ctx, s.Recipients())
 }

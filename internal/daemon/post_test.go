@@ -7,17 +7,20 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
+	"strongroom/internal/access/compose"
 	"strongroom/internal/daemon/mail"
 	"strongroom/internal/daemon/mail/smtptest"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
+	"strongroom/internal/safe/words"
 )
 
 // mailTo gives the configuration a section mail with a server in this process.
@@ -188,6 +191,63 @@ func TestMailsAreDeliveredByOneProcess(t *testing.T) {
 	if n := len(server.Mails()); n != 5 {
 		t.Errorf("the server has %d mails, want 5", n)
 	}
+}
+
+// Whoever comes in by a roster is told so before anything else: that it is in
+// force and what it changes, with its words and a checkpoint.
+func TestWhoComesInIsToldSo(t *testing.T) {
+	h := newHall(t)
+	server := mailTo(t, h.cfg, nil, "root@acme.example")
+	h.must(h.safe.meetRecipients(t.Context()))
+	enrol := func(name safe.PersonName, role access.Role) access.Enrolment {
+		p := accesstest.NewPerson(t, name, role)
+		p.Mail = string(name) + "@acme.example"
+		return h.enrol(p)
+	}
+	mails := func() map[string][]string {
+		t.Helper()
+		h.tick() // as Serve does before it delivers
+		h.must(h.safe.Publish(t.Context()))
+		known := len(server.Mails())
+		_, _, err := h.safe.DeliverMails(t.Context())
+		h.must(err)
+		got := make(map[string][]string)
+		for _, m := range server.Mails()[known:] {
+			if _, err := mail.Checkpoint(m.Bytes); err != nil {
+				t.Error(err)
+			}
+			got[m.To] = append(got[m.To], string(m.Bytes))
+		}
+		return got
+	}
+	told := func(got map[string][]string, to string, want ...string) {
+		t.Helper()
+		if len(got[to]) == 0 {
+			t.Fatalf("%s got no mail", to)
+		}
+		for _, w := range want {
+			if !strings.Contains(got[to][0], w) {
+				t.Errorf("the first mail to %s has no %q:\n%s", to, w, got[to][0])
+			}
+		}
+	}
+
+	founding, err := compose.Found(h.roster(), []access.Enrolment{enrol("ada", access.Keykeeper), enrol("bob", access.Operator)}, compose.Keyring{}, h.now())
+	h.must(err)
+	mails() // so that nobody is met by chance
+	h.must(h.propose("ada", founding))
+	h.must(h.agree("bob", founding, 0))
+	got := mails()
+	for _, to := range []string{"ada@acme.example", "bob@acme.example"} {
+		told(got, to, "roster 2 is in force", "adds ada, keykeeper", "adds bob, operator", words.Of(founding.Digest()), "first checkpoint that you are sent")
+	}
+
+	// Somebody who comes later is not told of what was before them.
+	eve := enrol("eve", access.Auditor)
+	next, err := compose.Add(h.roster(), []access.Enrolment{eve}, compose.Keyring{}, h.now())
+	h.must(err)
+	h.changed(next, "ada", "bob")
+	told(mails(), "eve@acme.example", "roster 3 is in force", "adds eve, auditor")
 }
 
 // What people compared once stands in every mail: the first roster with both

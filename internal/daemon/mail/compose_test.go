@@ -118,6 +118,7 @@ func mails() map[string][]Item {
 		return items
 	}
 	digest := safe.DigestOf([]byte("roster"))
+	proposal := entry("karl", ledger.RosterProposed{Version: 3, Digest: digest, Previous: digest, Signed: signed, Changes: []ledger.Text{"adds mia, keykeeper"}})
 	return map[string][]Item{
 		"kept":        {{Number: 17, Entry: entry(ledger.Safe, kept), Snapshot: &description, Before: &before}},
 		"kept-first":  {{Number: 17, Entry: entry(ledger.Safe, kept), Snapshot: &description}},
@@ -140,7 +141,7 @@ func mails() map[string][]Item {
 		"roster-agreed":      one(entry("olga", ledger.RosterAgreed{Version: 3, Digest: digest, Signed: signed, Ready: night.Add(24 * time.Hour)})),
 		"roster-objected":    one(entry("olga", ledger.RosterObjected{Version: 3, Digest: digest, Signed: signed, Reason: "I know no petra"})),
 		"roster-dropped":     one(entry(ledger.Safe, ledger.RosterDropped{Version: 3, Digest: digest, Reason: "another version was agreed before it"})),
-		"roster-changed":     one(entry(ledger.Safe, ledger.RosterChanged{Version: 3, Digest: digest})),
+		"roster-changed":     {{Number: 17, Entry: entry(ledger.Safe, ledger.RosterChanged{Version: 3, Digest: digest}), Proposal: &proposal}},
 		"person-invited":     one(entry(ledger.Safe, ledger.PersonInvited{Person: "petra", Role: "keykeeper", Until: night.Add(30 * time.Minute)})),
 		"enrolment-received": one(entry(ledger.Safe, ledger.EnrolmentReceived{Person: "petra", Digest: digest, From: netip.MustParseAddr("10.0.8.5")})),
 		"person-suspended":   one(entry("karl", ledger.PersonSuspended{Person: "olga", Reason: "laptop stolen", Signed: signed})),

@@ -254,6 +254,12 @@ func (r *round) lookUp(ctx context.Context, item Item) (Item, error) {
 		return r.lookBefore(ctx, item, e.Source, e.Run)
 	case ledger.RunFailed:
 		return r.lookBefore(ctx, item, e.Source, e.Run)
+	case ledger.RosterChanged:
+		proposal, ok, err := r.opts.State.RosterProposal(ctx, e.Digest, item.Number)
+		if ok {
+			item.Proposal = &proposal
+		}
+		return item, err
 	}
 	if opening := openingOf(item.Entry.What); !opening.IsZero() {
 		request, ok, err := r.opts.State.OpeningRequest(ctx, opening, item.Number)

@@ -22,6 +22,9 @@ type Item struct {
 	// Of an entry about an opening: that with which it was asked for. Nil if it
 	// is not known.
 	Request *ledger.Entry
+	// Proposal is the entry with which a version of the roster was proposed that
+	// has come into force; nil if it is not known.
+	Proposal *ledger.Entry
 }
 
 // deserves reports whether people are told of the event by a mail.

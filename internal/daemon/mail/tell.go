@@ -242,13 +242,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 			Lead: fmt.Sprintf("%s proposes a change of who may do what. It needs a keykeeper and an operator who agree, and then waits, so that anyone can object.", who),
 		}
 		version(e.Version, e.Digest)
-		for i, change := range e.Changes {
-			if i == 3*most {
-				s.fact("And", "%s", count(len(e.Changes)-i, "other change", "other changes"))
-				break
-			}
-			s.fact("Change "+strconv.Itoa(i+1), "%s", clean(change))
-		}
+		changeFacts(&s, e.Changes)
 		s.step("strongroom people agree", "Whoever agrees compares the words with %s by voice.", who)
 		s.step("strongroom people object --reason TEXT", "Whoever did not expect it objects.")
 	case ledger.RosterAgreed:
@@ -282,6 +276,11 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 			Lead: "Who may do what has changed.",
 		}
 		version(e.Version, e.Digest)
+		if item.Proposal != nil {
+			if proposed, ok := item.Proposal.What.(ledger.RosterProposed); ok {
+				changeFacts(&s, proposed.Changes)
+			}
+		}
 		s.step("strongroom people list", "See who is who now.")
 	case ledger.PersonInvited:
 		s = story{
@@ -331,6 +330,17 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 		return s, false
 	}
 	return s, true
+}
+
+// changeFacts says what a version of the roster changes.
+func changeFacts(s *story, changes []ledger.Text) {
+	for i, change := range changes {
+		if i == 3*most {
+			s.fact("And", "%s", count(len(changes)-i, "other change", "other changes"))
+			break
+		}
+		s.fact("Change "+strconv.Itoa(i+1), "%s", clean(change))
+	}
 }
 
 // tellOpening tells of somebody who reads, or wants to.

@@ -53,6 +53,17 @@ func (s *State) MeetRecipients(ctx context.Context, recipients []string) error {
 	return nil
 }
 
+// MeetRecipient has a recipient told what happens from the entry of that number
+// on, whether they are new or were told of things until some time ago.
+func (tx *Tx) MeetRecipient(recipient string, from int64) error {
+	const meet = `INSERT INTO mail_cursor (recipient, next, mailed, refused) VALUES (?, ?, 0, 0)
+		ON CONFLICT DO UPDATE SET next = excluded.next, refused = 0`
+	if _, err := tx.sql.ExecContext(tx.ctx, meet, recipient, from); err != nil {
+		return fmt.Errorf("meeting the recipient %s: %w", recipient, err)
+	}
+	return nil
+}
+
 const setCursor = "UPDATE mail_cursor SET next = ?, mailed = ?, refused = ? WHERE recipient = ?"
 
 // SetMailCursor records what a recipient that was met has been told.
@@ -101,19 +112,30 @@ func (s *State) snapshot(ctx context.Context, query string, args ...any) (snapsh
 // OpeningRequest returns the entry with which an opening was asked for, from
 // before the entry of that number; ok is false if there is none.
 func (s *State) OpeningRequest(ctx context.Context, opening safe.OpeningID, before int64) (request ledger.Entry, ok bool, err error) {
-	// What an entry quotes cannot have unescaped quotation marks, so only the
-	// entry itself has these bytes.
-	const query = `SELECT bytes FROM entry WHERE n < ?1 AND instr(bytes, ?2) > 0 AND instr(bytes, ?3) > 0 ORDER BY n DESC LIMIT 1`
-	kind := fmt.Appendf(nil, `"kind":%q`, ledger.OpeningRequested{}.Kind())
-	id := fmt.Appendf(nil, `"opening":%q`, opening)
+	return s.lastEntry(ctx, ledger.OpeningRequested{}.Kind(), fmt.Appendf(nil, `"opening":%q`, opening), before)
+}
+
+// RosterProposal returns the entry with which a version of the roster was
+// proposed last, from before the entry of that number; ok is false if there is
+// none.
+func (s *State) RosterProposal(ctx context.Context, digest safe.Digest, before int64) (proposal ledger.Entry, ok bool, err error) {
+	return s.lastEntry(ctx, ledger.RosterProposed{}.Kind(), fmt.Appendf(nil, `"digest":%q`, digest), before)
+}
+
+// lastEntry returns the last entry of a kind that has a field as it is spelled
+// in entries, from before the entry of that number.
+func (s *State) lastEntry(ctx context.Context, kind ledger.Kind, field []byte, before int64) (e ledger.Entry, ok bool, err error) {
+	// What an entry quotes cannot have unescaped quotation marks, so only a
+	// field of the entry itself has these bytes.
+	const query = `SELECT bytes FROM entry WHERE n < ?1 AND CAST(bytes AS TEXT) ->> '$.kind' = ?2 AND instr(bytes, ?3) > 0 ORDER BY n DESC LIMIT 1`
 	var b []byte
-	if err := s.db.QueryRowContext(ctx, query, before, kind, id).Scan(&b); isNoRows(err) {
-		return request, false, nil
+	if err := s.db.QueryRowContext(ctx, query, before, string(kind), field).Scan(&b); isNoRows(err) {
+		return e, false, nil
 	} else if err != nil {
-		return request, false, fmt.Errorf("reading the ledger: %w", err)
+		return e, false, fmt.Errorf("reading the ledger: %w", err)
 	}
-	if request, err = ledger.ParseEntry(b); err != nil {
-		return request, false, fmt.Errorf("reading the ledger: %w", err)
+	if e, err = ledger.ParseEntry(b); err != nil {
+		return e, false, fmt.Errorf("reading the ledger: %w", err)
 	}
-	return request, true, nil
+	return e, true, nil
 }

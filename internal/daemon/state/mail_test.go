@@ -36,6 +36,36 @@ func TestARecipientBeginsWhereTheLedgerEnds(t *testing.T) {
 	cursors(map[string]MailCursor{"a@x": {Next: 2, Mailed: 2, Refused: 1}, "b@x": {Next: 2, Mailed: 2}, "c@x": {Next: 2}})
 }
 
+// Who comes, or comes back, begins where they are told to. Somebody who comes
+// back keeps the checkpoint that they were mailed last, so that the next mail
+// proves that the ledger only grew.
+func TestARecipientBeginsWithWhatBringsThem(t *testing.T) {
+	d := newDesk(t)
+	if err := d.MeetRecipients(t.Context(), []string{"back@x"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetMailCursor(t.Context(), "back@x", MailCursor{Next: 1, Mailed: 1, Refused: 2}); err != nil {
+		t.Fatal(err)
+	}
+	d.update(func(tx *Tx) error {
+		entry, err := tx.Record(now, ledger.Safe, ledger.MemoryForgotten{Source: "erp"})
+		for _, recipient := range []string{"new@x", "back@x"} {
+			if err == nil {
+				err = tx.MeetRecipient(recipient, entry)
+			}
+		}
+		return err
+	})
+	d.begin("erp", now) // more happens
+	if err := d.MeetRecipients(t.Context(), []string{"new@x", "back@x"}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]MailCursor{"new@x": {Next: 1}, "back@x": {Next: 1, Mailed: 1}}
+	if got, err := d.MailCursors(t.Context()); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got cursors %v, %v, want %v", got, err, want)
+	}
+}
+
 // A database of version 1 has no table of cursors, and keeps what it has.
 func TestAnOlderSchemaIsMigrated(t *testing.T) {
 	d := newDesk(t)
@@ -127,5 +157,25 @@ func TestOpeningRequestIsFound(t *testing.T) {
 	}
 	if _, ok, err := d.OpeningRequest(t.Context(), opening, 1); err != nil || ok {
 		t.Errorf("the request is before itself: %v, %v", ok, err)
+	}
+}
+
+func TestRosterProposalIsFound(t *testing.T) {
+	d := newDesk(t)
+	digest, other := safe.DigestOf([]byte("roster")), safe.DigestOf([]byte("another"))
+	propose := func(who ledger.Who, digest safe.Digest) {
+		d.update(func(tx *Tx) error {
+			return tx.Append(now, who, ledger.RosterProposed{Version: 2, Digest: digest, Previous: other, Changes: []ledger.Text{"adds kim"},
+				Signed: ledger.Signed{Statement: "x", Signature: "eA=="}})
+		})
+	}
+	propose("kim", digest)
+	propose("otto", digest) // after it was dropped
+	got, ok, err := d.RosterProposal(t.Context(), digest, 3)
+	if err != nil || !ok || got.Who != "otto" {
+		t.Errorf("got %+v, %v, %v", got, ok, err)
+	}
+	if _, ok, err := d.RosterProposal(t.Context(), other, 3); err != nil || ok {
+		t.Errorf("a version that was not proposed has a proposal: %v, %v", ok, err)
 	}
 }
