@@ -1,7 +1,7 @@
 // Package sshsig makes and checks people's signatures with their SSH keys: the
-// format SSHSIG of OpenSSH (PROTOCOL.sshsig), as ssh-keygen -Y sign writes it
-// and ssh-keygen -Y verify reads it, so that a signature can be checked without
-// this program.
+// format SSHSIG of OpenSSH (PROTOCOL.sshsig), in base64 on one line. Between the
+// two lines that ssh-keygen -Y sign puts around it, ssh-keygen -Y verify reads
+// it, so that a signature can be checked without this program.
 //
 // It takes less than OpenSSH does. Keys are ssh-ed25519 or
 // sk-ssh-ed25519@openssh.com, a security key whose holder had to touch it; the
@@ -23,8 +23,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -212,54 +210,10 @@ func (s Signature) String() string { return base64.StdEncoding.EncodeToString([]
 func ParseSignature(s string) (Signature, error) {
 	signature, err := decode(s)
 	if err == nil && signature.String() != s {
-		err = errNotCanonical
+		return Signature{}, errors.New("an SSH signature is not in its canonical spelling")
 	}
-	if err != nil {
-		return Signature{}, err
-	}
-	return signature, nil
+	return signature, err
 }
-
-const (
-	begin = "-----BEGIN SSH SIGNATURE-----\n"
-	end   = "-----END SSH SIGNATURE-----\n"
-	// lineLength is how long OpenSSH makes the lines between them.
-	lineLength = 70
-)
-
-// Armored returns the signature as a file for ssh-keygen, byte for byte as
-// ssh-keygen -Y sign writes it.
-func (s Signature) Armored() []byte {
-	var b bytes.Buffer
-	b.WriteString(begin)
-	for line := range slices.Chunk([]byte(s.String()), lineLength) {
-		b.Write(line)
-		b.WriteByte('\n')
-	}
-	b.WriteString(end)
-	return b.Bytes()
-}
-
-// ParseArmored reads what Armored writes, and nothing else.
-func ParseArmored(b []byte) (Signature, error) {
-	text, begins := strings.CutPrefix(string(b), begin)
-	text, ends := strings.CutSuffix(text, end)
-	if !begins || !ends {
-		return Signature{}, fmt.Errorf("not an SSH signature: want %q, base64 and %q", begin, end)
-	}
-	s, err := decode(text)
-	if err == nil && !bytes.Equal(s.Armored(), b) {
-		err = errNotCanonical
-	}
-	if err != nil {
-		return Signature{}, err
-	}
-	return s, nil
-}
-
-// errNotCanonical is for what reads like a signature and is not spelled like
-// one.
-var errNotCanonical = errors.New("an SSH signature is not in its canonical spelling")
 
 // decode reads base64 in any spelling; who calls it compares.
 func decode(text string) (Signature, error) {
