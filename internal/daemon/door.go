@@ -185,7 +185,8 @@ func (d *door) countLocked(e gate.Event) {
 		d.counts.Sessions++
 	case e.Read != nil && e.Read.Bytes >= 0:
 		d.counts.Bytes += e.Read.Bytes
-		if !d.read[e.Read.Name] {
+		// A gate tells of no more, unless it was taken over.
+		if !d.read[e.Read.Name] && len(d.read) < gate.MaxReads {
 			d.read[e.Read.Name] = true
 			d.counts.Objects++
 		}

@@ -469,7 +469,7 @@ func (s *Safe) Openings(ctx context.Context) ([]api.Opening, error) {
 	}
 	all := []api.Opening{}
 	for _, o := range rows {
-		shown, err := s.show(ctx, o)
+		shown, err := s.show(v, o)
 		if err != nil {
 			return nil, err
 		}
@@ -480,14 +480,15 @@ func (s *Safe) Openings(ctx context.Context) ([]api.Opening, error) {
 
 // Opening returns how one stands: api.ErrNotFound if there is none.
 func (s *Safe) Opening(ctx context.Context, id safe.OpeningID) (api.Opening, error) {
-	o, ok, err := s.state.View(ctx).Opening(id)
+	v := s.state.View(ctx)
+	o, ok, err := v.Opening(id)
 	if err != nil || !ok {
 		return api.Opening{}, either(err, api.ErrNotFound)
 	}
-	return s.show(ctx, o)
+	return s.show(v, o)
 }
 
-func (s *Safe) show(ctx context.Context, o state.Opening) (api.Opening, error) {
+func (s *Safe) show(v state.View, o state.Opening) (api.Opening, error) {
 	shown := api.Opening{ID: o.ID, State: o.State, Request: o.Request, Gate: o.Gate, Cause: o.Cause,
 		Sources: []safe.SourceName{}, Sessions: o.Sessions, Objects: o.Objects, Bytes: o.Bytes}
 	if o.State == opening.Open || o.State == opening.Closed {
@@ -496,20 +497,14 @@ func (s *Safe) show(ctx context.Context, o state.Opening) (api.Opening, error) {
 	if o.Gate.IsValid() && s.config.Serve != nil && s.config.Serve.Gate != nil {
 		shown.GateName = s.config.Serve.Gate.Name
 	}
-	for b, err := range s.state.Entries(ctx, o.Recorded) {
-		if err != nil {
-			return shown, err
+	recorded, err := v.Entry(o.Recorded)
+	if err != nil {
+		return shown, err
+	}
+	if requested, ok := recorded.What.(ledger.OpeningRequested); ok {
+		for _, snapshot := range requested.Snapshots {
+			shown.Sources = append(shown.Sources, snapshot.Source)
 		}
-		e, err := ledger.ParseEntry(b)
-		if err != nil {
-			return shown, fmt.Errorf("reading the ledger: %w", err)
-		}
-		if requested, ok := e.What.(ledger.OpeningRequested); ok {
-			for _, snapshot := range requested.Snapshots {
-				shown.Sources = append(shown.Sources, snapshot.Source)
-			}
-		}
-		break
 	}
 	if o.Release != nil {
 		release, err := opening.ParseRelease(o.Release)

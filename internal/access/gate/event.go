@@ -101,7 +101,7 @@ const (
 // How many events are told of a kind; further ones are only counted. An
 // opening that reads a hundred thousand objects has ten terabytes behind it.
 const (
-	maxReads  = 100_000
+	MaxReads  = 100_000
 	maxOthers = 1_000
 )
 
@@ -188,7 +188,7 @@ func (r *reporter) disconnected(session int, bytes int64) {
 func (r *reporter) sendLocked(kind string, e Event) {
 	limit := maxOthers
 	if kind == "read" {
-		limit = maxReads
+		limit = MaxReads
 	}
 	if r.told[kind] == limit {
 		r.totals.Untold++

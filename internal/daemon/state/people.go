@@ -374,6 +374,20 @@ func (v View) Size() (n int64, err error) {
 	return n, err
 }
 
+// Entry returns the nth entry of the ledger.
+func (v View) Entry(n int64) (ledger.Entry, error) {
+	var b []byte
+	err := v.sql.QueryRowContext(v.ctx, "SELECT bytes FROM entry WHERE n = ?", n).Scan(&b)
+	if err != nil {
+		return ledger.Entry{}, fmt.Errorf("reading entry %d of the ledger: %w", n, err)
+	}
+	e, err := ledger.ParseEntry(b)
+	if err != nil {
+		return ledger.Entry{}, fmt.Errorf("reading entry %d of the ledger: %w", n, err)
+	}
+	return e, nil
+}
+
 // HasSnapshots reports whether the safe keeps any.
 func (v View) HasSnapshots() (any bool, err error) {
 	if err = v.sql.QueryRowContext(v.ctx, "SELECT EXISTS (SELECT 1 FROM snapshot)").Scan(&any); err != nil {
