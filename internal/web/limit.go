@@ -33,6 +33,16 @@ type attempts struct {
 	open int       // that are being answered
 }
 
+// left is how long it takes until all have run off. More than there can be was
+// counted by a clock that was ahead, and would keep people out for as long.
+func (a attempts) left(now time.Time) time.Duration {
+	left := a.full.Sub(now)
+	if left < 0 || left > burst*refill {
+		return 0
+	}
+	return left
+}
+
 func newLimiter(now func() time.Time) *limiter {
 	return &limiter{now: now, seen: make(map[netip.Prefix]attempts)}
 }
@@ -54,18 +64,16 @@ func (l *limiter) begin(from netip.Addr) bool {
 	now, key := l.now(), network(from)
 	a, known := l.seen[key]
 	if !known && len(l.seen) >= maxNetworks {
-		maps.DeleteFunc(l.seen, func(_ netip.Prefix, a attempts) bool { return a.open == 0 && !a.full.After(now) })
+		maps.DeleteFunc(l.seen, func(_ netip.Prefix, a attempts) bool { return a.open == 0 && a.left(now) == 0 })
 		if len(l.seen) >= maxNetworks {
 			return false
 		}
 	}
-	if a.full.Before(now) {
-		a.full = now
-	}
-	if a.open >= atATime || a.full.Sub(now) > (burst-1)*refill {
+	left := a.left(now)
+	if a.open >= atATime || left > (burst-1)*refill {
 		return false
 	}
-	a.full, a.open = a.full.Add(refill), a.open+1
+	a.full, a.open = now.Add(left+refill), a.open+1
 	l.seen[key] = a
 	return true
 }

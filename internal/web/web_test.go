@@ -358,6 +358,26 @@ func TestStrangersAreSlowedDown(t *testing.T) {
 	}
 }
 
+// A clock that was years ahead for a moment keeps nobody out when it is right
+// again.
+func TestLimiterAfterTheClockWasAhead(t *testing.T) {
+	now := accesstest.Start.AddDate(10, 0, 0)
+	l := newLimiter(func() time.Time { return now })
+	for range burst {
+		if !l.begin(keeperAddress) {
+			t.Fatal("it is not listened to")
+		}
+		l.end(keeperAddress)
+	}
+	if l.begin(keeperAddress) {
+		t.Error("more than can be are listened to")
+	}
+	now = accesstest.Start
+	if !l.begin(keeperAddress) {
+		t.Error("it is not listened to when the clock is right")
+	}
+}
+
 func TestLimiter(t *testing.T) {
 	now := accesstest.Start
 	l := newLimiter(func() time.Time { return now })
