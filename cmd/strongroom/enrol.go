@@ -126,12 +126,7 @@ func (e *enrolling) folder(invitation access.Invitation) (string, error) {
 		return filepath.Abs(e.profileDir)
 	}
 	base, err := profileBase()
-	// The name comes out of a link, and is to be a folder.
-	name := invitation.Safe
-	if name != filepath.Base(name) || name[0] == '.' {
-		return "", &ui.UsageError{Problem: fmt.Sprintf("the safe calls itself %q, which is no name for a folder", name), Remedy: "Name one: --profile FOLDER"}
-	}
-	return filepath.Join(base, name), err
+	return filepath.Join(base, invitation.Safe), err
 }
 
 // enrolment makes what is sent, and the personal key with its passphrase, if

@@ -411,6 +411,11 @@ func (c *change) agree(p *person, prefix string) error {
 	for _, line := range lines {
 		t.Printf("  - %s", line)
 	}
+	for _, s := range everyone.Suspensions {
+		if slices.Contains(next.Lifted, s.Entry) {
+			t.Printf("  - ledger entry %d suspends %s, as the safe says", s.Entry, s.Person)
+		}
+	}
 	for _, line := range compose.Lacks(next) {
 		t.Warn("%s", line)
 	}
@@ -705,11 +710,11 @@ func (a *app) pin(p *person, c *confirm) error {
 	if !ok {
 		return refusedError{ui.WithRemedy(errors.New("the safe is not founded, so there is nothing to pin"), "A keykeeper and an operator found it: strongroom people add")}
 	}
+	t := a.talk()
 	known, verified, err := p.profile.Verified()
 	if err != nil {
-		return err
+		t.Warn("what this machine has verified before counts no more: %v", err)
 	}
-	t := a.talk()
 	isNew := p.profile.Pin.Digest != candidate.Digest()
 	if p.profile.Pin.Number > 0 && isNew {
 		t.Warn("this machine has pinned version %d: %s", p.profile.Pin.Number, words.Of(p.profile.Pin.Digest))
@@ -730,7 +735,7 @@ func (a *app) pin(p *person, c *confirm) error {
 	}
 	// Whoever has proposed it has pinned it already, and may still have the
 	// version before, from which no chain leads here.
-	if isNew || ahead {
+	if isNew || ahead || err != nil {
 		if err := p.profile.SetPin(candidate); err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package access_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"net/netip"
 	"os"
@@ -146,14 +148,14 @@ func TestOpenSSHVerifiesAnAct(t *testing.T) {
 	team := accesstest.NewTeam(t, fourPeople)
 	ada := team.People["ada"]
 	signed := ada.States(t, team.Store, accesstest.Start, acts(t)[5])
-	signature, err := sshsig.ParseSignature(signed.Signature)
+	signature, err := base64.StdEncoding.DecodeString(signed.Signature)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	allowed, sig := filepath.Join(dir, "allowed"), filepath.Join(dir, "sig")
 	line := append([]byte("ada "), ssh.MarshalAuthorizedKey(ada.Signer.PublicKey())...)
-	for path, b := range map[string][]byte{allowed: line, sig: signature.Armored()} {
+	for path, b := range map[string][]byte{allowed: line, sig: pem.EncodeToMemory(&pem.Block{Type: "SSH SIGNATURE", Bytes: signature})} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -182,6 +184,20 @@ func FuzzParseStatement(f *testing.F) {
 			t.Errorf("accepted %q, which is written %q, %v", b, again, err)
 		}
 	})
+}
+
+// The name of the safe becomes that of a folder, and is shown.
+func TestInvitationNamesASafe(t *testing.T) {
+	i := access.Invitation{URL: "https://safe.example.com:8443", Safe: "acme-2", Store: safe.NewStoreID(), Person: "ada", Roles: []access.Role{access.Keykeeper}, Token: access.NewToken()}
+	if _, err := access.ParseInvitation(i.String()); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"", "/", "..", "../acme", ".ssh", "-f", "ac\x1b[2Jme", "ac\nme", "Acme", "acme\n"} {
+		i.Safe = name
+		if _, err := access.ParseInvitation(i.String()); err == nil {
+			t.Errorf("a safe of the name %q is taken", name)
+		}
+	}
 }
 
 func FuzzParseInvitation(f *testing.F) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -108,6 +109,10 @@ func (i Invitation) String() string {
 	return i.URL + invitationPath + "#" + base64.RawURLEncoding.EncodeToString(b)
 }
 
+// safeNameForm is that of configurations. The name comes out of a link and
+// becomes that of a folder.
+var safeNameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+
 // ParseInvitation reads the link.
 func ParseInvitation(link string) (Invitation, error) {
 	front, secret, ok := strings.Cut(strings.TrimSpace(link), "#")
@@ -126,6 +131,9 @@ func ParseInvitation(link string) (Invitation, error) {
 	}
 	if i.Person == "" || len(i.Roles) == 0 || i.Store.IsZero() || i.Token == (Token{}) {
 		return Invitation{}, errors.New("the link of the invitation is not whole: copy all of it")
+	}
+	if !safeNameForm.MatchString(i.Safe) {
+		return Invitation{}, fmt.Errorf("the safe of the invitation calls itself %.80q, which is no name of a safe", i.Safe)
 	}
 	i.URL = base
 	return i, nil
