@@ -90,7 +90,7 @@ func (q *requesting) run() error {
 	case err != nil:
 		return err
 	case len(q.snapshots) == 0:
-		return &ui.UsageError{Problem: "say what you want to read", Remedy: "Add --snapshot NAME. See what there is, here or on the safe: strongroom snapshots"}
+		return &ui.UsageError{Problem: "say what you want to read", Remedy: "Add --snapshot NAME. See what there is: strongroom snapshots"}
 	case q.hours < 1 || q.hours > access.MaxHours:
 		return &ui.UsageError{Problem: "say for how many hours", Remedy: fmt.Sprintf("Add --hours N, with 1 to %d.", access.MaxHours)}
 	}

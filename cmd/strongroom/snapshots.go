@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"strongroom/internal/access/api"
+	"strongroom/internal/access/profile"
 	"strongroom/internal/safe"
 	"strongroom/internal/source/pattern"
 	"strongroom/internal/store"
@@ -25,20 +28,27 @@ func (a *app) snapshotsCommand() *cobra.Command {
 		Short: "List the snapshots of the store",
 		Long: `List the snapshots of the store, or of one source, oldest first, by the names
 that other commands take. It needs no key: what is in them it does not show.
-What the ledger does not vouch for is marked, and the exit status is then 3.`,
+What the ledger does not vouch for is marked, and the exit status is then 3.
+
+On a person's own machine, where there is a profile and no configuration, the
+safe is asked instead. That is to choose what to ask for, with "strongroom
+opening request": what the safe says is verified once it is released.`,
 		Example: `  strongroom snapshots
   strongroom snapshots erp-files --store /mnt/copy`,
 		Args: args(0, 1, "at most one source"),
 		RunE: func(_ *cobra.Command, given []string) error {
+			source := ""
+			if len(given) > 0 {
+				source = given[0]
+			}
+			if r.asksSafe() {
+				return a.listSnapshotsOfSafe(source)
+			}
 			s, err := r.open(a.stop)
 			if err != nil {
 				return err
 			}
 			defer s.Close() // nothing was written
-			source := ""
-			if len(given) > 0 {
-				source = given[0]
-			}
 			return a.listSnapshots(s, source)
 		},
 	}
@@ -88,6 +98,70 @@ func (a *app) listSnapshots(s *openStore, source string) error {
 	if losses {
 		return errLosses
 	}
+	return nil
+}
+
+// asksSafe reports whether the safe is to be asked what it has: nothing says
+// which store is meant, and this is a person's own machine.
+func (r *reading) asksSafe() bool {
+	switch a := r.app; {
+	case r.storePath != "" || r.from != "" || len(r.ledgerKeys) > 0 || len(r.checkpoints) > 0:
+		return false
+	case a.profileDir != "":
+		return true
+	default:
+		if _, err := a.config(); a.configFile != "" || !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+		_, err := a.openProfile()
+		var find *profile.FindError
+		return !errors.As(err, &find) || len(find.Found) > 0
+	}
+}
+
+// listSnapshotsOfSafe lists what the safe says that it has. A person chooses
+// from it what to ask for; nothing is read or believed by it.
+func (a *app) listSnapshotsOfSafe(source string) error {
+	p, err := a.openPerson()
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	all, err := p.client.Snapshots(a.stop)
+	if err != nil {
+		return explainCall(err)
+	}
+	slices.SortFunc(all, func(a, b api.Snapshot) int { return a.Run.Compare(b.Run) })
+	t, now := a.talk(), a.now()
+	if len(all) == 0 {
+		t.Note("The safe has no snapshot yet.")
+		return nil
+	}
+	listed, names := listedOf(all), make(names)
+	var sources []string
+	for _, l := range listed {
+		names.add(l.Snapshot)
+		sources = append(sources, string(l.Source))
+	}
+	if source != "" && !slices.Contains(sources, source) {
+		return noSnapshotOf(source, sources)
+	}
+	table := ui.NewTable(ui.Column{Title: "SNAPSHOT"}, ui.Column{Title: "AGE"}, ui.Column{Title: "ENTRIES", Right: true},
+		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "COLLECTIONS", Right: true}, ui.Column{Title: "KEPT UNTIL"}, ui.Column{Title: ""})
+	for i, l := range listed {
+		if source != "" && string(l.Source) != source {
+			continue
+		}
+		partial := any("")
+		if l.Partial {
+			partial = ui.Bad("partial")
+		}
+		table.Row(names.of(l.Snapshot), ui.Ago(l.Started, now), ui.Count(l.Entries), ui.Size(l.Bytes), all[i].Runs,
+			l.KeepUntil.Local().Format(time.DateOnly)+" "+string(l.Tier), partial)
+		t.Emit("snapshot", map[string]any{"name": nameOfAnyZone(l.Snapshot), "run": l.Run, "source": l.Source, "started": l.Started, "finished": l.Finished,
+			"entries": l.Entries, "bytes": l.Bytes, "collections": all[i].Runs, "partial": l.Partial, "keep_until": l.KeepUntil, "tier": l.Tier})
+	}
+	t.Table(table)
 	return nil
 }
 
