@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"database/sql"
+	"errors"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -407,4 +409,39 @@ func (h *hall) fill(table string) (free func()) {
 		_, err := db.Exec("DROP TRIGGER full")
 		h.must(err)
 	}
+}
+
+// However releases, a close and a suspension come together: there is one gate
+// at most, none after the suspension, and the ledger has closed what it opened.
+func TestAllAtOnce(t *testing.T) {
+	h := newFoundedHall(t, pair+" eve:keykeeper tim:auditor")
+	id := h.request("bob", h.collect(0))
+	var acts []func() error
+	for _, name := range []safe.PersonName{"ada", "eve", "ada"} {
+		r := h.sign(name, id)
+		acts = append(acts, func() error { return h.safe.Release(t.Context(), from, r.release, r.inner) })
+	}
+	shut := h.says("eve", access.Close{Opening: id, Reason: "enough"})
+	acts = append(acts, func() error { return h.safe.CloseOpening(t.Context(), from, shut) })
+	stop := h.says("tim", access.Suspend{Person: "bob", Reason: "a test"})
+	acts = append(acts, func() error { return h.safe.Suspend(t.Context(), from, stop) })
+	var wg sync.WaitGroup
+	for _, act := range acts {
+		wg.Go(func() {
+			if err := act(); err != nil && !isDenied(err) && !errors.Is(err, opening.ErrState) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := h.opening(id).State; !got.Over() {
+		t.Errorf("the opening of somebody who is suspended is %s", got)
+	}
+	if h.safe.callers.door != nil {
+		t.Error("there is a gate")
+	}
+	if opened, closed := len(all[ledger.OpeningOpened](h)), len(all[ledger.OpeningClosed](h)); closed > 1 || opened > 0 && closed == 0 {
+		t.Errorf("the ledger has opened it %d times and closed it %d times", opened, closed)
+	}
+	h.sound()
 }
