@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/access/profile"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
+	"strongroom/internal/safe"
 	"strongroom/internal/safe/words"
 	"strongroom/internal/store/seal"
 	"strongroom/internal/ui"
@@ -59,6 +60,33 @@ func (a *app) openProfile() (*profile.Profile, error) {
 		err = ui.WithRemedy(err, "Name the folder with profile.json: --profile FOLDER")
 	}
 	return p, err
+}
+
+// verifiedRoster returns the newest version of a store's roster that was
+// verified in a profile of this user. What cannot be read is as good as nothing.
+func (a *app) verifiedRoster(id safe.StoreID) (access.Roster, bool) {
+	var all []*profile.Profile
+	p, err := a.openProfile()
+	var several *profile.FindError
+	switch {
+	case err == nil:
+		all = append(all, p)
+	case errors.As(err, &several):
+		for _, dir := range several.Found {
+			if p, err := profile.Open(dir); err == nil {
+				all = append(all, p)
+			}
+		}
+	}
+	for _, p := range all {
+		if p.Store != id {
+			continue
+		}
+		if r, ok, err := p.Verified(); err == nil && ok {
+			return r, true
+		}
+	}
+	return access.Roster{}, false
 }
 
 func explainFind(err error) error {

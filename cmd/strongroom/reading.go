@@ -40,7 +40,7 @@ type reading struct {
 func (r *reading) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.storePath, "store", "", "`folder` of the store, or of a copy (default: that of the configuration)")
-	f.StringArrayVar(&r.ledgerKeys, "ledger-key", nil, "public `key` of the ledger, as init showed it (default: the one remembered, or else the store's own)")
+	f.StringArrayVar(&r.ledgerKeys, "ledger-key", nil, "public `key` of the ledger, as init showed it (default: that of the profile, the one remembered, or else the store's own)")
 	f.StringArrayVar(&r.checkpoints, "checkpoint", nil, "`file` with a checkpoint of the ledger from before: a mail as it was saved, or what is attached to it")
 }
 
@@ -116,6 +116,10 @@ func (r *reading) read(ctx context.Context, s *openStore) error {
 		return explainStore(err)
 	}
 	known := recall(id)
+	if roster, ok := r.app.verifiedRoster(id); ok {
+		// Two people have agreed on these, which is more than to have met them.
+		known.keys = roster.LedgerKeys
+	}
 	opts, err := r.trust(known)
 	if err != nil {
 		return err

@@ -174,6 +174,51 @@ func TestReadThroughAGate(t *testing.T) {
 	call(t, "ls", "erp-files", "--from", "127.0.0.1:22").want(2, "is not the address of a gate")
 }
 
+// TestProfileKnowsTheLedger reads a copy of a store on a machine that has never
+// read it, but has verified its roster.
+func TestProfileKnowsTheLedger(t *testing.T) {
+	d := atDesk(t, false)
+	copied := filepath.Join(d.at, "copied")
+	d.Write(copied)
+	warning := "nothing is known of this store"
+	if got := call(t, "snapshots", "--store", copied).want(0, "erp-files@"); strings.Contains(got.stderr, warning) {
+		t.Errorf("what the profile knows is not used: %s", got.stderr)
+	}
+
+	// Also if there is a second profile, of another safe.
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	base := filepath.Join(d.at, ".config", "strongroom")
+	if err := os.MkdirAll(filepath.Join(base, "other"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(base, "acme", "profile.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := vaulttest.New(t, "ada:keykeeper bob:operator")
+	if err := os.WriteFile(filepath.Join(base, "other", "profile.json"), bytes.ReplaceAll(b, []byte(d.ID.String()), []byte(other.ID.String())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, "snapshots", "--store", copied).want(0, "erp-files@"); strings.Contains(got.stderr, warning) {
+		t.Errorf("what one of two profiles knows is not used: %s", got.stderr)
+	}
+
+	// Another store is met for the first time, as before.
+	theirs := filepath.Join(d.at, "theirs")
+	other.Keep(storetest.File("a", "b"))
+	other.Write(theirs)
+	call(t, "snapshots", "--store", theirs).want(0, warning)
+
+	// A ledger of this store with another key is none.
+	forged := vaulttest.New(t, "ada:keykeeper bob:operator")
+	forged.Keep(storetest.File("a", "b"))
+	forged.Write(filepath.Join(d.at, "forged"))
+	if err := os.WriteFile(filepath.Join(d.at, "forged", layout.FormatName), layout.Format(d.ID), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	call(t, "ls", "erp-files", "--store", filepath.Join(d.at, "forged"), "--outer-key", "x", "--inner-key", "x").want(4, "ledger")
+}
+
 // TestGateIsNotBelieved alters what a gate shows, one thing after the other.
 func TestGateIsNotBelieved(t *testing.T) {
 	d := atDesk(t, false)
