@@ -140,6 +140,21 @@ func (s *Safe) hear(tx *state.Tx, sit situation, signed ledger.Signed) (heard, e
 	return h, s.fresh(tx, sit.now, signed)
 }
 
+// hearAct is hear for a statement of that kind, in the situation of the moment.
+func hearAct[A access.Act](s *Safe, tx *state.Tx, signed ledger.Signed) (sit situation, h heard, act A, err error) {
+	if sit, err = s.situation(tx.View()); err != nil {
+		return sit, h, act, err
+	}
+	if h, err = s.hear(tx, sit, signed); err != nil {
+		return sit, h, act, err
+	}
+	act, ok := h.Act.(A)
+	if !ok {
+		err = invalid("what was signed is %s, not %s", h.Act.Act(), act.Act())
+	}
+	return sit, h, act, err
+}
+
 // recognize verifies what a person of the roster has stated at some time.
 func (s *Safe) recognize(sit situation, signed ledger.Signed) (heard, error) {
 	st, key, err := sit.roster.Verify(signed)

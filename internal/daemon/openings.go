@@ -30,17 +30,9 @@ const maxRequests = 5
 // Request asks for an opening.
 func (s *Safe) Request(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
 	return s.change(ctx, from, "opening.request", func(tx *state.Tx) error {
-		sit, err := s.situation(tx.View())
+		sit, h, q, err := hearAct[access.Request](s, tx, signed)
 		if err != nil {
 			return err
-		}
-		h, err := s.hear(tx, sit, signed)
-		if err != nil {
-			return err
-		}
-		q, ok := h.Act.(access.Request)
-		if !ok {
-			return invalid("%s is no request", h.Act.Act())
 		}
 		if err := s.mayRequest(tx.View(), sit, h, q, from); err != nil {
 			return err
@@ -359,17 +351,9 @@ func (s *Safe) envelope(ctx context.Context, v state.View, run safe.RunID) ([]by
 // Refuse is a keykeeper's no to a request.
 func (s *Safe) Refuse(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
 	return s.change(ctx, from, "opening.refuse", func(tx *state.Tx) error {
-		sit, err := s.situation(tx.View())
+		sit, h, act, err := hearAct[access.Refuse](s, tx, signed)
 		if err != nil {
 			return err
-		}
-		h, err := s.hear(tx, sit, signed)
-		if err != nil {
-			return err
-		}
-		act, ok := h.Act.(access.Refuse)
-		if !ok {
-			return invalid("%s refuses nothing", h.Act.Act())
 		}
 		if !h.person.Has(access.Keykeeper) {
 			return denyf("%s is no keykeeper", h.Person)
@@ -384,17 +368,9 @@ func (s *Safe) Refuse(ctx context.Context, from netip.Addr, signed ledger.Signed
 // Withdraw takes an operator's request back.
 func (s *Safe) Withdraw(ctx context.Context, from netip.Addr, signed ledger.Signed) error {
 	return s.change(ctx, from, "opening.withdraw", func(tx *state.Tx) error {
-		sit, err := s.situation(tx.View())
+		sit, h, act, err := hearAct[access.Withdraw](s, tx, signed)
 		if err != nil {
 			return err
-		}
-		h, err := s.hear(tx, sit, signed)
-		if err != nil {
-			return err
-		}
-		act, ok := h.Act.(access.Withdraw)
-		if !ok {
-			return invalid("%s withdraws nothing", h.Act.Act())
 		}
 		o, known, err := tx.View().Opening(act.Opening)
 		if err == nil && known && o.Operator != h.Person {
