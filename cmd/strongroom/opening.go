@@ -67,7 +67,7 @@ them from this machine. Names of snapshots can be short, as for restore:
 erp-files is the newest complete one of that source.
 
 Everybody gets a mail. When a keykeeper has released it, restore with
-"strongroom restore --from"; "strongroom opening show" tells from where.`,
+"strongroom restore --from"; "strongroom opening show" tells the command.`,
 		Example: `  strongroom opening request --snapshot erp-files --hours 4 \
       --reason "rehearsal of the fourth quarter"
   strongroom opening request --snapshot erp-db@2026-11-20 \
@@ -342,16 +342,16 @@ id is given, of which any part will do.`,
 			if err != nil {
 				return err
 			}
-			a.showOpening(chosen)
+			p.showOpening(chosen)
 			return nil
 		},
 	}
 }
 
-func (a *app) showOpening(o seen) {
-	t := a.talk()
+func (p *person) showOpening(o seen) {
+	t := p.talk()
 	t.Printf("Opening %s is %s\n  operator  %s, from %s\n  asked     %s, for %s\n  reason    %s", o.ID, o.State, o.by.Person, o.request.Address,
-		ui.Age(o.by.Time.Local(), a.now()), plural(int64(o.request.Hours), "hour", "hours"), o.request.Reason)
+		ui.Age(o.by.Time.Local(), p.now()), plural(int64(o.request.Hours), "hour", "hours"), o.request.Reason)
 	for i, run := range o.request.Snapshots {
 		source := safe.SourceName("?")
 		if i < len(o.Sources) {
@@ -361,16 +361,39 @@ func (a *app) showOpening(o seen) {
 	}
 	switch {
 	case o.State == opening.Open:
-		t.Printf("  until     %s\n  gate      sftp://%s", ui.Age(o.Until.Local(), a.now()), o.GateAddress())
+		t.Printf("  until     %s\n  gate      sftp://%s", ui.Age(o.Until.Local(), p.now()), o.GateAddress())
 	case o.State == opening.Requested:
-		t.Printf("  good for  %s", ui.Age(o.request.NotAfter.Local(), a.now()))
+		t.Printf("  good for  %s", ui.Age(o.request.NotAfter.Local(), p.now()))
 	case o.Cause != "":
 		t.Printf("  because   %s", o.Cause)
 	}
 	if o.Sessions > 0 || o.Bytes > 0 {
 		t.Printf("  read      %s of %s in %s", ui.Size(o.Bytes), plural(o.Objects, "object", "objects"), plural(o.Sessions, "session", "sessions"))
 	}
+	if o.State == opening.Open && o.by.Person == p.profile.Person {
+		for _, name := range o.restorable() {
+			t.Printf("  restore   strongroom restore %s --from opening --to FOLDER", name)
+		}
+	}
 	o.emit(t)
+}
+
+// restorable returns the names under which the operator restores what was
+// released: at the gate nothing else is listed, so a source is enough unless
+// several snapshots are of it.
+func (o seen) restorable() (names []string) {
+	times := make(map[safe.SourceName]int)
+	for _, source := range o.Sources {
+		times[source]++
+	}
+	for i, run := range o.request.Snapshots {
+		if i < len(o.Sources) && times[o.Sources[i]] == 1 {
+			names = append(names, string(o.Sources[i]))
+		} else {
+			names = append(names, run.String())
+		}
+	}
+	return names
 }
 
 // An ending is what refuse, withdraw and close differ in.
