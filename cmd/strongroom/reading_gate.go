@@ -80,11 +80,38 @@ func (r *reading) openGate(ctx context.Context) (_ *openStore, err error) {
 		return nil, explainDial(err)
 	}
 	s.blobs = blobs
+	if err := g.follow(ctx, blobs); err != nil {
+		blobs.Close() // nothing was written
+		return nil, explainGate(err)
+	}
 	if err := r.readGate(ctx, s); err != nil {
 		blobs.Close() // nothing was written
 		return nil, explainGate(err)
 	}
 	return s, nil
+}
+
+// follow asks the safe for the versions of the roster that this machine has
+// not verified yet, if the gate shows that there are any: a new period may have
+// begun. The gate has the versions, but not who agreed on them. What was
+// verified before is enough for all periods until then, so the reading goes on
+// with it if the safe does not answer.
+func (g *gateway) follow(ctx context.Context, r blob.Reader) error {
+	next := g.roster.Number + 1
+	_, err := r.Stat(ctx, layout.Roster(next))
+	if errors.Is(err, blob.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, followed, err := g.person.people(ctx)
+	if err != nil {
+		g.person.talk().Warn("the gate has version %d of the roster, which this machine cannot verify: %v; see strongroom people list", next, err)
+		return ctx.Err()
+	}
+	g.roster = followed
+	return nil
 }
 
 // gateAddress returns host and port of the gate: those given, or those of the

@@ -219,6 +219,18 @@ func TestProfileKnowsTheLedger(t *testing.T) {
 	call(t, "ls", "erp-files", "--store", filepath.Join(d.at, "forged"), "--outer-key", "x", "--inner-key", "x").want(4, "ledger")
 }
 
+// TestBehindAtTheGate has a new version of the roster at the gate, and a safe
+// that does not answer: what was verified before is enough for what is older.
+func TestBehindAtTheGate(t *testing.T) {
+	d := atDesk(t, false)
+	paper := vaulttest.WriteKey(t, filepath.Join(d.at, "paper"), d.People["bob"].Identity)
+	known := d.Roster.Number
+	d.NewPeriod()
+	from, _ := d.serve(d.Task("bob", 0, d.first, d.second), d.Blobs)
+	call(t, "cat", d.first.Run.String(), "srv/changes", "--from", from, "--inner-key", paper).
+		want(0, "one\n", fmt.Sprintf("the gate has version %d of the roster, which this machine cannot verify", known+1), "strongroom people list")
+}
+
 // TestGateIsNotBelieved alters what a gate shows, one thing after the other.
 func TestGateIsNotBelieved(t *testing.T) {
 	d := atDesk(t, false)
