@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 
-	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
 	"strongroom/internal/web/signed"
@@ -64,13 +63,10 @@ func problemOf(err error) (int, api.Problem) {
 		return say(http.StatusForbidden, denied.Reason, "")
 	case errors.Is(err, api.ErrNotFound):
 		return say(http.StatusNotFound, api.ErrNotFound.Error(), "")
-	}
-	for _, known := range knownErrors {
-		if errors.Is(err, known.err) {
-			return say(known.status, known.err.Error(), "")
-		}
-	}
-	switch {
+	case errors.Is(err, api.ErrBusy):
+		return say(http.StatusConflict, api.ErrBusy.Error(), "")
+	case errors.Is(err, opening.ErrState):
+		return say(http.StatusConflict, opening.ErrState.Error(), "")
 	case errors.As(err, &network) && network.Timeout():
 		return say(http.StatusRequestTimeout, "the request did not come in time", "Try again on a faster line.")
 	case errors.As(err, &body):
@@ -79,23 +75,4 @@ func problemOf(err error) (int, api.Problem) {
 		return say(http.StatusServiceUnavailable, "the safe was stopped, or could not do it in time", "Look whether it was done, then try again.")
 	}
 	return say(http.StatusInternalServerError, "the safe could not do this", "Its log says why: ask who keeps the safe's host.")
-}
-
-// knownErrors are those of other packages whose texts are for people.
-var knownErrors = []struct {
-	err    error
-	status int
-}{
-	{api.ErrBusy, http.StatusConflict},
-	{opening.ErrState, http.StatusConflict},
-	{access.ErrRepeated, http.StatusConflict},
-	{access.ErrStale, http.StatusConflict},
-	{access.ErrObjector, http.StatusForbidden},
-	{access.ErrObjected, http.StatusForbidden},
-	{access.ErrSuspended, http.StatusForbidden},
-	{access.ErrNoVoice, http.StatusForbidden},
-	{access.ErrMaker, http.StatusForbidden},
-	{access.ErrNotSigned, http.StatusForbidden},
-	{opening.ErrSelf, http.StatusForbidden},
-	{opening.ErrNoRelease, http.StatusForbidden},
 }

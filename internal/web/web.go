@@ -34,10 +34,10 @@ import (
 )
 
 // A Desk is the safe behind the counter. Its methods are called concurrently.
-// They return the errors of package api for people, those of packages access
-// and opening, and otherwise errors that are nobody's business outside. Whoever
-// calls is known by then; what they may do is for the Desk to decide, and to
-// record if it is refused.
+// They return the errors of package api and opening.ErrState for people, and
+// otherwise errors that are nobody's business outside. Whoever calls is known by
+// then; what they may do is for the Desk to decide, and to record if it is
+// refused.
 type Desk interface {
 	ID() safe.StoreID
 	Roster() access.Roster // in force

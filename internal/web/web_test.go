@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/api"
+	"strongroom/internal/access/opening"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
@@ -449,8 +450,8 @@ func TestProblems(t *testing.T) {
 		{fmt.Errorf("inside: %w", &api.InvalidError{Reason: "no snapshots"}), 400, "no snapshots"},
 		{fmt.Errorf("inside: %w", api.ErrNotFound), 404, "there is no such thing"},
 		{fmt.Errorf("inside: %w", api.ErrBusy), 409, api.ErrBusy.Error()},
-		{fmt.Errorf("inside: %w", access.ErrObjector), 403, access.ErrObjector.Error()},
-		{fmt.Errorf("inside: %w", access.ErrStale), 409, access.ErrStale.Error()},
+		{fmt.Errorf("inside: %w", opening.ErrState), 409, opening.ErrState.Error()},
+		{&api.DeniedError{What: "roster.agree", Reason: access.ErrStale.Error(), Err: access.ErrStale}, 403, access.ErrStale.Error()},
 	} {
 		sc.answer = func() error { return tt.err }
 		res, body := sc.fire(sc.forRoute(api.People, "ada"))
