@@ -55,7 +55,7 @@ type Copy struct {
 	Sealed []byte          `json:"sealed"` // an age file
 }
 
-// Find returns the copy of that person.
+// findCopy returns the copy of that person.
 func findCopy(copies []Copy, name safe.PersonName) ([]byte, bool) {
 	for _, c := range copies {
 		if c.Person == name {
