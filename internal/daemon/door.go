@@ -332,15 +332,6 @@ func (s *Safe) shutLocked(ctx context.Context, id safe.OpeningID, c *closing) (c
 	return o.Counts, !o.Gate.IsValid(), nil
 }
 
-// isShut reports whether the door of an opening that is open is not: it was shut
-// or has ended, which could not be recorded.
-func (s *Safe) isShut(id safe.OpeningID) bool {
-	s.callers.opening.Lock()
-	defer s.callers.opening.Unlock()
-	d := s.callers.door
-	return d != nil && d.id == id && d.hasEnded()
-}
-
 // saveCounts notes what went through the door until now, for after a crash.
 func (s *Safe) saveCounts(ctx context.Context) error {
 	s.callers.opening.Lock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"strongroom/internal/access"
+	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/daemon/state"
@@ -103,21 +104,13 @@ func (s *Safe) review(ctx context.Context, more ...access.Suspension) error {
 	if err != nil {
 		return err
 	}
-	sit.suspended = append(sit.suspended, more...)
 	var errs []error
 	for _, o := range pending {
-		cause, err := sit.groundless(v, o)
-		if o.State == opening.Open && cause == "" && s.isShut(o.ID) {
-			cause = "its gate has ended"
-		}
-		switch {
-		case err != nil:
-		case cause == "":
-			continue
-		case o.State == opening.Open:
-			err = s.closeOpening(ctx, o.ID, closing{cause: cause})
-		default:
-			err = s.expire(ctx, o.ID, ledger.TextOf(cause))
+		var err error
+		if o.State == opening.Open {
+			err = s.reviewOpen(ctx, o.ID, more)
+		} else {
+			err = s.reviewRequest(ctx, v, sit, o)
 		}
 		if errors.Is(err, opening.ErrState) {
 			err = nil // somebody else has ended it meanwhile
@@ -125,6 +118,40 @@ func (s *Safe) review(ctx context.Context, more ...access.Suspension) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// reviewRequest expires a request that nobody may answer any more.
+func (s *Safe) reviewRequest(ctx context.Context, v state.View, sit situation, o state.Opening) error {
+	cause, err := sit.groundless(v, o)
+	if err != nil || cause == "" {
+		return err
+	}
+	return s.expire(ctx, o.ID, ledger.TextOf(cause))
+}
+
+// reviewOpen closes an opening. It looks while nobody else can change it: one
+// that is prolonged in this moment goes on.
+func (s *Safe) reviewOpen(ctx context.Context, id safe.OpeningID, more []access.Suspension) error {
+	s.callers.opening.Lock()
+	defer s.callers.opening.Unlock()
+	v := s.state.View(ctx)
+	o, ok, err := v.Opening(id)
+	if err != nil || !ok || o.State != opening.Open {
+		return err
+	}
+	sit, err := s.situation(v)
+	if err != nil {
+		return err
+	}
+	sit.suspended = append(sit.suspended, more...)
+	cause, err := sit.groundless(v, o)
+	if d := s.callers.door; err == nil && cause == "" && d != nil && d.id == id && d.hasEnded() {
+		cause = "its gate has ended" // which could not be recorded
+	}
+	if err != nil || cause == "" {
+		return err
+	}
+	return s.closeLocked(context.WithoutCancel(ctx), id, closing{cause: cause})
 }
 
 // groundless says why an opening cannot stay as it is, "" if it can.
@@ -141,10 +168,10 @@ func (sit situation) groundless(v state.View, o state.Opening) (string, error) {
 	}
 	if o.State == opening.Requested {
 		_, err := described(v, a.request)
-		if err != nil {
-			return err.Error(), nil
+		if missing, ok := errors.AsType[*api.InvalidError](err); ok {
+			return missing.Reason, nil
 		}
-		return "", nil
+		return "", err
 	}
 	release, err := opening.ParseRelease(o.Release)
 	if err != nil {
