@@ -74,9 +74,10 @@ type Server struct {
 	// Pool trusts it.
 	Pool *x509.CertPool
 
-	opts   Options
-	server *smtp.Server
-	wait   sync.WaitGroup
+	opts     Options
+	server   *smtp.Server
+	listener net.Listener
+	wait     sync.WaitGroup
 
 	mu    sync.Mutex // guards the field below, and is held for Judge
 	mails []Mail
@@ -112,13 +113,15 @@ func Start(opts Options) (*Server, error) {
 			s.server.TLSConfig = conf
 		}
 	}
+	s.listener = listener
 	s.wait.Go(func() { s.server.Serve(listener) }) // it ends with an error by design
 	return s, nil
 }
 
 // Stop ends the server and all its connections. It may be called again.
 func (s *Server) Stop() {
-	s.server.Close() // the second time with an error
+	s.server.Close()   // the second time with an error
+	s.listener.Close() // which the server does not know of if it was stopped before it began
 	s.wait.Wait()
 }
 
