@@ -215,8 +215,15 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
+// playing returns the program of children that play a part. A program built
+// with the race detector waits for a second before it ends, in case another
+// goroutine has a race to tell of; children are many, and end as a whole.
+func playing(part string) []string {
+	return []string{"env", "GORACE=atexit_sleep_ms=20", os.Args[0], "play", part}
+}
+
 func (d *desk) options(part string) Options {
-	return Options{Grace: time.Second, Now: func() time.Time { d.now = d.now.Add(time.Second); return d.now }, Program: []string{os.Args[0], "play", part}}
+	return Options{Grace: time.Second, Now: func() time.Time { d.now = d.now.Add(time.Second); return d.now }, Program: playing(part)}
 }
 
 func (d *desk) collect(part string, source int) (Outcome, error) {

@@ -132,7 +132,7 @@ func newHallIn(t *testing.T, cfg *config.Config, log *slog.Logger) *hall {
 }
 
 func (h *hall) options(part string) Options {
-	return Options{Logger: h.log, Grace: time.Second, Now: h.now, Program: []string{os.Args[0], "play", part}}
+	return Options{Logger: h.log, Grace: time.Second, Now: h.now, Program: playing(part)}
 }
 
 func (h *hall) must(err error) {
