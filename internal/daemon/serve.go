@@ -32,9 +32,10 @@ const (
 // everything ready and ends when its context does, or by an error that ends
 // Serve; nil if there is nobody to answer.
 //
-// It first closes what a crash has left open. When people has ended, and with
-// it whatever calls the methods of s, it closes what is open, and records that
-// it stopped.
+// It first closes what a crash has left open, and does what came due while
+// nobody served, so that no call is answered by what is over. When people has
+// ended, and with it whatever calls the methods of s, it closes what is open,
+// and records that it stopped.
 func (s *Safe) Serve(ctx context.Context, people func(context.Context) error) error {
 	if s.keys.gate.public.IsZero() {
 		return ErrNoGate
@@ -70,7 +71,8 @@ func (s *Safe) Serve(ctx context.Context, people func(context.Context) error) er
 	return err
 }
 
-// begin records that the safe serves, and closes what another one left open.
+// begin records that the safe serves, closes what another one left open, and
+// does what is due.
 func (s *Safe) begin(ctx context.Context) error {
 	program, err := ownDigest()
 	if err != nil {
@@ -90,7 +92,7 @@ func (s *Safe) begin(ctx context.Context) error {
 	if err := s.closeAll(ctx, "the safe has stopped without closing it"); err != nil {
 		return err
 	}
-	return errors.Join(s.emptyInboxes(), s.Publish(ctx))
+	return errors.Join(s.emptyInboxes(), s.tickAndPublish(ctx))
 }
 
 // stop is the end that everything should come to.
