@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/source"
 	"strongroom/internal/source/local"
 	"strongroom/internal/source/sftp"
+	"strongroom/internal/source/sshclient"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/layout"
 	"strongroom/internal/store/memory"
@@ -251,7 +252,7 @@ func list(ctx context.Context, from source.Source, answers *answerer) error {
 
 // findingOf returns what a person must look at, nil for ordinary trouble.
 func findingOf(cause error) *Finding {
-	var hostKey *sftp.HostKeyError
+	var hostKey *sshclient.HostKeyError
 	if errors.As(cause, &hostKey) {
 		return &Finding{Kind: HostKeyRefused, Text: hostKey.Error()}
 	}

@@ -1,8 +1,6 @@
 package sftp_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"net"
 	"testing"
 	"time"
@@ -30,15 +28,6 @@ const (
 	modeFile = sftptest.Regular
 	modeLink = sftptest.Link
 )
-
-func rsaKey(t *testing.T) *rsa.PrivateKey {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 // fakeSSH starts an SSH server whose sftp subsystem is serve, and returns
 // options that lead to it.

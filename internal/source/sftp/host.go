@@ -38,7 +38,7 @@ func (h *host) Close() {
 // Interrupt implements tree.Tree.
 func (h *host) Interrupt() {
 	for _, l := range h.links {
-		l.conn.Close()
+		l.conn.Interrupt()
 	}
 }
 

@@ -15,19 +15,15 @@
 package sftp
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net"
-	"strings"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 
 	"strongroom/internal/source"
 	"strongroom/internal/source/pattern"
+	"strongroom/internal/source/sshclient"
 	"strongroom/internal/source/tree"
 )
 
@@ -58,8 +54,7 @@ type Options struct {
 // Source is a source.Source of the files of a host.
 type Source struct {
 	options Options
-	keys    []ssh.PublicKey
-	signer  ssh.Signer
+	host    *sshclient.Host
 	list    *pattern.List
 	tally   *pattern.Tally
 }
@@ -74,21 +69,11 @@ func New(options Options) (*Source, error) {
 		return nil, err
 	}
 	s.tally = s.list.NewTally()
-	if _, _, err := net.SplitHostPort(options.Addr); err != nil {
-		return nil, fmt.Errorf("address %q: want host:port", options.Addr)
-	}
-	if options.User == "" {
-		return nil, errors.New("the name of the account is missing")
-	}
-	if s.keys, err = parseHostKeys(options.HostKeys); err != nil {
+	if s.host, err = sshclient.New(sshclient.Options{
+		Addr: options.Addr, User: options.User, HostKeys: options.HostKeys, Key: options.Key,
+		Timeout: options.ConnectTimeout, Dial: options.Dial,
+	}); err != nil {
 		return nil, err
-	}
-	if s.signer, err = ssh.ParsePrivateKey(options.Key); err != nil {
-		var locked *ssh.PassphraseMissingError
-		if errors.As(err, &locked) {
-			return nil, errors.New("the private key is encrypted; the safe works unattended, so it needs a key without passphrase")
-		}
-		return nil, errors.New("the private key cannot be read: want an unencrypted key as ssh-keygen makes it")
 	}
 	if s.options.Connections == 0 {
 		s.options.Connections = 1
@@ -96,14 +81,8 @@ func New(options Options) (*Source, error) {
 	if s.options.Connections < 0 || s.options.Connections > maxConnections {
 		return nil, fmt.Errorf("%d connections: want 1 to %d", options.Connections, maxConnections)
 	}
-	if s.options.ConnectTimeout == 0 {
-		s.options.ConnectTimeout = 20 * time.Second
-	}
 	if s.options.StallTimeout == 0 {
 		s.options.StallTimeout = time.Minute
-	}
-	if s.options.Dial == nil {
-		s.options.Dial = dial
 	}
 	return s, nil
 }
@@ -112,25 +91,6 @@ func New(options Options) (*Source, error) {
 // before it begins to refuse some (MaxStartups), less two for others. The
 // configuration takes no more.
 const maxConnections = 8
-
-func parseHostKeys(lines []string) ([]ssh.PublicKey, error) {
-	if len(lines) == 0 {
-		return nil, errors.New("no host key is pinned: without one nobody can tell whom the safe talks to (ssh-keyscan shows it; compare it at the host's console)")
-	}
-	var keys []ssh.PublicKey
-	for _, text := range lines {
-		text = strings.TrimSpace(text)
-		key, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
-		if err != nil || len(options) > 0 || len(bytes.TrimSpace(rest)) > 0 || strings.Contains(text, "\n") {
-			return nil, fmt.Errorf("host key %.100q: want one line as in \"ssh-ed25519 AAAA...\"", text)
-		}
-		if _, err := hostKeyAlgorithms(key); err != nil {
-			return nil, fmt.Errorf("host key %.100q: %w", text, err)
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
-}
 
 // Pull implements source.Source.
 func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[source.Item, error] {
