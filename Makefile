@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build age test lint demo soak fuzz clean deps bench-remote
+.PHONY: help build age test lint demo soak fuzz clean deps bench peers bench-remote
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -50,6 +50,16 @@ soak: deps age ## the long tests, named TestSoak...
 
 fuzz: ## every fuzz target for FUZZTIME each (10s)
 	@hack/fuzz $(or $(FUZZTIME),10s)
+
+# BENCH_SHORT=1 tries the whole with little data and whoever is there; BENCH is
+# for flags, such as '-courses tree -runs 1'.
+bench: $(if $(BENCH_SHORT),,peers) build ## measures this and other programs on the same data: docs/performance.md
+	@go build -o bin/bench ./bench
+	@bin/bench $(if $(BENCH_SHORT)$(BENCH),,-o docs/performance.md) $(BENCH)
+
+peers:
+	@hack/deps bench
+	cd bench/peers && CGO_ENABLED=0 go build -trimpath -o ../../bin/peers/ github.com/restic/restic/cmd/restic github.com/kopia/kopia
 
 bench-remote: ## a restore from far away, against sftp: times-sftp above 1 is faster
 	$(if $(wildcard /dev/shm),GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=/dev/shm) go test -run '^$$' -bench Remote -benchtime 5x ./bench/remote

@@ -142,6 +142,11 @@ func own(permit string) bool {
 // support says whether a package is support for tests.
 func support(path string) bool { return strings.HasSuffix(path, "test") }
 
+// workshop says whether a package is a tool for us, which nobody is given.
+func workshop(path string) bool {
+	return strings.HasPrefix(path, "hack/") || path == "bench" || strings.HasPrefix(path, "bench/")
+}
+
 func TestTableImportsOnlyWhatStandsAbove(t *testing.T) {
 	above := make(map[string]bool)
 	for _, r := range rooms {
@@ -154,7 +159,7 @@ func TestTableImportsOnlyWhatStandsAbove(t *testing.T) {
 				t.Errorf("%s may import %s, and the table does not say why", r.path, p)
 			case own(p) && !above[p]:
 				t.Errorf("%s may not import %s, which does not stand above it in the table", r.path, p)
-			case own(p) && support(p) && !support(r.path) && !strings.HasPrefix(r.path, "hack/"):
+			case own(p) && support(p) && !support(r.path) && !workshop(r.path):
 				t.Errorf("%s may not import %s, which is support for tests", r.path, p)
 			}
 		}

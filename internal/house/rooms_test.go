@@ -11,7 +11,7 @@ type room struct {
 // rooms are all packages, foundations first: a room imports only what stands
 // above it. So nothing below a contract knows who uses it, and nothing above
 // source knows what a source is. Test support, which ends in "test", is
-// imported by tests alone, and by hack.
+// imported by tests alone, and by hack and bench.
 //
 // What is listed and not imported fails like its opposite: a door that nobody
 // needs is shut.
@@ -489,6 +489,9 @@ var rooms = []room{
 	// The house itself and its documents: tests without a program.
 	{"internal/house", nil},
 	{"internal/promise", nil},
+	{"bench", map[string]string{
+		"golang.org/x/sys": "what was written is synced into the time of a run",
+	}},
 	{"bench/remote", nil},
 }
 
@@ -523,6 +526,8 @@ var reserves = []reserve{
 			"cmd/strongroom":  "starts its own children",
 			"internal/daemon": "starts the children that do the work, each with less",
 			"hack/":           "uses the program as people do",
+			"bench":           "measures whole programs",
+			"bench/":          "likewise",
 		},
 	},
 	{
@@ -556,6 +561,8 @@ var reserves = []reserve{
 		rooms: map[string]string{
 			"cmd/":                 "the command line is read here",
 			"hack/":                "as in cmd",
+			"bench":                "as in cmd",
+			"bench/":               "as in cmd",
 			"internal/safe/config": "systemd names the folder of credentials in the environment only",
 		},
 	},
