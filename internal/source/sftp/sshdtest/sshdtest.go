@@ -9,6 +9,7 @@ package sshdtest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -34,6 +35,10 @@ const program = "/usr/sbin/sshd"
 type Options struct {
 	// ForceCommand is what every login gets; "" means "internal-sftp -R".
 	ForceCommand string
+	// KeyOptions stand before the user's key in authorized_keys, as in
+	// restrict,command="...", and no command is forced but by them; "" means
+	// "restrict".
+	KeyOptions string
 	// Config holds further lines for sshd_config.
 	Config []string
 }
@@ -83,11 +88,13 @@ func Start(dir string, options Options) (*Server, error) {
 		return nil, err
 	}
 	s.PrivateKey = private
-	if err := os.WriteFile(filepath.Join(dir, "authorized_keys"), []byte("restrict "+authorized+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("writing authorized_keys: %w", err)
+	forced := "ForceCommand " + cmp.Or(options.ForceCommand, "internal-sftp -R")
+	if options.KeyOptions != "" {
+		forced = "# authorized_keys forces a command"
 	}
-	if options.ForceCommand == "" {
-		options.ForceCommand = "internal-sftp -R"
+	keyLine := cmp.Or(options.KeyOptions, "restrict") + " " + authorized + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "authorized_keys"), []byte(keyLine), 0o600); err != nil {
+		return nil, fmt.Errorf("writing authorized_keys: %w", err)
 	}
 	lines := append([]string{
 		`HostKey "` + filepath.Join(dir, "host_key") + `"`,
@@ -103,7 +110,7 @@ func Start(dir string, options Options) (*Server, error) {
 		"PrintLastLog no",
 		"LogLevel ERROR",
 		"Subsystem sftp internal-sftp -R",
-		"ForceCommand " + options.ForceCommand,
+		forced,
 	}, options.Config...)
 	if err := os.WriteFile(s.config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("writing sshd_config: %w", err)
