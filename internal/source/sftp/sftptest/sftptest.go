@@ -53,6 +53,20 @@ func NewKey(t testing.TB) ed25519.PrivateKey {
 // test.
 func Start(t testing.TB, host ssh.Signer, serve func(channel ssh.Channel, conn net.Conn)) Server {
 	t.Helper()
+	return StartSessions(t, host, func(channel ssh.Channel, requests <-chan *ssh.Request, conn net.Conn) {
+		for r := range requests {
+			r.Reply(r.Type == "subsystem", nil)
+			if r.Type == "subsystem" {
+				go serve(channel, conn)
+			}
+		}
+	})
+}
+
+// StartSessions starts an SSH server that leaves to serve what is asked for in
+// a session. It ends with the test.
+func StartSessions(t testing.TB, host ssh.Signer, serve func(channel ssh.Channel, requests <-chan *ssh.Request, conn net.Conn)) Server {
+	t.Helper()
 	user := NewKey(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,7 +121,7 @@ func serverConfig(host ssh.Signer, user ssh.PublicKey) *ssh.ServerConfig {
 	return config
 }
 
-func serveSSH(conn net.Conn, config *ssh.ServerConfig, serve func(ssh.Channel, net.Conn)) {
+func serveSSH(conn net.Conn, config *ssh.ServerConfig, serve func(ssh.Channel, <-chan *ssh.Request, net.Conn)) {
 	defer conn.Close()
 	server, channels, requests, err := ssh.NewServerConn(conn, config)
 	if err != nil {
@@ -119,14 +133,7 @@ func serveSSH(conn net.Conn, config *ssh.ServerConfig, serve func(ssh.Channel, n
 		if err != nil {
 			return
 		}
-		go func() {
-			for r := range requests {
-				r.Reply(r.Type == "subsystem", nil)
-				if r.Type == "subsystem" {
-					go serve(channel, conn)
-				}
-			}
-		}()
+		go serve(channel, requests, conn)
 	}
 	server.Wait()
 }
