@@ -182,6 +182,12 @@ var rooms = []room{
 		"golang.org/x/crypto":       "a session's messages",
 		"golang.org/x/sync":         "connects several times at once",
 	}},
+	{"internal/source/command", map[string]string{
+		"internal/safe":             "yields its entry",
+		"internal/source":           "implements it for the output of a command",
+		"internal/source/sshclient": "connects to the host, and to no other",
+		"golang.org/x/crypto":       "a session's messages",
+	}},
 	{"internal/source/sftp/sshdtest", map[string]string{
 		"golang.org/x/crypto": "key files of OpenSSH",
 	}},
@@ -493,6 +499,29 @@ var rooms = []room{
 		"golang.org/x/sys": "what was written is synced into the time of a run",
 	}},
 	{"bench/remote", nil},
+	{"bench/scale/generated", map[string]string{
+		"internal/safe":   "makes up entries",
+		"internal/source": "is one",
+	}},
+	{"bench/scale/discard", map[string]string{
+		"internal/store/blob":   "is one that keeps nothing",
+		"internal/store/layout": "counts by what an object is",
+		"golang.org/x/sys":      "what is staged lies in the kernel's memory",
+	}},
+	{"bench/scale", map[string]string{
+		"bench/scale/generated":   "collects it",
+		"bench/scale/discard":     "where it is only counted",
+		"internal/safe":           "describes what was collected",
+		"internal/collect":        "whose cost is measured",
+		"internal/source":         "looks on while one is pulled",
+		"internal/store":          "whose cost is measured",
+		"internal/store/blob":     "looks on while one is written",
+		"internal/store/blob/dir": "where what is read is kept",
+		"internal/store/layout":   "names an envelope",
+		"internal/store/memory":   "removes what the last but one collection remembered",
+		"internal/store/restore":  "whose cost is measured",
+		"internal/store/seal":     "makes the keys of a run",
+	}},
 }
 
 // testModules may be imported by every test beside the modules of the table.

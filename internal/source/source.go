@@ -65,6 +65,10 @@ type Item struct {
 	// that Problem is not reported again. Any other error from Read will also
 	// end the sequence.
 	//
+	// The content of a stream that broke off, or whose end cannot be trusted,
+	// ends with io.EOF like another: part of a dump is better than none. The
+	// sequence then ends with the error that says why.
+	//
 	// Entry.Size is what the file had when it was listed. A file that changed
 	// meanwhile (Problem Changed, reported before Read returns io.EOF) yields
 	// more or less than that: record the number of bytes that were read.
@@ -127,6 +131,9 @@ const (
 	// Unmatched: a line of the include list with wildcards matched nothing. A
 	// warning.
 	Unmatched Kind = "unmatched"
+	// Complaint: the program that makes the entry wrote to its standard error.
+	// A warning.
+	Complaint Kind = "complaint"
 )
 
 // A Problem is something wrong with one entry.

@@ -15,6 +15,10 @@ import (
 // and to the server.
 const keepAlive = 15 * time.Second
 
+// keepAliveRequest is what OpenSSH asks, and everybody answers, if only that it
+// is not known.
+const keepAliveRequest = "keepalive@openssh.com"
+
 // A Conn is one connection to a host that proved who it is.
 type Conn struct {
 	conn   net.Conn
@@ -113,6 +117,13 @@ func (c *Conn) Session() (ssh.Channel, <-chan *ssh.Request, error) {
 	return c.client.OpenChannel("session", nil)
 }
 
+// Alive asks the host for an answer and waits for it. Nil means that up to now
+// the connection was not lost: whatever has ended on it was ended by the host.
+func (c *Conn) Alive() error {
+	_, _, err := c.client.SendRequest(keepAliveRequest, true, nil)
+	return err
+}
+
 // keepAlive asks for an answer now and then. If none comes nobody minds, until
 // whoever uses the connection waits in vain too.
 func (c *Conn) keepAlive() {
@@ -123,7 +134,7 @@ func (c *Conn) keepAlive() {
 		case <-c.closed:
 			return
 		case <-tick.C:
-			if _, _, err := c.client.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+			if err := c.Alive(); err != nil {
 				return // the connection has ended; its user will see why
 			}
 		}

@@ -57,17 +57,21 @@ func (h *Host) explain(err, badKey error) error {
 }
 
 // Plain returns an error of the SSH library as text. The server can put words
-// of its own into some, so what could confuse a terminal or a mail is
-// replaced, and the length bounded.
-func Plain(err error) error {
-	text := strings.Map(func(r rune) rune {
+// of its own into some.
+func Plain(err error) error { return errors.New(Printable(err.Error(), 200)) }
+
+// Printable returns words of the other side for a person to read: what could
+// confuse a terminal or a mail is replaced, and there are at most that many
+// characters of them.
+func Printable(text string, most int) string {
+	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return '?'
-	}, err.Error())
-	if r := []rune(text); len(r) > 200 {
-		text = string(r[:200]) + "..."
+	}, text)
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most]) + "..."
 	}
-	return errors.New(text)
+	return text
 }
