@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build age test lint demo soak fuzz clean deps bench peers bench-remote
+.PHONY: help build age test lint demo soak fuzz clean deps bench peers bench-remote bench-scale
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -63,6 +63,12 @@ peers:
 
 bench-remote: ## a restore from far away, against sftp: times-sftp above 1 is faster
 	$(if $(wildcard /dev/shm),GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=/dev/shm) go test -run '^$$' -bench Remote -benchtime 5x ./bench/remote
+
+# SOAK=1 takes an hour or more, needs 20 GB in TMPDIR, and writes the document;
+# SCALE is for flags, such as '-files 100000 -size 0'.
+bench-scale: ## millions of files, hundreds of GB, in bounded memory: docs/scale.md
+	@CGO_ENABLED=0 go build -o bin/scale ./bench/scale
+	@bin/scale $(if $(SOAK),-soak -write docs/scale.md) $(SCALE)
 
 clean: ## remove what was built, and what the demo left
 	rm -rf bin
