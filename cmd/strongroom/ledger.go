@@ -98,6 +98,12 @@ func describe(what ledger.Event) string {
 		return fmt.Sprintf("%s: %s: %s", e.Finding, e.Subject, e.Text)
 	case ledger.KeepExtended:
 		return fmt.Sprintf("run %s until %s", e.Run, e.Until.Local().Format(time.DateOnly))
+	case ledger.StateRebuilt:
+		compared := ""
+		if e.Compared > 0 {
+			compared = fmt.Sprintf(", compared with a checkpoint of %d", e.Compared)
+		}
+		return fmt.Sprintf("from %s of the store%s", plural(e.Entries, "entry", "entries"), compared)
 	default:
 		return describeOfPeople(what)
 	}

@@ -86,8 +86,18 @@ func (e *NotInitialisedError) Error() string {
 	return fmt.Sprintf("there is no safe in %s yet", e.Dir)
 }
 
+// A StateLostError says that there was a safe where the configuration says, and
+// that its state is gone. Rebuild makes it anew.
+type StateLostError struct{ Path string }
+
+func (e *StateLostError) Error() string {
+	return fmt.Sprintf("the state database %s is not there, though the safe has keys and its store a ledger: it was lost", e.Path)
+}
+
+const stateFile = "state.db"
+
 // paths of a safe beneath its folder.
-func statePath(cfg *config.Config) string { return filepath.Join(cfg.Dir, "state.db") }
+func statePath(cfg *config.Config) string { return filepath.Join(cfg.Dir, stateFile) }
 func keysPath(cfg *config.Config) string  { return filepath.Join(cfg.Dir, "keys") }
 func (s *Safe) memoryPath(source safe.SourceName) string {
 	return filepath.Join(s.config.Dir, "memory", string(source))
@@ -103,7 +113,7 @@ var ErrExists = errors.New("what is there is left as it is")
 var ErrSameKey = errors.New("outer and inner key are the same: two people must hold two different keys")
 
 // Init makes a new safe whose runs are sealed to the two role keys: ErrSameKey,
-// ErrExists or dir.ErrNotEmpty if it must not. The order matters:
+// ErrExists, dir.ErrNotEmpty or a *StateLostError if it must not. The order matters:
 //
 //  1. keys    appear all at once, and name the store
 //  2. store   its mark, with that name
@@ -131,6 +141,9 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 	}
 	if err != nil {
 		return nil, fmt.Errorf("making the safe's keys: %w", err)
+	}
+	if err := checkLost(ctx, cfg, k); err != nil {
+		return nil, err
 	}
 	db, err := state.Open(ctx, statePath(cfg), k.ledger)
 	if err != nil {
@@ -161,6 +174,29 @@ func Init(ctx context.Context, cfg *config.Config, outer seal.OuterRecipient, in
 // checkFolders refuses folders of the safe that are not its alone.
 func checkFolders(cfg *config.Config) error {
 	return errors.Join(checkGuarded(cfg.Dir), checkGuarded(keysPath(cfg)), checkGuarded(cfg.Store))
+}
+
+// checkLost returns a *StateLostError if there is no state, and the safe's store
+// has checkpoints of a ledger: a new one would contradict it.
+func checkLost(ctx context.Context, cfg *config.Config, k keys) error {
+	if _, err := os.Stat(statePath(cfg)); !errors.Is(err, os.ErrNotExist) {
+		return nil // whatever else is wrong is found when it is opened
+	}
+	store, err := dir.Open(cfg.Store)
+	if err != nil {
+		return nil // there is no store yet, or none in its place: as above
+	}
+	defer store.Close() // nothing was written
+	public := k.ledger.Public()
+	id, err := catalog.ReadStoreID(ctx, store)
+	if err != nil || id != public.Store() {
+		return ctx.Err() // as above
+	}
+	_, err = catalog.Newest(ctx, store, id, []ledger.PublicKey{public})
+	if errors.Is(err, catalog.ErrNoCheckpoint) || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return &StateLostError{Path: statePath(cfg)}
 }
 
 // makeStore makes the store of that id, or completes it.
@@ -226,6 +262,9 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reading the safe's keys: %w", err)
 	}
+	if err := checkLost(ctx, cfg, k); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(statePath(cfg)); errors.Is(err, os.ErrNotExist) {
 		return nil, &NotInitialisedError{Dir: cfg.Dir}
 	}
@@ -245,11 +284,8 @@ func (s *Safe) open(ctx context.Context) (err error) {
 	if s.store, err = dir.Open(s.config.Store); err != nil {
 		return err
 	}
-	if s.id, err = catalog.ReadStoreID(ctx, s.store); err != nil {
-		return fmt.Errorf("opening the store %s: %w", s.config.Store, err)
-	}
-	if got := s.keys.ledger.Public().Store(); got != s.id {
-		return contradiction("the store in %s is %s, and this safe's is %s: check `store` in the configuration", s.config.Store, s.id, got)
+	if err = s.knowStore(ctx); err != nil {
+		return err
 	}
 	if _, err = s.inForce(ctx); err != nil {
 		return err

@@ -85,6 +85,8 @@ type hall struct {
 	outer  []seal.OuterIdentity // of all periods, newest last
 	inner  seal.InnerIdentity
 	people map[safe.PersonName]accesstest.Somebody
+	// strange says that the state is not, on purpose, what the ledger tells.
+	strange bool
 }
 
 // atOnce is a second, with some patience for a machine that is busy or looks for
@@ -128,6 +130,7 @@ func newHallIn(t *testing.T, cfg *config.Config, log *slog.Logger) *hall {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.safe.Close() })
+	t.Cleanup(h.givesBack)
 	return h
 }
 

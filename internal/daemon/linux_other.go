@@ -20,4 +20,6 @@ func lockFile(string) (unlock func(), err error) { return nil, errNotLinux }
 
 func (s *Safe) lockSource(safe.SourceName) (unlock func(), err error) { return nil, errNotLinux }
 
+func placeState(string, string) error { return errNotLinux }
+
 func apart(*exec.Cmd) {}

@@ -112,7 +112,7 @@ func TestEveryFieldIsRequired(t *testing.T) {
 	optional := map[string]string{
 		"partial": "snapshot.kept", "more": "object.lost", "left": "scrub.done",
 		"unclean": "safe.started", "ready": "roster.agreed", "key": "person.suspended", "unknown": "opening.closed", "from": "access.refused",
-		"signed": "roster.proposed roster.agreed opening.closed", "reason": "snapshot.kept",
+		"signed": "roster.proposed roster.agreed opening.closed", "reason": "snapshot.kept", "compared": "state.rebuilt",
 	}
 	for _, g := range append(goldens(t), peopleGoldens(t)...) {
 		line := goldenFront + g.line + "\n"
@@ -195,6 +195,8 @@ func TestParseEntryRefuses(t *testing.T) {
 		{"name of a source", front + `"memory.forgotten","who":"safe","what":{"source":"../a","reason":""}}` + "\n", "source name"},
 		{"name of an object", front + `"object.repaired","who":"safe","what":{"name":"runs/../format","how":"copy"}}` + "\n", `".."`},
 		{"how", front + `"object.repaired","who":"safe","what":{"name":"format","how":"magic"}}` + "\n", "unknown way"},
+		{"rebuilt of nothing", front + `"state.rebuilt","who":"safe","what":{"entries":0}}` + "\n", "0 entries"},
+		{"rebuilt of less than it was compared with", front + `"state.rebuilt","who":"safe","what":{"entries":3,"compared":4}}` + "\n", "compared with 4"},
 		{"null snapshots", front + `"object.lost","who":"safe","what":{"name":"format","snapshots":null}}` + "\n", "no list"},
 		{"snapshot twice", front + `"object.lost","who":"safe","what":{"name":"format","snapshots":["019aa3f1-7c00-7abc-8def-0123456789ab","019aa3f1-7c00-7abc-8def-0123456789ab"]}}` + "\n", "ascending"},
 		{"more than none", front + `"object.lost","who":"safe","what":{"name":"format","snapshots":[],"more":1}}` + "\n", "more"},

@@ -37,6 +37,7 @@ var kinds = map[Kind]func([]byte) (Event, error){
 	ScrubDone{}.Kind():       read[ScrubDone],
 	FindingRaised{}.Kind():   read[FindingRaised],
 	KeepExtended{}.Kind():    read[KeepExtended],
+	StateRebuilt{}.Kind():    read[StateRebuilt],
 
 	SafeStarted{}.Kind():       read[SafeStarted],
 	SafeStopped{}.Kind():       read[SafeStopped],
@@ -308,6 +309,25 @@ type KeepExtended struct {
 
 func (KeepExtended) Kind() Kind     { return "keep.extended" }
 func (e KeepExtended) check() error { return checkTime("until", e.Until) }
+
+// StateRebuilt records that the safe's state was lost, and made anew from the
+// store. What was recorded after the entries before this one, and had not come
+// into the store, is lost.
+type StateRebuilt struct {
+	Entries int64 `json:"entries"` // of the ledger, that the store gave back: the number of this entry
+	// Compared is the size of the largest checkpoint from elsewhere that was
+	// compared with them; 0 if there was none, and nobody knows whether there
+	// were more entries.
+	Compared int64 `json:"compared,omitempty"`
+}
+
+func (StateRebuilt) Kind() Kind { return "state.rebuilt" }
+func (e StateRebuilt) check() error {
+	if e.Entries < 1 || e.Compared < 0 || e.Compared > e.Entries {
+		return fmt.Errorf("a state of %d entries, compared with %d", e.Entries, e.Compared)
+	}
+	return nil
+}
 
 // checkTime refuses other zones than UTC, so that one moment has one
 // spelling, and the zero time, which is a field that was forgotten.

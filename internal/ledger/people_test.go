@@ -29,6 +29,8 @@ func peopleGoldens(t testing.TB) []golden {
 	)
 	line := func(kind, what string) string { return `"kind":"` + kind + `","who":"safe","what":{` + what + `}}` }
 	return []golden{
+		{ledger.StateRebuilt{Entries: 438}, line("state.rebuilt", `"entries":438`)},
+		{ledger.StateRebuilt{Entries: 438, Compared: 437}, line("state.rebuilt", `"entries":438,"compared":437`)},
 		{ledger.SafeStarted{Program: digest}, line("safe.started", `"program":"`+digestText+`"`)},
 		{ledger.SafeStarted{Program: digest, Unclean: true}, line("safe.started", `"program":"`+digestText+`","unclean":true`)},
 		{ledger.SafeStopped{}, line("safe.stopped", ``)},

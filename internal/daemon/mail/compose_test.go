@@ -131,6 +131,7 @@ func mails() map[string][]Item {
 		"repaired":    repaired(1),
 		"scrub":       one(entry(ledger.Safe, ledger.ScrubDone{Objects: 4321, Bytes: 123_000_000_000, Damaged: 3, Left: 1})),
 		"scrub-clean": one(entry(ledger.Safe, ledger.ScrubDone{Objects: 4321, Bytes: 123_000_000_000, Damaged: 3})),
+		"rebuilt":     one(entry(ledger.Safe, ledger.StateRebuilt{Entries: 438, Compared: 430})),
 		"started":     one(entry(ledger.Safe, ledger.SafeStarted{Program: safe.DigestOf([]byte("program")), Unclean: true})),
 		"access-refused": {
 			{Number: 17, Entry: entry(ledger.Safe, ledger.AccessRefused{What: "gate", Reason: "no opening is open", From: netip.MustParseAddr("203.0.113.9"), Count: 214})},

@@ -30,6 +30,8 @@ func tell(items []Item, c clock) (story, error) {
 		return tellScrub(e), nil
 	case ledger.SafeStarted:
 		return tellStarted(e), nil
+	case ledger.StateRebuilt:
+		return tellRebuilt(first, e), nil
 	case ledger.AccessRefused:
 		return tellRefusedAccess(items, c), nil
 	}
@@ -190,6 +192,23 @@ func tellStarted(e ledger.SafeStarted) story {
 	}
 	s.fact("Program", "SHA-256 %s", e.Program)
 	s.step("journalctl -u strongroom -b -1", "Find out why, on the safe's host. If nobody can say why, somebody may have done it.")
+	return s
+}
+
+func tellRebuilt(item Item, e ledger.StateRebuilt) story {
+	s := story{
+		Mood: bad, Verdict: "the safe's state was lost, and made anew from its store",
+		Lead: "The database with what the safe knew was gone. Somebody on its host has made a new one from the store.",
+	}
+	s.fact("Given back", "%s of the ledger", count(e.Entries, "entry", "entries"))
+	if e.Compared > 0 {
+		s.fact("Compared", "with a checkpoint of %s from elsewhere", count(e.Compared, "entry", "entries"))
+	}
+	s.wrong("What was recorded last may be missing. If a mail of yours tells of something that the ledger does not have, the store is an old copy, or was cut.")
+	s.step("strongroom ledger verify --checkpoint MAIL", "Compare the newest mail that you have from before with the store.")
+	s.step("", "If you did not know of it, ask who did it, and why.")
+	s.step("", "Proposed rosters, invitations and enrolments that nobody had taken into the roster are gone: make them again.")
+	s.step(fmt.Sprintf("strongroom ledger show --from %d", item.Number), "See what else was found.")
 	return s
 }
 

@@ -3,7 +3,8 @@
 //
 // Whatever changes does so in one transaction with the ledger entry that
 // records it. It holds nothing that store and ledger cannot give back, but what
-// waits for people: proposals, invitations, enrolments.
+// waits for people: proposals, invitations, enrolments. docs/states.md says of
+// each table where it comes back from.
 package state
 
 import (
@@ -159,17 +160,41 @@ func (tx *Tx) Record(at time.Time, who ledger.Who, what ledger.Event) (int64, er
 	if err != nil {
 		return 0, fmt.Errorf("recording %s: %w", what.Kind(), err)
 	}
-	if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO entry (n, bytes) VALUES (?, ?)", size, b); err != nil {
+	if err := tx.addEntry(size, b, added); err != nil {
 		return 0, err
-	}
-	first := tlog.StoredHashCount(size)
-	for i, h := range added {
-		if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO hash (i, bytes) VALUES (?, ?)", first+int64(i), h[:]); err != nil {
-			return 0, err
-		}
 	}
 	tx.head = &head
 	return size, tx.Publish(layout.Entry(size), b)
+}
+
+// Adopt takes an entry of a ledger that was verified, as the nth of this one.
+// It is in the store already, and signed: Adopt publishes nothing.
+func (tx *Tx) Adopt(n int64, entry []byte) error {
+	added, err := tlog.StoredHashes(n, entry, hashReader{tx.ctx, tx.sql})
+	if err != nil {
+		return fmt.Errorf("adopting entry %d: %w", n, err)
+	}
+	return tx.addEntry(n, entry, added)
+}
+
+// addEntry keeps an entry, and the hashes that it adds to the tree.
+func (tx *Tx) addEntry(n int64, entry []byte, added []tlog.Hash) error {
+	if err := tx.set("INSERT INTO entry (n, bytes) VALUES (?, ?)", n, entry); err != nil {
+		return err
+	}
+	first := tlog.StoredHashCount(n)
+	for i, h := range added {
+		if err := tx.set("INSERT INTO hash (i, bytes) VALUES (?, ?)", first+int64(i), h[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// HeadOf returns the head of the ledger's first size entries, of which there
+// must be so many.
+func (tx *Tx) HeadOf(size int64) (ledger.Head, error) {
+	return ledger.HeadOf(size, hashReader{tx.ctx, tx.sql})
 }
 
 // sign signs the ledger's new checkpoint, if there is one.
@@ -203,14 +228,22 @@ func (tx *Tx) Publish(name string, b []byte) error {
 
 // BeginRun records a run and puts its envelope into the outbox.
 func (tx *Tx) BeginRun(at time.Time, begun ledger.RunBegun, envelope []byte) error {
-	const insert = "INSERT INTO run (id, source, envelope, outcome) VALUES (?, ?, ?, '')"
-	if _, err := tx.sql.ExecContext(tx.ctx, insert, begun.Run.String(), string(begun.Source), begun.Envelope.String()); err != nil {
-		return fmt.Errorf("beginning run %s: %w", begun.Run, err)
+	if err := tx.AddRun(begun); err != nil {
+		return err
 	}
 	if err := tx.Publish(layout.Envelope(begun.Run), envelope); err != nil {
 		return err
 	}
 	return tx.Append(at, ledger.Safe, begun)
+}
+
+// AddRun keeps a run that was begun.
+func (tx *Tx) AddRun(begun ledger.RunBegun) error {
+	const insert = "INSERT INTO run (id, source, envelope, outcome) VALUES (?, ?, ?, '')"
+	if err := tx.set(insert, begun.Run.String(), string(begun.Source), begun.Envelope.String()); err != nil {
+		return fmt.Errorf("beginning run %s: %w", begun.Run, err)
+	}
+	return nil
 }
 
 // KeepSnapshot records a snapshot and puts its description into the outbox. It
@@ -221,15 +254,15 @@ func (tx *Tx) KeepSnapshot(at time.Time, snapshot safe.Snapshot, reason string) 
 	if _, err := safe.ParseSnapshot(b); err != nil {
 		return fmt.Errorf("keeping the snapshot of run %s: %w", snapshot.Run, err)
 	}
-	outcome := "complete"
+	outcome := Complete
 	if snapshot.Partial {
-		outcome = "partial"
+		outcome = Partial
 	}
-	if err := tx.endRun(snapshot.Run, outcome); err != nil {
+	if err := tx.EndRun(snapshot.Run, outcome); err != nil {
 		return err
 	}
-	if _, err := tx.sql.ExecContext(tx.ctx, "INSERT INTO snapshot (run, description) VALUES (?, ?)", snapshot.Run.String(), b); err != nil {
-		return fmt.Errorf("keeping the snapshot of run %s: %w", snapshot.Run, err)
+	if err := tx.AddSnapshot(snapshot.Run, b); err != nil {
+		return err
 	}
 	if err := tx.Publish(snapshot.Name(), b); err != nil {
 		return err
@@ -237,17 +270,25 @@ func (tx *Tx) KeepSnapshot(at time.Time, snapshot safe.Snapshot, reason string) 
 	return tx.Append(at, ledger.Safe, ledger.KeptOf(snapshot, reason))
 }
 
+// AddSnapshot keeps the description of a run's snapshot, which was read before.
+func (tx *Tx) AddSnapshot(run safe.RunID, description []byte) error {
+	if err := tx.set("INSERT INTO snapshot (run, description) VALUES (?, ?)", run.String(), description); err != nil {
+		return fmt.Errorf("keeping the snapshot of run %s: %w", run, err)
+	}
+	return nil
+}
+
 // FailRun records that a run ended without a snapshot.
 func (tx *Tx) FailRun(at time.Time, failed ledger.RunFailed) error {
-	if err := tx.endRun(failed.Run, "failed"); err != nil {
+	if err := tx.EndRun(failed.Run, Failed); err != nil {
 		return err
 	}
 	return tx.Append(at, ledger.Safe, failed)
 }
 
-// endRun gives a run its outcome, once.
-func (tx *Tx) endRun(run safe.RunID, outcome string) error {
-	result, err := tx.sql.ExecContext(tx.ctx, "UPDATE run SET outcome = ? WHERE id = ? AND outcome = ''", outcome, run.String())
+// EndRun gives a run its outcome, once.
+func (tx *Tx) EndRun(run safe.RunID, outcome Outcome) error {
+	result, err := tx.sql.ExecContext(tx.ctx, "UPDATE run SET outcome = ? WHERE id = ? AND outcome = ''", string(outcome), run.String())
 	if err != nil {
 		return err
 	}
