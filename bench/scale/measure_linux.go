@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"strongroom/bench/scale/generated"
 )
@@ -29,7 +28,7 @@ type measuring struct {
 // measure does everything that the options ask for, and tells of it on the way.
 func measure(ctx context.Context, o options, progress io.Writer) (report, error) {
 	m := &measuring{options: o, progress: progress}
-	fmt.Fprintf(progress, "%s, %d processors\n", runtime.Version(), runtime.NumCPU())
+	fmt.Fprintln(progress, machine())
 	for _, files := range o.files {
 		for _, shape := range contents {
 			shape.Files = files

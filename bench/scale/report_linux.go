@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"strings"
 
 	"strongroom/bench/scale/generated"
@@ -56,10 +57,17 @@ func (r row) content() string {
 	return fmt.Sprintf("%d to %d bytes", r.shape.Shortest, r.shape.Longest)
 }
 
+// subject names what was collected or read.
+func (r row) subject() string {
+	if r.shape.Files == 1 {
+		return "one file of " + r.content()
+	}
+	return count(r.shape.Files) + " files of " + r.content()
+}
+
 // String is what is told as soon as it was measured.
 func (r row) String() string {
-	s := fmt.Sprintf("%s files of %s, %s: %.1f s, %.1f core s, %.0f MiB",
-		count(r.shape.Files), r.content(), r.what, r.cost.Wall, r.cost.Cores, mebibytes(r.cost.Peak))
+	s := fmt.Sprintf("%s, %s: %.1f s, %.1f core s, %.0f MiB", r.subject(), r.what, r.cost.Wall, r.cost.Cores, mebibytes(r.cost.Peak))
 	for _, l := range r.live {
 		s += fmt.Sprintf(", %.0f MiB live when %s", mebibytes(int64(l.Bytes)), l.When)
 	}
@@ -91,7 +99,7 @@ func (r report) text() string {
 			fmt.Sprintf("%.1f", row.cost.Wall), fmt.Sprintf("%.1f", row.cost.Cores),
 			fmt.Sprintf("%.1f", row.each(row.cost.Cores, row.units())), growth, fmt.Sprintf("%.0f", mebibytes(row.cost.Peak))})
 	}
-	parts := []string{t.String()}
+	parts := []string{machine() + ".\n", t.String()}
 	for _, row := range r {
 		if len(row.tenths) > 0 && (great(row.shape) || row.shape.Files > many) {
 			parts = append(parts, row.byTenths())
@@ -102,6 +110,20 @@ func (r report) text() string {
 		lines += "- " + m.String() + "\n"
 	}
 	return strings.Join(append(parts, lines), "\n")
+}
+
+// machine says what was measured on.
+func machine() string {
+	model := "unknown"
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%s, %d processors (%s)", runtime.Version(), runtime.NumCPU(), model)
 }
 
 // growth returns by how much a unit of a row costs more than a unit of the next
@@ -131,7 +153,7 @@ func (r row) byTenths() string {
 			fmt.Sprintf("%.0f", mebibytes(tenth.Peak))})
 		last = tenth
 	}
-	return fmt.Sprintf("%s files of %s, %s:\n\n%s", count(r.shape.Files), r.content(), r.what, t)
+	return fmt.Sprintf("Tenth by tenth, %s, %s:\n\n%s", r.subject(), r.what, t)
 }
 
 // A must is something that must hold.
@@ -191,8 +213,7 @@ func (r report) held() bool {
 // A table has its headings in the first row.
 type table [][]string
 
-// String returns the table in Markdown, aligned for who reads it as it is: the
-// first column that is all numbers and those after it to the right.
+// String returns the table in Markdown, aligned for who reads it as it is.
 func (t table) String() string {
 	widths := make([]int, len(t[0]))
 	for _, cells := range t {

@@ -86,12 +86,13 @@ func cut(path string) (folder, name string) {
 }
 
 func TestTheSameAgain(t *testing.T) {
-	shape := Shape{Seed: 5, Files: 2000, Shortest: 200, Longest: 200_000}
-	if diff := cmp.Diff(pull(t, New(shape)), pull(t, New(shape))); diff != "" {
+	shape := Shape{Seed: 5, Files: 300, Shortest: 200, Longest: 200_000}
+	once := pull(t, New(shape))
+	if diff := cmp.Diff(once, pull(t, New(shape))); diff != "" {
 		t.Error(diff)
 	}
 	seen := make(map[[32]byte]string)
-	for _, p := range pull(t, New(shape)) {
+	for _, p := range once {
 		if p.Type != safe.File {
 			continue
 		}
@@ -108,17 +109,17 @@ func TestTheSameAgain(t *testing.T) {
 // What changes is about what was asked for, and looks changed; the rest is as
 // it was.
 func TestChange(t *testing.T) {
-	shape := Shape{Seed: 7, Files: 20_000, Shortest: 8, Longest: 16, Change: 0.01}
+	shape := Shape{Seed: 7, Files: 10_000, Shortest: 8, Longest: 16, Change: 0.01}
 	before := pull(t, New(shape))
-	for night := 1; night <= 3; night++ {
+	for night := 1; night <= 2; night++ {
 		shape.Night = night
 		after := pull(t, New(shape))
 		changed := 0
 		for i := range after {
 			a, b := before[i], after[i]
 			if a.Digest == b.Digest {
-				if diff := cmp.Diff(a, b); diff != "" {
-					t.Errorf("an unchanged file looks changed:\n%s", diff)
+				if a.Path != b.Path || a.Size != b.Size || !a.MTime.Equal(b.MTime) || !a.CTime.Equal(b.CTime) || a.Inode != b.Inode {
+					t.Errorf("%s was not changed, and looks like\n%+v\nbefore\n%+v", a.Path, b, a)
 				}
 				continue
 			}
@@ -127,7 +128,7 @@ func TestChange(t *testing.T) {
 				t.Errorf("%s was written anew and looks like\n%+v\nbefore\n%+v", a.Path, b, a)
 			}
 		}
-		if changed < 150 || changed > 250 {
+		if changed < 70 || changed > 130 {
 			t.Errorf("night %d: %d of %d files changed, want about 1 %%", night, changed, shape.Files)
 		}
 		before = after
