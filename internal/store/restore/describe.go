@@ -96,7 +96,7 @@ func fileMode(mode uint32) os.FileMode {
 // owner is now as it was on the source, by number or, if so wanted, by name.
 func (r *restorer) giveAway(e safe.Entry, chown func(uid, gid int) error) bool {
 	switch euid := os.Geteuid(); {
-	case r.opts.Owner == NoOwner:
+	case r.opts.Owner == NoOwner, e.Type == safe.Stream: // what a program wrote belonged to nobody
 		return false
 	case euid < 0:
 		r.tally.skip(Owned, "this system has no such owners")

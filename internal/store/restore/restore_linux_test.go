@@ -219,6 +219,9 @@ func TestWithoutRoot(t *testing.T) {
 	if want := map[string]uint32{"closed/f": 0, "closed/d": 0o500, "closed/d/f": 0o755}; !maps.Equal(got, want) {
 		t.Errorf("modes %v, want %v", got, want)
 	}
+	// What a program wrote has no owner to lose.
+	dump := s.Snapshot(storetest.Stream("dump.sql", "-- dump\n"))
+	checkLosses(t, mustRun(t, s.Open(dump), t.TempDir(), restore.Options{}))
 }
 
 func TestSparse(t *testing.T) {
