@@ -49,7 +49,8 @@ type Options struct {
 	// EndsWith is how one of the last lines has to begin, as "-- Dump
 	// completed"; "" is satisfied by any.
 	EndsWith string
-	// AllowEmpty says that no output at all may be complete.
+	// AllowEmpty says that no output at all may be complete, whatever EndsWith
+	// says.
 	AllowEmpty bool
 
 	// Limits bounds the output by its Bytes; the rest is for trees.
@@ -87,11 +88,6 @@ func New(options Options) (*Source, error) {
 	return &Source{options, host}, nil
 }
 
-// errNothing is the error of a command that ended well without a word.
-var errNothing = errors.New("the command ended well and gave no output. Perhaps none is forced for this key " +
-	"(restrict,command=\"...\" in authorized_keys): a mere shell, which the safe gives no input, ends like that. " +
-	"If no output is right, say allow_empty")
-
 // Pull implements source.Source.
 func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[source.Item, error] {
 	return func(yield func(source.Item, error) bool) {
@@ -109,9 +105,7 @@ func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[sou
 		// A command that fails before it gives anything leaves no entry.
 		some := r.begin()
 		if !some {
-			if err = r.finish(); err == nil && !s.options.AllowEmpty {
-				err = errNothing
-			}
+			err = r.finish()
 		}
 		if some || err == nil {
 			entry := safe.Entry{Path: s.options.Name, Type: safe.Stream, Mode: 0o600, MTime: started}
@@ -131,8 +125,8 @@ func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[sou
 	}
 }
 
-// Matches implements source.Source: there are no lines.
-func (s *Source) Matches() []source.Match { return nil }
+// Matches implements source.Source: there are no lines to match.
+func (s *Source) Matches() []source.Match { return []source.Match{} }
 
 // Probe tries the connection without running the command: it connects, checks
 // the host's key, logs in, opens a session, and asks for a terminal. A key that

@@ -213,6 +213,9 @@ func (r *run) finish() error {
 	case !r.ending.known:
 		return fmt.Errorf("%s did not tell how the command ended", r.addr)
 	}
+	if r.total == 0 {
+		return r.checkNothing()
+	}
 	return r.checkEnd()
 }
 
@@ -220,6 +223,15 @@ func (r *run) finish() error {
 func (r *run) end() {
 	r.conn.Interrupt()
 	r.wg.Wait()
+}
+
+func (r *run) checkNothing() error {
+	if r.options.AllowEmpty {
+		return nil
+	}
+	return errors.New("the command ended well and gave no output. Perhaps none is forced for this key " +
+		"(restrict,command=\"...\" in authorized_keys): a mere shell, which the safe gives no input, ends like that. " +
+		"If no output is right, say allow_empty")
 }
 
 // maxEndLines is among how many lines at the end one must be as EndsWith wants
