@@ -47,7 +47,7 @@ if a source showed what looks like tampering, or is being collected already.`,
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every source of the configuration")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "list what would be pulled and what each line matches; store nothing")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "list what would be pulled and what each line matches; run no command, store nothing")
 	return cmd
 }
 
@@ -200,6 +200,11 @@ func (a *app) dryRun(sources []config.Source) error {
 			err = fmt.Errorf("looking at %s: %w", src.Name, err)
 			t.Error(err)
 			failed = append(failed, err)
+			continue
+		}
+		if found.Unknown {
+			t.Emit("dry_run", map[string]any{"source": src.Name, "entries": found.Entries, "matches": []any{}})
+			t.Printf("%s would pull the output of a command, which a dry run does not run: its host can be reached and takes the key", src.Name)
 			continue
 		}
 		t.Printf("%s would pull %s, %s", src.Name, plural(found.Entries, "entry", "entries"), ui.Size(found.Bytes))

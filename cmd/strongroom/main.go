@@ -167,6 +167,8 @@ func checkPatterns(file string, cfg *config.Config) error {
 			paths = spec.Paths
 		case config.Local:
 			paths = spec.Paths
+		default:
+			continue
 		}
 		if _, err := pattern.Compile(paths.Include, paths.Exclude); err != nil {
 			return &ui.UsageError{Problem: fmt.Sprintf("%s: source %s: %v", file, src.Name, err),

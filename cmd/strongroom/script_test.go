@@ -253,18 +253,24 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.Chmod(largest, 0o400))
 }
 
-// startServer starts an SSH server, and sets SSH_HOST, SSH_HOST_KEY and
-// SSH_KEY as a source of the kind sftp needs them:
+// startServer starts an SSH server that lets read by SFTP, or whatever these
+// options of the key allow, and sets SSH_HOST, SSH_HOST_KEY and SSH_KEY as a
+// source needs them:
 //
 //	[!sshd] skip 'there is no OpenSSH server'
 //	sshd
+//	sshd 'restrict,command="pg_dumpall"'
 func startServer(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 0 {
-		ts.Fatalf("usage: sshd")
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: sshd [KEY-OPTIONS]")
 	}
-	folder := ts.MkAbs("sshd")
-	ts.Check(os.Mkdir(folder, 0o700))
-	s, err := sshdtest.Start(folder, sshdtest.Options{})
+	var options sshdtest.Options
+	if len(args) == 1 {
+		options.KeyOptions = args[0]
+	}
+	folder, err := os.MkdirTemp(ts.Getenv("WORK"), "sshd")
+	ts.Check(err)
+	s, err := sshdtest.Start(folder, options)
 	ts.Check(err)
 	ts.Defer(s.Stop)
 	ts.Setenv("SSH_HOST", s.User+"@"+s.Addr)

@@ -15,10 +15,14 @@ type Found struct {
 	Entries int64
 	Bytes   int64 // of files, as they are listed
 	Matches []source.Match
+	// Unknown says that Bytes cannot be known: the one entry is the output of a
+	// command, which was not run.
+	Unknown bool
 }
 
 // DryRun looks at what a source would yield, in a child that is confined as
-// for a collection. It needs no safe, and reads no content.
+// for a collection. It needs no safe, and reads no content. Of a source that
+// is the output of a command it tries only whether that could be run.
 func DryRun(ctx context.Context, src config.Source, opts Options, problem func(collect.Problem)) (Found, error) {
 	limits := child.Limits{Bytes: src.Limits.Bytes, Entries: src.Limits.Entries}
 	result, err := look(ctx, src, opts, child.CollectTask{DryRun: true, Limits: limits}, func(e collect.Event) {
@@ -26,7 +30,8 @@ func DryRun(ctx context.Context, src config.Source, opts Options, problem func(c
 			problem(*e.Problem)
 		}
 	})
-	return Found{Entries: result.Entries, Bytes: result.Bytes, Matches: result.Matches}, err
+	_, unknown := src.Spec.(config.Command)
+	return Found{Entries: result.Entries, Bytes: result.Bytes, Matches: result.Matches, Unknown: unknown}, err
 }
 
 // Probe tells whether a source can be reached, without pulling anything.

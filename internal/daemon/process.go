@@ -34,17 +34,18 @@ func memoryKeyText(key seal.MemoryIdentity, now time.Time) ([]byte, error) {
 func specify(task *child.CollectTask, spec config.Spec) error {
 	switch spec := spec.(type) {
 	case config.SFTP:
-		key, err := spec.Key.Read()
+		login, err := loginOf(spec.Login)
 		if err != nil {
-			return fmt.Errorf("reading the key of the source: %w", err)
+			return err
 		}
-		var hostKeys []string
-		for _, k := range spec.HostKeys {
-			hostKeys = append(hostKeys, authorizedKey(k))
+		task.SFTP = &child.SFTPTask{Login: login, Include: spec.Include, Exclude: spec.Exclude, Connections: spec.Connections}
+	case config.Command:
+		login, err := loginOf(spec.Login)
+		if err != nil {
+			return err
 		}
-		task.SFTP = &child.SFTPTask{
-			Host: spec.Host.Name, Port: spec.Host.Port, User: spec.Host.User, HostKeys: hostKeys, Key: key,
-			Include: spec.Include, Exclude: spec.Exclude, Connections: spec.Connections,
+		task.Command = &child.CommandTask{
+			Login: login, Name: spec.Name, Command: spec.Text, EndsWith: spec.EndsWith, AllowEmpty: spec.AllowEmpty, Stall: spec.Stall,
 		}
 	case config.Local:
 		task.Local = &child.LocalTask{Include: spec.Include, Exclude: spec.Exclude}
@@ -52,6 +53,19 @@ func specify(task *child.CollectTask, spec config.Spec) error {
 		return fmt.Errorf("sources of kind %s are not known to the collector", spec.Kind())
 	}
 	return nil
+}
+
+// loginOf reads the key that a source logs in with.
+func loginOf(login config.Login) (child.Login, error) {
+	key, err := login.Key.Read()
+	if err != nil {
+		return child.Login{}, fmt.Errorf("reading the key of the source: %w", err)
+	}
+	var hostKeys []string
+	for _, k := range login.HostKeys {
+		hostKeys = append(hostKeys, authorizedKey(k))
+	}
+	return child.Login{Host: login.Host.Name, Port: login.Host.Port, User: login.Host.User, HostKeys: hostKeys, Key: key}, nil
 }
 
 func optionsOf(src config.Source) collect.Options {

@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/confine"
 	"strongroom/internal/safe"
 	"strongroom/internal/source"
+	"strongroom/internal/source/command"
 	"strongroom/internal/source/local"
 	"strongroom/internal/source/sftp"
 	"strongroom/internal/source/sshclient"
@@ -137,21 +138,29 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 	limits := source.Limits{Bytes: task.Limits.Bytes, Entries: task.Limits.Entries}
 	switch {
 	case task.SFTP != nil:
-		// Names are resolved now: afterwards there is no reading of
-		// resolv.conf, and no reaching a DNS server by TCP.
-		addrs, err := resolve(ctx, task.SFTP.Host, task.SFTP.Port)
+		addr, dial, err := reach(ctx, task.SFTP.Login, rules)
 		if err != nil {
 			return nil, "", err
 		}
-		rules.Connect = append(rules.Connect, uint16(task.SFTP.Port))
 		s, err := sftp.New(sftp.Options{
-			Addr: net.JoinHostPort(task.SFTP.Host, strconv.Itoa(task.SFTP.Port)), User: task.SFTP.User,
-			HostKeys: task.SFTP.HostKeys, Key: task.SFTP.Key,
+			Addr: addr, User: task.SFTP.User, HostKeys: task.SFTP.HostKeys, Key: task.SFTP.Key,
 			Include: task.SFTP.Include, Exclude: task.SFTP.Exclude,
-			Limits: limits, Connections: task.SFTP.Connections,
-			Dial: func(ctx context.Context, _ string) (net.Conn, error) { return dialAny(ctx, addrs) },
+			Limits: limits, Connections: task.SFTP.Connections, Dial: dial,
 		})
 		return s, "sftp", err
+	case task.Command != nil:
+		addr, dial, err := reach(ctx, task.Command.Login, rules)
+		if err != nil {
+			return nil, "", err
+		}
+		s, err := command.New(command.Options{
+			SSH: sshclient.Options{
+				Addr: addr, User: task.Command.User, HostKeys: task.Command.HostKeys, Key: task.Command.Key, Dial: dial,
+			},
+			Name: task.Command.Name, Command: task.Command.Command, EndsWith: task.Command.EndsWith,
+			AllowEmpty: task.Command.AllowEmpty, Limits: limits, Stall: task.Command.Stall,
+		})
+		return s, "command", err
 	case task.Local != nil:
 		s, err := local.New(local.Options{Include: task.Local.Include, Exclude: task.Local.Exclude, Limits: limits})
 		if err != nil {
@@ -173,6 +182,22 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 	default:
 		return nil, "", errors.New("the task names no source")
 	}
+}
+
+// A dialer connects to a host whose name was looked up before.
+type dialer func(ctx context.Context, addr string) (net.Conn, error)
+
+// reach adds to the rules what it takes to connect to a host. Names are
+// resolved now: afterwards there is no reading of resolv.conf, and no reaching
+// a DNS server by TCP.
+func reach(ctx context.Context, to Login, rules *confine.Rules) (addr string, dial dialer, err error) {
+	addrs, err := resolve(ctx, to.Host, to.Port)
+	if err != nil {
+		return "", nil, err
+	}
+	rules.Connect = append(rules.Connect, uint16(to.Port))
+	dial = func(ctx context.Context, _ string) (net.Conn, error) { return dialAny(ctx, addrs) }
+	return net.JoinHostPort(to.Host, strconv.Itoa(to.Port)), dial, nil
 }
 
 // resolve returns the addresses of a host.
@@ -216,15 +241,19 @@ func look(ctx context.Context, task CollectTask, answers *answerer) error {
 	if _, err := confine.Apply(rules); err != nil {
 		return answers.failed(fmt.Errorf("confining the collector: %w", err))
 	}
-	if task.DryRun {
+	result := collect.Result{Complete: true}
+	if task.DryRun && task.Command == nil {
 		return list(ctx, from, answers)
+	}
+	if task.DryRun { // a dump takes hours, and its host's strength: to look is to reach it
+		result.Entries = 1
 	}
 	if p, ok := from.(interface{ Probe(context.Context) error }); ok {
 		if err := p.Probe(ctx); err != nil {
 			return answers.failed(err)
 		}
 	}
-	return answers.send(CollectAnswer{Result: &collect.Result{Complete: true}})
+	return answers.send(CollectAnswer{Result: &result})
 }
 
 // list tells what would be pulled.

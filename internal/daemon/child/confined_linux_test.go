@@ -290,7 +290,13 @@ func TestCollectorIsConfined(t *testing.T) {
 			allowed: []string{"source: read"},
 		},
 		"sftp": {
-			set:     func(p *prison) { p.Task.SFTP = sftpTask(t, p.Ports["source"]) },
+			set: func(p *prison) {
+				p.Task.SFTP = &SFTPTask{Login: login(t, p.Ports["source"]), Include: []string{"/data"}}
+			},
+			allowed: []string{"network: connect to the source"},
+		},
+		"command": {
+			set:     func(p *prison) { p.Task.Command = &CommandTask{Login: login(t, p.Ports["source"]), Name: "dump"} },
 			allowed: []string{"network: connect to the source"},
 		},
 	}
@@ -414,7 +420,7 @@ func port(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-func sftpTask(t *testing.T, port int) *SFTPTask {
+func login(t *testing.T, port int) Login {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -428,8 +434,8 @@ func sftpTask(t *testing.T, port int) *SFTPTask {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &SFTPTask{
-		Host: "127.0.0.1", Port: port, User: "safe", Include: []string{"/data"}, Key: pem.EncodeToMemory(block),
+	return Login{
+		Host: "127.0.0.1", Port: port, User: "safe", Key: pem.EncodeToMemory(block),
 		HostKeys: []string{strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))},
 	}
 }

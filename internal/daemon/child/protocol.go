@@ -34,7 +34,7 @@ type KeyAnswer struct {
 // A CollectTask asks the child "collect" to run a source.
 type CollectTask struct {
 	// DryRun asks for a look at what would be pulled. Nothing is read or
-	// stored, and only the source and its limits matter.
+	// stored, no command is run, and only the source and its limits matter.
 	DryRun bool `json:"dry_run"`
 	// Probe asks only whether the source can be reached.
 	Probe bool `json:"probe"`
@@ -57,6 +57,7 @@ type CollectTask struct {
 	LastBytes   int64      `json:"last_bytes"`
 
 	SFTP    *SFTPTask       `json:"sftp,omitempty"` // exactly one of these is set
+	Command *CommandTask    `json:"command,omitempty"`
 	Local   *LocalTask      `json:"local,omitempty"`
 	Limits  Limits          `json:"limits"`
 	Options collect.Options `json:"options"`
@@ -65,16 +66,31 @@ type CollectTask struct {
 	WithoutLandlock bool `json:"without_landlock"`
 }
 
+// A Login is how a source gets into a host, by SSH.
+type Login struct {
+	Host     string   `json:"host"`
+	Port     int      `json:"port"`
+	User     string   `json:"user"`
+	HostKeys []string `json:"host_keys"`
+	Key      []byte   `json:"key"` // the private key
+}
+
 // SFTPTask is a source of kind sftp.
 type SFTPTask struct {
-	Host        string   `json:"host"`
-	Port        int      `json:"port"`
-	User        string   `json:"user"`
-	HostKeys    []string `json:"host_keys"`
-	Key         []byte   `json:"key"` // the private key
+	Login
 	Include     []string `json:"include"`
 	Exclude     []string `json:"exclude"`
 	Connections int      `json:"connections"`
+}
+
+// CommandTask is a source of kind command.
+type CommandTask struct {
+	Login
+	Name       string        `json:"name"`
+	Command    string        `json:"command"` // "" sends none
+	EndsWith   string        `json:"ends_with"`
+	AllowEmpty bool          `json:"allow_empty"`
+	Stall      time.Duration `json:"stall"`
 }
 
 // LocalTask is a source of kind local.

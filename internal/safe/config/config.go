@@ -63,7 +63,8 @@ type Source struct {
 	Parity          bool
 }
 
-// A Spec says what a source pulls, and from where. It is an SFTP or a Local.
+// A Spec says what a source pulls, and from where. It is an SFTP, a Command or a
+// Local.
 type Spec interface {
 	// Kind returns the source's kind as it is written in the configuration.
 	Kind() string
@@ -71,14 +72,24 @@ type Spec interface {
 
 // SFTP pulls files and folders of a host.
 type SFTP struct {
+	Login
 	Paths
-	Host        Host
-	HostKeys    []ssh.PublicKey // at least one; the host must show one of them
-	Key         SecretRef       // the private key to log in with
-	Connections int             // how many may be open at once
+	Connections int // how many may be open at once
 }
 
 func (SFTP) Kind() string { return "sftp" }
+
+// Command pulls the output of one command of a host.
+type Command struct {
+	Login
+	Name       string // of the entry
+	Text       string // what is sent to be run; "" if the host forces the command
+	EndsWith   string // how one of the last lines begins; "" for any
+	AllowEmpty bool
+	Stall      time.Duration // how long there may be no output
+}
+
+func (Command) Kind() string { return "command" }
 
 // Local pulls files and folders of the safe's own host.
 type Local struct {
@@ -92,6 +103,13 @@ func (Local) Kind() string { return "local" }
 type Paths struct {
 	Include []string // at least one
 	Exclude []string
+}
+
+// A Login is how a source gets into a host, by SSH.
+type Login struct {
+	Host     Host
+	HostKeys []ssh.PublicKey // at least one; the host must show one of them
+	Key      SecretRef       // the private key to log in with
 }
 
 // A Host is where a source connects to, and as whom.

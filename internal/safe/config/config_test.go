@@ -54,14 +54,28 @@ func TestExample(t *testing.T) {
 			{
 				Name: "erp-files",
 				Spec: SFTP{
+					Login: Login{
+						Host:     Host{User: "strongroom", Name: "erp-app.acme.example", Port: 22},
+						HostKeys: []ssh.PublicKey{publicKey(t)},
+						Key:      SecretRef{file: "/etc/strongroom/secrets/erp-app.key"},
+					},
 					Paths:       Paths{Include: []string{"/etc/erp", "/srv/erp/uploads/**"}, Exclude: []string{"**/*.tmp"}},
-					Host:        Host{User: "strongroom", Name: "erp-app.acme.example", Port: 22},
-					HostKeys:    []ssh.PublicKey{publicKey(t)},
-					Key:         SecretRef{file: "/etc/strongroom/secrets/erp-app.key"},
 					Connections: 2,
 				},
 				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
 				Limits: Limits{Bytes: 2e12, Entries: 10e6, Duration: 8 * time.Hour, Rate: 50e6},
+			},
+			{
+				Name: "erp-db",
+				Spec: Command{
+					Login: Login{
+						Host:     Host{User: "strongroom", Name: "erp-db.acme.example", Port: 22},
+						HostKeys: []ssh.PublicKey{publicKey(t)},
+						Key:      SecretRef{file: "/etc/strongroom/secrets/erp-db.key"},
+					},
+					Name: "erp-db", EndsWith: "-- PostgreSQL database cluster dump complete", Stall: 10 * time.Minute,
+				},
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
 			},
 			{
 				Name: "handbooks", Spec: Local{Paths{Include: []string{"/srv/handbooks"}}},
@@ -140,10 +154,28 @@ sources:
     parity: false
   "1":
     { kind: local, include: [ "**" ] }
+  dump:
+    kind: command
+    host: dump@db
+    host_key: `+aKey+`
+    key: file:/k
+    name: erp.sql
+    command: pg_dump --no-password erp
+    ends_with: -- PostgreSQL database dump complete
+    allow_empty: true
+    stall: 30min
+    refresh: 1d
+    limits: { bytes: 1TB }
+  logins:
+    kind: command
+    host: dump@db
+    host_key: `+aKey+`
+    key: file:/k
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
+	login := Login{Host: Host{User: "dump", Name: "db", Port: 22}, HostKeys: []ssh.PublicKey{publicKey(t)}, Key: SecretRef{file: "/k"}}
 	want := &Config{
 		Safe: "acme-2", Store: "/var/lib/strongroom/store", Dir: "/var/lib/strongroom", State: SQLite,
 		Keep: keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
@@ -157,10 +189,12 @@ sources:
 			{
 				Name: "a",
 				Spec: SFTP{
+					Login: Login{
+						Host:     Host{User: "backup", Name: "2001:db8::1", Port: 2222},
+						HostKeys: []ssh.PublicKey{publicKey(t)},
+						Key:      SecretRef{credential: "erp.key"},
+					},
 					Paths:       Paths{Include: []string{"/"}},
-					Host:        Host{User: "backup", Name: "2001:db8::1", Port: 2222},
-					HostKeys:    []ssh.PublicKey{publicKey(t)},
-					Key:         SecretRef{credential: "erp.key"},
 					Connections: 8,
 				},
 				Keep:   keep.Rules{Daily: keep.Span{N: 31, Unit: keep.Day}, Monthly: keep.Span{N: 1, Unit: keep.Month}, AtLeast: 7},
@@ -169,6 +203,21 @@ sources:
 			},
 			{
 				Name: "1", Spec: Local{Paths{Include: []string{"**"}}},
+				Keep:   keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
+				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
+			},
+			{
+				Name: "dump",
+				Spec: Command{
+					Login: login, Name: "erp.sql", Text: "pg_dump --no-password erp", EndsWith: "-- PostgreSQL database dump complete",
+					AllowEmpty: true, Stall: 30 * time.Minute,
+				},
+				Keep:   keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
+				Reread: 720 * time.Hour, Refresh: 24 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
+				Limits: Limits{Bytes: 1e12},
+			},
+			{
+				Name: "logins", Spec: Command{Login: login, Name: "logins", Stall: 10 * time.Minute},
 				Keep:   keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
 				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
 			},
@@ -299,8 +348,8 @@ func TestValues(t *testing.T) {
 		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: { listen: 10.0.0.1:1 } }", "expected another port for the gate than for the people's API, found 1 for both"},
 
 		{"kind", "sfpt", "unknown kind `sfpt`, did you mean `sftp`?"},
-		{"kind", "postgres", "unknown kind `postgres`; known are sftp, local"},
-		{"kind", "[sftp]", "expected sftp or local, found a list"},
+		{"kind", "postgres", "unknown kind `postgres`; known are sftp, command, local"},
+		{"kind", "[sftp]", "expected sftp or command or local, found a list"},
 		{"host", "erp-app.acme.example", `"erp-app.acme.example" lacks the user`},
 		{"host", "me@erp:0", "expected user@host or user@host:port"},
 		{"host", "me@erp:65536", "a port is at most 65535"},
@@ -347,14 +396,34 @@ func TestValues(t *testing.T) {
 		{"connections", "99999999999999999999", "expected a number from 1 to 8"},
 		{"compression", "bettr", "unknown value `bettr`, did you mean `better`?"},
 		{"parity", `"true"`, "expected true or false"},
+
+		{"command", "pg_dump erp", ok},
+		{"command", `""`, `expected a line of text, found ""`},
+		{"command", `"dump\nrm"`, "expected a line of text"},
+		{"command", strings.Repeat("x", 4097), "it has 4097 bytes, at most 4096 are possible"},
+		{"command", "[pg_dump, erp]", "expected a line of text, found a list"},
+		{"ends_with", "-- Dump completed", ok},
+		{"ends_with", `"-- Dump completed "`, "expected a line of text"},
+		{"name", "erp.sql", ok},
+		{"name", "erp/dump.sql", `expected the name of a file, without /, found "erp/dump.sql"`},
+		{"name", "..", `expected the name of a file, without /, found ".."`},
+		{"name", strings.Repeat("n", 256), "expected the name of a file"},
+		{"name", `"a\x1b[2J"`, "expected the name of a file"},
+		{"allow_empty", "1", "expected true or false"},
+		{"stall", "never", "expected a duration such as"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
 			top := map[string]string{"safe": "acme", "store": "/srv/strongroom"}
 			source := map[string]string{"kind": "sftp", "host": "me@erp", "host_key": aKey, "key": "file:/k", "include": "[/etc]"}
-			if strings.Contains("safe store state keep mail serve", tt.key) {
+			switch {
+			case strings.Contains("safe store state keep mail serve", tt.key):
 				top[tt.key] = tt.value
-			} else {
+			case strings.Contains("command ends_with name allow_empty stall", tt.key):
+				source["kind"] = "command"
+				delete(source, "include")
+				fallthrough
+			default:
 				source[tt.key] = tt.value
 			}
 			var b strings.Builder

@@ -251,6 +251,30 @@ var pattern = text("a pattern that begins with / or **", schema{Pattern: `^(/|\*
 		return s, nil
 	})
 
+// fileName takes the name of one entry, in no folder.
+var fileName = text("the name of a file, without /", schema{Pattern: `^[^/]+$`, MaxLength: new(uint64(safe.MaxName))},
+	func(s string) (string, error) {
+		if safe.CheckPath(s) != nil || strings.Contains(s, "/") || !isPlain(s) {
+			return "", errForm
+		}
+		return s, nil
+	})
+
+// maxLine is more than a line of text needs, and fits into a packet.
+const maxLine = 4096
+
+// line takes text that begins and ends with something to be seen.
+var line = text("a line of text", schema{MinLength: new(uint64(1)), MaxLength: new(uint64(maxLine))},
+	func(s string) (string, error) {
+		switch {
+		case len(s) > maxLine:
+			return "", fmt.Errorf("it has %d bytes, at most %d are possible", len(s), maxLine)
+		case s == "" || strings.TrimSpace(s) != s || !isPlain(s):
+			return "", errForm
+		}
+		return s, nil
+	})
+
 var (
 	hostForm = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.\\+$-]{0,63})@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(:([1-9][0-9]{0,4}))?$`)
 	host     = text("user@host or user@host:port", schema{Pattern: hostForm.String()}, parseHost)

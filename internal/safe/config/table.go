@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -44,26 +45,36 @@ var limitFields = []field[Limits]{
 // A draft is a source while it is read; its kind decides which parts count.
 type draft struct {
 	Source
-	paths Paths
-	sftp  SFTP
+	paths   Paths
+	login   Login
+	sftp    SFTP
+	command Command
 }
 
 // commonFields are the keys of every kind.
 var commonFields = []field[draft]{
 	{name: "kind", doc: "What sort of source it is.", required: true, read: func(*decoder, ast.Node, *draft) {}}, // source has read it
 	key("keep", "How long snapshots are kept, instead of the safe's rules.", rules, func(s *draft) *keep.Rules { return &s.Keep }),
-	key("reread", "How often a file that looks unchanged is read again.", duration, func(s *draft) *time.Duration { return &s.Reread }).or("30d"),
 	key("refresh", "From which age on stored content is stored anew when it is read again.", duration, func(s *draft) *time.Duration { return &s.Refresh }).or("365d"),
-	key("allow_unreadable", "Whether a snapshot is complete although files could not be read, or a path that include names is not there.", yesOrNo, func(s *draft) *bool { return &s.AllowUnreadable }).or(false),
 	key("limits", "What one collection may not exceed.", limits, func(s *draft) *Limits { return &s.Limits }),
 	key("checkpoint", "How often what was stored is made to survive a crash: that much work may be lost to one, and what does not fill a pack yet.", duration, func(s *draft) *time.Duration { return &s.Checkpoint }).or("60s"),
 	key("compression", "How hard to try to make content small.", oneOf(Fastest, Default, Better), func(s *draft) *Compression { return &s.Compression }).or(Default),
 	key("parity", "Whether packs get parity, to repair damage.", yesOrNo, func(s *draft) *bool { return &s.Parity }).or(true),
 }
 
+// loginFields are the keys of kinds that connect by SSH.
+var loginFields = []field[draft]{
+	key("host", "Where to connect to, and as whom.", host, func(s *draft) *Host { return &s.login.Host }).must(),
+	key("host_key", "The public key that the host must show, or several.", oneOrMore("a host key or a list of them", hostKey), func(s *draft) *[]ssh.PublicKey { return &s.login.HostKeys }).must(),
+	key("key", "Where the private key to log in with is.", secret, func(s *draft) *SecretRef { return &s.login.Key }).must(),
+}
+
+// pathFields are the keys of kinds that pull files.
 var pathFields = []field[draft]{
 	key("include", "What is pulled: absolute paths, * and ** allowed.", list("a list of at least one pattern", 1, pattern), func(s *draft) *[]string { return &s.paths.Include }).must(),
 	key("exclude", "What of that is left out.", list("a list of patterns", 0, pattern), func(s *draft) *[]string { return &s.paths.Exclude }),
+	key("reread", "How often a file that looks unchanged is read again.", duration, func(s *draft) *time.Duration { return &s.Reread }).or("30d"),
+	key("allow_unreadable", "Whether a snapshot is complete although files could not be read, or a path that include names is not there.", yesOrNo, func(s *draft) *bool { return &s.AllowUnreadable }).or(false),
 }
 
 // A kind is one sort of source.
@@ -77,13 +88,25 @@ type kind struct {
 var kinds = []kind{
 	{
 		"sftp", "Files and folders of a host, by SFTP.",
-		slices.Concat([]field[draft]{
-			key("host", "Where to connect to, and as whom.", host, func(s *draft) *Host { return &s.sftp.Host }).must(),
-			key("host_key", "The public key that the host must show, or several.", oneOrMore("a host key or a list of them", hostKey), func(s *draft) *[]ssh.PublicKey { return &s.sftp.HostKeys }).must(),
-			key("key", "Where the private key to log in with is.", secret, func(s *draft) *SecretRef { return &s.sftp.Key }).must(),
+		slices.Concat(loginFields, pathFields, []field[draft]{
 			key("connections", "How many connections may be open at once.", integer(1, 8), func(s *draft) *int { return &s.sftp.Connections }).or(2),
-		}, pathFields),
-		func(s draft) Spec { s.sftp.Paths = s.paths; return s.sftp },
+		}),
+		func(s draft) Spec { s.sftp.Login, s.sftp.Paths = s.login, s.paths; return s.sftp },
+	},
+	{
+		"command", "The output of one command of a host, by SSH.",
+		slices.Concat(loginFields, []field[draft]{
+			key("name", "What the output is called in a snapshot; by itself as the source.", fileName, func(s *draft) *string { return &s.command.Name }),
+			key("command", "What is sent to be run, where the host cannot force it by restrict,command=\"...\" in authorized_keys; better left out.", line, func(s *draft) *string { return &s.command.Text }),
+			key("ends_with", "How one of the last 5 lines of the output begins if it is whole, such as -- PostgreSQL database dump complete.", line, func(s *draft) *string { return &s.command.EndsWith }),
+			key("allow_empty", "Whether no output at all may be a complete snapshot.", yesOrNo, func(s *draft) *bool { return &s.command.AllowEmpty }).or(false),
+			key("stall", "How long the command may give no output before it is given up.", duration, func(s *draft) *time.Duration { return &s.command.Stall }).or("10min"),
+		}),
+		func(s draft) Spec {
+			s.command.Login = s.login
+			s.command.Name = cmp.Or(s.command.Name, string(s.Source.Name))
+			return s.command
+		},
 	},
 	{
 		"local", "Files and folders of the safe's own host.",
@@ -103,7 +126,8 @@ func newDraft(name safe.SourceName) draft {
 			Compression: Default,
 			Parity:      true,
 		},
-		sftp: SFTP{Connections: 2},
+		sftp:    SFTP{Connections: 2},
+		command: Command{Stall: 10 * time.Minute},
 	}
 }
 
@@ -198,10 +222,14 @@ func source(d *decoder, name safe.SourceName, n *ast.MappingValueNode) (Source, 
 		s.Spec = k.spec(s)
 		return s.Source, true
 	}
-	var fields []field[draft]
-	for _, f := range slices.Concat(commonFields, pathFields, kinds[0].fields) {
-		f.required = f.name == "kind"
-		fields = append(fields, f)
+	fields := slices.Clone(commonFields)
+	for _, k := range kinds {
+		for _, f := range k.fields {
+			f.required = false
+			if !slices.ContainsFunc(fields, func(known field[draft]) bool { return known.name == f.name }) {
+				fields = append(fields, f)
+			}
+		}
 	}
 	mapping(d, values, title, n.Key.GetToken(), fields, &s)
 	return Source{}, false
