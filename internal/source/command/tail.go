@@ -1,6 +1,9 @@
 package command
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // A tail keeps the end of what is written to it.
 type tail struct {
@@ -27,7 +30,7 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) lines() []string {
 	var all []string
 	for line := range strings.Lines(string(t.b)) {
-		if line = strings.TrimRight(line, " \t\r\n"); line != "" {
+		if line = strings.TrimRightFunc(line, unicode.IsSpace); line != "" {
 			all = append(all, line)
 		}
 	}

@@ -147,3 +147,20 @@ func TestConnectEnds(t *testing.T) {
 		})
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		most int
+		want string
+	}{
+		{"plain words", 20, "plain words"},
+		{"\x1b[31mred\x07\r\n\u202e", 20, "?[31mred????"},
+		{"grüße", 3, "grü..."},
+		{"", 0, ""},
+	} {
+		if got := sshclient.Printable(tt.text, tt.most); got != tt.want {
+			t.Errorf("%q, at most %d: %q, want %q", tt.text, tt.most, got, tt.want)
+		}
+	}
+}
