@@ -19,7 +19,7 @@ const (
 	// maxWaiting bounds the entries that wait for a pack to be finished before
 	// they can be listed. It is reached when few files are new among very
 	// many; a small pack is then the lesser evil.
-	maxWaiting = 1 << 16
+	maxWaiting = 1 << 15
 
 	// maxEvents bounds the problems that are told one by one; all are counted.
 	maxEvents = 1000

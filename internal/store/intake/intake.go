@@ -29,8 +29,9 @@ import (
 	"strongroom/internal/store/pack"
 )
 
-// Known finds a chunk that the store has and that this run may refer to.
-// It is called concurrently.
+// Known finds a chunk that the store has and that this run may refer to: of an
+// earlier run, or of a pack of this one that was finished long ago, since an
+// Intake itself remembers only the newest. It is called concurrently.
 type Known func(hash safe.Digest) (manifest.Chunk, bool, error)
 
 // Renew tells whether a chunk that the store has is to be stored again.
@@ -49,9 +50,10 @@ type Options struct {
 
 const (
 	// bigBuffers is how many buffers of the greatest chunk length there are
-	// beyond one for each worker: one being read into, and some that wait for
-	// the lane. They bound the memory of an Intake.
-	bigBuffers = 4
+	// beyond two for each worker, what it digests and what it makes of that:
+	// one being read into, and some that wait for the lane. They bound the
+	// memory of an Intake.
+	bigBuffers = 3
 
 	// smallChunk is the length up to which a chunk is copied out of its big
 	// buffer, so that many small files can be under way at once.
@@ -77,24 +79,16 @@ type Intake struct {
 	// whose context was given to New.
 	ctx     context.Context
 	group   *errgroup.Group
-	jobs    chan *Piece // pieces to digest; closed by Close
+	jobs    chan *task  // pieces to digest; closed by Close
 	buffers chan []byte // free big buffers; nil for one not yet made
 	closing sync.Once
 
 	mu       sync.Mutex // guards the fields below
 	lanes    []*Lane
-	underway map[safe.Digest]*Piece // what this run stores, until it is in a pack
-	placed   map[safe.Digest]place  // what this run has put into packs
-	packs    []*openPack            // that places refer to
-	done     []Finished             // packs, in the order in which they were finished
-}
-
-// A place says where in the packs of this run a frame lies. There are as many
-// as chunks stored, so it is kept small and free of pointers.
-type place struct {
-	pack   uint32 // index into Intake.packs
-	offset uint32
-	stored uint32
+	underway map[safe.Digest]*task // what this run stores, until it is in a pack
+	placed   placed                // what this run has put into packs
+	packs    []*openPack           // that places refer to
+	done     []Finished            // packs, in the order in which they were finished
 }
 
 // Finished is a pack that was published.
@@ -115,10 +109,9 @@ func New(ctx context.Context, dst blob.Writer, run safe.RunID, seal Seal, known 
 	in := &Intake{
 		dst: dst, run: run, seal: seal, known: known, opts: opts,
 		ctx: ctx, group: group,
-		jobs:     make(chan *Piece),
+		jobs:     make(chan *task),
 		buffers:  make(chan []byte, opts.Workers+bigBuffers),
-		underway: make(map[safe.Digest]*Piece),
-		placed:   make(map[safe.Digest]place),
+		underway: make(map[safe.Digest]*task),
 	}
 	for range cap(in.buffers) {
 		in.buffers <- nil // made when first used

@@ -39,10 +39,10 @@ type Lane struct {
 // before nor in another lane.
 func (l *Lane) NewBytes() int64 { return l.newBytes.Load() }
 
-// A ticket asks the lane to put a piece into a pack, or, without a piece, to
+// A ticket asks the lane to put a piece into a pack, or, without a task, to
 // finish its packs and close the channel.
 type ticket struct {
-	piece    *Piece
+	task     *task
 	finished chan struct{}
 }
 
@@ -87,15 +87,16 @@ func (l *Lane) Store(src io.Reader, cutter *chunk.Cutter, renew Renew) (pieces [
 			l.in.buffers <- buffer
 			return pieces, size, err
 		}
-		p := &Piece{lane: l, data: buffer[:n], buffer: buffer, renew: renew, ready: make(chan struct{})}
+		t := &task{piece: new(Piece), lane: l, data: buffer[:n], buffer: buffer, renew: renew, ready: make(chan struct{})}
+		t.piece.task.Store(t)
 		if n <= smallChunk {
-			p.data, p.buffer = append([]byte(nil), p.data...), nil
+			t.data, t.buffer = append(make([]byte, 0, pack.MaxFrame(uint32(n))), t.data...), nil
 			l.in.buffers <- buffer
 		}
-		if err := l.put(p); err != nil {
+		if err := l.put(t); err != nil {
 			return pieces, size, err
 		}
-		pieces = append(pieces, p)
+		pieces = append(pieces, t.piece)
 		l.taken = pieces
 		size += int64(n)
 	}
@@ -111,7 +112,7 @@ func (in *Intake) buffer() ([]byte, error) {
 	select {
 	case b := <-in.buffers:
 		if b == nil {
-			b = make([]byte, chunk.Files.Max)
+			b = newBuffer()
 		}
 		return b, nil
 	case <-in.ctx.Done():
@@ -119,14 +120,17 @@ func (in *Intake) buffer() ([]byte, error) {
 	}
 }
 
-func (l *Lane) put(p *Piece) error {
+// newBuffer makes a big buffer, which has room for any chunk and its frame.
+func newBuffer() []byte { return make([]byte, pack.MaxFrame(pack.MaxChunk)) }
+
+func (l *Lane) put(t *task) error {
 	select {
-	case l.order <- ticket{piece: p}:
+	case l.order <- ticket{task: t}:
 	case <-l.in.ctx.Done():
 		return context.Cause(l.in.ctx)
 	}
 	select {
-	case l.in.jobs <- p:
+	case l.in.jobs <- t:
 		return nil
 	case <-l.in.ctx.Done():
 		return context.Cause(l.in.ctx)
@@ -180,23 +184,23 @@ func (l *Lane) run() error {
 }
 
 func (l *Lane) serve(t ticket) error {
-	if t.piece == nil {
+	if t.task == nil {
 		return l.finishAll(t.finished)
 	}
 	select {
-	case <-t.piece.ready:
+	case <-t.task.ready:
 	case <-l.in.ctx.Done():
 		return context.Cause(l.in.ctx)
 	}
-	if t.piece.frame == nil {
+	if t.task.frame == nil {
 		return nil // its content is elsewhere
 	}
-	return l.add(t.piece)
+	return l.add(t.task)
 }
 
 // add puts a piece into the open pack, or into a new one if it does not fit.
-func (l *Lane) add(p *Piece) error {
-	if l.open != nil && !l.open.writer.Fits(len(p.frame)) {
+func (l *Lane) add(t *task) error {
+	if l.open != nil && !l.open.writer.Fits(len(t.frame)) {
 		if err := l.finish(); err != nil {
 			return err
 		}
@@ -206,12 +210,12 @@ func (l *Lane) add(p *Piece) error {
 			return err
 		}
 	}
-	offset, err := l.open.writer.Add(p.hash, p.frame, int(p.length))
+	offset, err := l.open.writer.Add(t.piece.hash, t.frame, int(t.piece.length))
 	if err != nil {
 		return fmt.Errorf("writing a pack: %w", err)
 	}
-	l.newBytes.Add(int64(p.length))
-	l.in.settle(p, l.open, offset)
+	l.newBytes.Add(int64(t.piece.length))
+	l.in.settle(t, l.open, offset)
 	return nil
 }
 
@@ -277,6 +281,7 @@ func (l *Lane) finishAll(finished chan<- struct{}) error {
 // abandon drops the open pack.
 func (l *Lane) abandon() {
 	if l.open != nil {
+		l.open.writer.Abandon()
 		l.open.staged.Discard() // nothing of it is needed
 		l.open = nil
 	}

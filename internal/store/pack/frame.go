@@ -64,7 +64,7 @@ func (c *Compressor) Append(dst, chunk []byte) []byte {
 		c.literals = literals
 	}
 	start := len(dst)
-	dst = c.enc.EncodeAll(chunk, slices.Grow(dst, int(maxFrame(uint32(len(chunk))))))
+	dst = c.enc.EncodeAll(chunk, slices.Grow(dst, int(MaxFrame(uint32(len(chunk))))))
 	// At the length of the chunk and above, the encoder took raw blocks itself.
 	if n := len(dst) - start; n > len(chunk)-len(chunk)/64 && n < len(chunk) {
 		return appendRaw(dst[:start], chunk)
@@ -99,9 +99,9 @@ func looksRandom(chunk []byte) bool {
 // fastest. zstd could take twice as much (RFC 8878).
 const rawBlock = 64 << 10
 
-// maxFrame is the length of the longest frame that is taken for a chunk of n
-// bytes: raw blocks with their headers behind the header of the frame.
-func maxFrame(n uint32) uint32 {
+// MaxFrame is the length of the longest frame that is made or taken for a chunk
+// of n bytes: raw blocks with their headers behind the header of the frame.
+func MaxFrame(n uint32) uint32 {
 	const frameHeader, blockHeader = 9, 3
 	return frameHeader + (n+rawBlock-1)/rawBlock*blockHeader + n
 }

@@ -64,7 +64,7 @@ func (r Ref) check() error {
 	switch {
 	case r.Length == 0 || r.Length > MaxChunk:
 		return fmt.Errorf("a chunk of %d bytes, possible are 1 to %d", r.Length, MaxChunk)
-	case r.Stored == 0 || r.Stored > maxFrame(r.Length):
+	case r.Stored == 0 || r.Stored > MaxFrame(r.Length):
 		return fmt.Errorf("a frame of %d bytes for a chunk of %d bytes", r.Stored, r.Length)
 	case r.Offset < 0:
 		return fmt.Errorf("a frame at offset %d", r.Offset)

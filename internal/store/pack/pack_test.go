@@ -359,8 +359,8 @@ func TestRawFrames(t *testing.T) {
 	for _, n := range []int{1, 255, 256, 257, 65_791, 65_792, rawBlock - 1, rawBlock, rawBlock + 1, 2 * rawBlock, MaxChunk} {
 		chunk := random(uint64(n), n)
 		frame := appendRaw(nil, chunk)
-		if len(frame) > int(maxFrame(uint32(n))) {
-			t.Errorf("%d bytes: a raw frame has %d bytes, more than the %d that are taken", n, len(frame), maxFrame(uint32(n)))
+		if len(frame) > int(MaxFrame(uint32(n))) {
+			t.Errorf("%d bytes: a raw frame has %d bytes, more than the %d that are taken", n, len(frame), MaxFrame(uint32(n)))
 		}
 		got, err := Decode(nil, frame, Ref{safe.DigestOf(chunk), 0, uint32(len(frame)), uint32(n)})
 		if err != nil || !bytes.Equal(got, chunk) {

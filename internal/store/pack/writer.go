@@ -1,20 +1,18 @@
 package pack
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 
 	"strongroom/internal/safe"
 )
 
 // A Writer streams one pack. Of what it writes it keeps the table only. It is
-// not safe for concurrent use. After an error the pack is of no use and the
-// Writer refuses further work.
+// not safe for concurrent use, and ends with Close or Abandon. After an error
+// the pack is of no use and the Writer refuses further work.
 type Writer struct {
-	out    *meter
+	out    *outlet
 	plain  io.WriteCloser // seals and writes to out
 	refs   []Ref
 	frames int64 // bytes of all frames
@@ -30,12 +28,14 @@ type Sealed struct {
 }
 
 // NewWriter begins a pack. What seal makes of the plaintext goes to dst, and
-// digest and size of it are computed as it passes. Closing what seal returns
-// must write all that is left, as that of age.Encrypt does.
+// digest and size of it are computed as it passes, both in goroutines of their
+// own. Closing what seal returns must write all that is left, as that of
+// age.Encrypt does.
 func NewWriter(dst io.Writer, seal func(io.Writer) (io.WriteCloser, error)) (*Writer, error) {
-	out := &meter{dst: dst, hash: sha256.New()}
+	out := newOutlet(dst)
 	plain, err := seal(out)
 	if err != nil {
+		out.close()
 		return nil, fmt.Errorf("sealing a pack: %w", err)
 	}
 	return &Writer{out: out, plain: plain}, nil
@@ -74,8 +74,18 @@ func (w *Writer) Add(hash safe.Digest, frame []byte, length int) (offset int64, 
 	return r.Offset, nil
 }
 
+// Abandon ends a Writer whose pack is not wanted. After Close, or again, it
+// does nothing.
+func (w *Writer) Abandon() {
+	w.out.close()
+	if w.err == nil {
+		w.err = errors.New("the pack was abandoned")
+	}
+}
+
 // Close writes padding and table and ends the sealing; dst is left open.
 func (w *Writer) Close() (Sealed, error) {
+	defer w.out.close()
 	if w.err != nil {
 		return Sealed{}, w.err
 	}
@@ -98,10 +108,14 @@ func (w *Writer) Close() (Sealed, error) {
 	if err := w.plain.Close(); err != nil {
 		return Sealed{}, w.fail(err)
 	}
+	digest, size, err := w.out.finish()
+	if err != nil {
+		return Sealed{}, w.fail(err)
+	}
 	w.err = errors.New("the pack is closed")
 	return Sealed{
-		Digest: safe.Digest(w.out.hash.Sum(nil)),
-		Size:   w.out.size,
+		Digest: digest,
+		Size:   size,
 		Frames: w.frames,
 		Chunks: len(w.refs),
 	}, nil
@@ -117,18 +131,4 @@ func (w *Writer) write(b []byte) error {
 func (w *Writer) fail(err error) error {
 	w.err = fmt.Errorf("writing a pack: %w", err)
 	return w.err
-}
-
-// meter counts and hashes what passes.
-type meter struct {
-	dst  io.Writer
-	hash hash.Hash
-	size int64
-}
-
-func (m *meter) Write(b []byte) (int, error) {
-	n, err := m.dst.Write(b)
-	m.hash.Write(b[:n])
-	m.size += int64(n)
-	return n, err
 }
