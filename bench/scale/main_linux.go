@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 type options struct {
 	files    numbers   // of sources of many files
 	size     gigabytes // of sources of great files; 0 for none
-	kept     int64     // files of the store that is read; 0 for none
+	kept     numbers   // of files of stores that are read
 	within   string    // folder for what is written
 	profiles string
 	write    string
@@ -64,12 +64,12 @@ type options struct {
 
 // parse reads the command line. With -soak come the sizes that take hours.
 func parse(args []string, stderr io.Writer) (options, error) {
-	o := options{files: numbers{10_000, 100_000, 1_000_000}, size: 10e9}
+	o := options{files: numbers{10_000, 100_000, 1_000_000}, kept: numbers{100_000, 1_000_000}, size: 10e9}
 	flags := flag.NewFlagSet("scale", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Var(&o.files, "files", "`numbers` of files, with commas; none if empty")
 	flags.Var(&o.size, "size", "`GB` of great files; 0 for none")
-	flags.Int64Var(&o.kept, "kept", 1_000_000, "`files` of the store that is listed and restored from; 0 for none")
+	flags.Var(&o.kept, "kept", "`numbers` of files of stores that are listed and restored from; none if empty")
 	flags.StringVar(&o.within, "dir", "", "`folder` for what is written, several GB; the system's for temporary files if empty")
 	flags.StringVar(&o.profiles, "profile", "", "`folder` for profiles of the memory; making them takes time and memory")
 	flags.StringVar(&o.write, "write", "", "`document` to write the figures into")

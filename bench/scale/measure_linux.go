@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,9 +46,9 @@ func measure(ctx context.Context, o options, progress io.Writer) (report, error)
 			}
 		}
 	}
-	if o.kept > 0 {
+	for _, files := range o.kept {
 		shape := contents[0]
-		shape.Files = o.kept
+		shape.Files = files
 		if err := m.kept(ctx, shape); err != nil {
 			return nil, err
 		}
@@ -113,8 +114,8 @@ func (m *measuring) kept(ctx context.Context, shape generated.Shape) error {
 		return err
 	}
 	m.add(shape, "collect into a folder", a)
-	to := filepath.Join(room.folder, "restored")
-	if err := os.Mkdir(to, 0o700); err != nil {
+	one, all := filepath.Join(room.folder, "one"), filepath.Join(room.folder, "all")
+	if err := errors.Join(os.Mkdir(one, 0o700), os.Mkdir(all, 0o700)); err != nil {
 		return err
 	}
 	for _, each := range []struct {
@@ -122,8 +123,9 @@ func (m *measuring) kept(ctx context.Context, shape generated.Shape) error {
 		reading reading
 	}{
 		{"list all", reading{List: true}},
-		{"restore one", reading{Restore: generated.New(shape).File(ctx, shape.Files/2).Path, To: to}},
 		{"verify all", reading{Verify: true}},
+		{"restore one", reading{Restore: generated.New(shape).File(ctx, shape.Files/2).Path, To: one}},
+		{"restore all", reading{To: all}},
 	} {
 		a, err := room.read(ctx, each.reading)
 		if err != nil {

@@ -16,16 +16,16 @@ import (
 )
 
 // A reading is the task of a child that reads a snapshot: it lists all of it,
-// restores one path into a folder, or verifies everything.
+// verifies all of it, or restores all or one path of it into a folder.
 type reading struct {
 	Store        string // folder
 	Snapshot     safe.Snapshot
 	Outer, Inner []byte // as key files
 
 	List    bool
-	Restore string // a path, or empty
-	To      string // folder
 	Verify  bool
+	To      string // folder; empty to restore nothing
+	Restore string // the path; empty for all
 }
 
 // read is what was read.
@@ -61,7 +61,11 @@ func (t *reading) do(ctx context.Context) (*read, error) {
 		return nil, err
 	}
 	defer target.Close() // Run has synced it
-	return reported(restore.Run(ctx, snapshot, target, restore.Options{Include: []string{t.Restore}, Owner: restore.NoOwner}))
+	opts := restore.Options{Owner: restore.NoOwner}
+	if t.Restore != "" {
+		opts.Include = []string{t.Restore}
+	}
+	return reported(restore.Run(ctx, snapshot, target, opts))
 }
 
 func list(ctx context.Context, snapshot *store.Snapshot) (*read, error) {

@@ -112,10 +112,10 @@ func TestParse(t *testing.T) {
 		args []string
 		want options
 	}{
-		{nil, options{files: numbers{10_000, 100_000, 1_000_000}, size: 10e9, kept: 1_000_000}},
-		{[]string{"-soak"}, options{files: numbers{10_000, 100_000, 1_000_000, 10_000_000}, size: 200e9, kept: 1_000_000}},
-		{[]string{"-soak", "-size", "20", "-files", "500"}, options{files: numbers{500}, size: 20e9, kept: 1_000_000}},
-		{[]string{"-files", "", "-kept", "0"}, options{size: 10e9}},
+		{nil, options{files: numbers{10_000, 100_000, 1_000_000}, size: 10e9, kept: numbers{100_000, 1_000_000}}},
+		{[]string{"-soak"}, options{files: numbers{10_000, 100_000, 1_000_000, 10_000_000}, size: 200e9, kept: numbers{100_000, 1_000_000}}},
+		{[]string{"-soak", "-size", "20", "-files", "500"}, options{files: numbers{500}, size: 20e9, kept: numbers{100_000, 1_000_000}}},
+		{[]string{"-files", "", "-kept", ""}, options{size: 10e9}},
 	} {
 		got, err := parse(test.args, t.Output())
 		if err != nil {

@@ -132,7 +132,8 @@ func TestKept(t *testing.T) {
 	if _, err := r.collect(t.Context(), shape); err != nil {
 		t.Fatal(err)
 	}
-	item, to := generated.New(shape).File(t.Context(), 2000), t.TempDir()
+	source, one, all := generated.New(shape), t.TempDir(), t.TempDir()
+	item := source.File(t.Context(), 2000)
 	for _, test := range []struct {
 		what           string
 		reading        reading
@@ -140,7 +141,8 @@ func TestKept(t *testing.T) {
 	}{
 		{"list", reading{List: true}, entries, size},
 		{"verify", reading{Verify: true}, shape.Files, size},
-		{"restore", reading{Restore: item.Path, To: to}, 1, item.Size},
+		{"restore one", reading{Restore: item.Path, To: one}, 1, item.Size},
+		{"restore all", reading{To: all}, shape.Files, size},
 	} {
 		a, err := r.read(t.Context(), test.reading)
 		if err != nil {
@@ -151,13 +153,15 @@ func TestKept(t *testing.T) {
 			t.Errorf("%s: %+v, want %d entries, %d bytes", test.what, *a.Read, test.entries, test.bytes)
 		}
 	}
-	got, err := os.ReadFile(filepath.Join(to, item.Path))
+	want, err := io.ReadAll(item.Content)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := io.ReadAll(item.Content)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%d bytes were restored, and they are not the %d of the source (%v)", len(got), len(want), err)
+	for _, to := range []string{one, all} {
+		got, err := os.ReadFile(filepath.Join(to, item.Path))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes were restored, and they are not the %d of the source (%v)", len(got), len(want), err)
+		}
 	}
 }
 
