@@ -32,7 +32,11 @@ func (t *turn) check(st step, m measurement, output string) error {
 			return fmt.Errorf("it lists %d entries of %d", lines, t.facts.Files)
 		}
 	case one:
-		return sameFile(filepath.Join(t.source(), t.one), filepath.Join(os.Expand("$TARGET$SOURCE", t.get), t.one))
+		got := filepath.Join(restored, t.course.one)
+		if t.contender.one != "" {
+			got = os.Expand(t.contender.one, t.get)
+		}
+		return sameFile(filepath.Join(t.source(), t.course.one), got)
 	case restore:
 		if t.careful {
 			return sameTree(t.source(), restored)

@@ -39,6 +39,7 @@ type contender struct {
 	lines    map[operation]string
 	snapshot *regexp.Regexp // with one group; nil if its newest snapshot has a name that is known
 	restored string         // the folder that is then as $SOURCE was
+	one      string         // the file that is then as $ONE was, if it is not where restored has it
 	parity   string         // folders in $REPO, as filepath.Glob finds them, whose size is told apart
 	version  []string       // a line that prints its version; nil asks the Go program itself
 }
@@ -69,6 +70,7 @@ sources:
 	},
 	restored: "$TARGET$SOURCE",
 	parity:   "runs/*/parity",
+	version:  []string{"strongroom", "version"},
 }
 
 // ours is the contender that all others are compared with.
@@ -105,17 +107,18 @@ var kopia = contender{
 		collect: "kopia snapshot create --no-auto-maintenance --no-progress $SOURCE",
 		restore: "kopia restore --no-progress $SNAPSHOT $TARGET",
 		find:    "kopia ls --recursive $SNAPSHOT",
-		one:     "kopia restore --no-progress $SNAPSHOT/$ONE $TARGET$SOURCE/$ONE",
+		one:     "kopia restore --no-progress $SNAPSHOT/$ONE $TARGET/one",
 	},
 	snapshot: regexp.MustCompile(`Created snapshot with root (k[0-9a-f]+) `),
 	restored: "$TARGET",
+	one:      "$TARGET/one",
 }
 
 var borg = contender{
 	name:    "borg",
-	note:    "zstd,1",
+	note:    "compression zstd,1, and the faster of the modes that encrypt and authenticate: here that with HMAC-SHA-256",
 	env:     []string{"BORG_REPO=$REPO", "BORG_PASSPHRASE=bench", "BORG_BASE_DIR=$HOME"},
-	prepare: []string{"borg init --encryption repokey-blake2"},
+	prepare: []string{"borg init --encryption repokey"},
 	lines: map[operation]string{
 		collect: "borg create --compression zstd,1 ::$N $SOURCE",
 		restore: "borg extract ::$N",

@@ -25,9 +25,10 @@ type cost struct {
 // as done: nothing, or syncing a filesystem.
 //
 // Core seconds are those of all processes that were waited for, which no
-// contender fails to do. Peak is what the kernel has recorded. Sum is sampled,
-// so a peak of less than a few samples can be missed; pages that processes
-// share, as those of the program itself, count for each.
+// contender fails to do. Peak is what the kernel has recorded, and never less
+// than what this program itself needs, from which the other was started. Sum is
+// sampled, so what is held for less than a few samples can be missed; of mapped
+// files, such as the program itself, only the process counts that has most.
 func measure(cmd *exec.Cmd, then func() error) (cost, error) {
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -79,7 +80,7 @@ func sample(root int, stop <-chan struct{}) int64 {
 		if err != nil {
 			continue
 		}
-		var sum int64
+		var private, mapped int64
 		for _, name := range names {
 			pid, err := strconv.Atoi(name)
 			if err != nil {
@@ -91,10 +92,12 @@ func sample(root int, stop <-chan struct{}) int64 {
 				ours[pid] = descends
 			}
 			if descends {
-				sum += resident(name)
+				p, m := resident(name)
+				private += p
+				mapped = max(mapped, m)
 			}
 		}
-		greatest = max(greatest, sum)
+		greatest = max(greatest, private+mapped)
 	}
 }
 
@@ -116,21 +119,19 @@ func parent(pid string) int {
 	return ppid
 }
 
-// resident returns how much memory of a process is resident, in bytes.
-func resident(pid string) int64 {
+// resident returns how much memory of a process is resident, in bytes: its own,
+// and that of files.
+func resident(pid string) (private, mapped int64) {
 	statm, err := os.ReadFile(filepath.Join("/proc", pid, "statm"))
 	if err != nil {
-		return 0 // it has ended
+		return 0, 0 // it has ended
 	}
-	fields := strings.Fields(string(statm))
-	if len(fields) < 2 {
-		return 0
+	var size, all, shared int64
+	if _, err := fmt.Sscan(string(statm), &size, &all, &shared); err != nil {
+		return 0, 0
 	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * int64(os.Getpagesize())
+	page := int64(os.Getpagesize())
+	return (all - shared) * page, shared * page
 }
 
 // program makes the command of a line, which is split at spaces, with each word

@@ -61,11 +61,11 @@ func (s *stage) source() string { return filepath.Join(s.dir, "source") }
 
 // A measurement is what one step of one contender took, once.
 type measurement struct {
-	Course, Step, Medium, Contender string
-	Cost                            cost
-	Stored                          int64 // in the repository afterwards, in bytes without parity
-	Parity                          int64 // beside that
-	New                             int64 // of Stored, what this step has added
+	Step, Contender string
+	Cost            cost
+	Stored          int64 // in the repository afterwards, in bytes without parity
+	Parity          int64 // beside that
+	New             int64 // of Stored, what this step has added
 }
 
 // measure lets the contenders of a course take turns, on every medium, and
@@ -92,19 +92,19 @@ func (c course) measure(ctx context.Context, o options, out io.Writer) error {
 		if len(o.media) > 0 && !slices.Contains(o.media, medium) {
 			continue
 		}
-		results, err := c.on(ctx, medium, present, o, out)
+		r, err := c.on(ctx, medium, present, o, out)
 		if err != nil {
 			return fmt.Errorf("on %s: %w", medium, err)
 		}
-		if err := save(o.dir, c.name, medium, results); err != nil {
-			return err
+		if err := r.save(o.results(), c.name, medium); err != nil {
+			return fmt.Errorf("saving results: %w", err)
 		}
 	}
 	return nil
 }
 
 // on measures a course on a medium.
-func (c course) on(ctx context.Context, medium string, contenders []contender, o options, out io.Writer) (_ []measurement, err error) {
+func (c course) on(ctx context.Context, medium string, contenders []contender, o options, out io.Writer) (_ result, err error) {
 	fmt.Fprintf(out, "\n%s, on %s\n", c.title, medium)
 	parent := o.dir
 	if medium == tmpfs {
@@ -112,40 +112,48 @@ func (c course) on(ctx context.Context, medium string, contenders []contender, o
 	}
 	data, err := c.data.prepare(filepath.Join(o.dir, "data"), out)
 	if err != nil {
-		return nil, fmt.Errorf("making the data: %w", err)
+		return result{}, fmt.Errorf("making the data: %w", err)
 	}
 	if medium == tmpfs {
 		// At most the source, a repository as large, and a target.
 		if err := room(parent, 3*data.Bytes); err != nil {
-			return nil, err
+			return result{}, err
 		}
 	}
 	dir, err := os.MkdirTemp(parent, "strongroom-bench-")
 	if err != nil {
-		return nil, fmt.Errorf("making a folder to work in: %w", err)
+		return result{}, fmt.Errorf("making a folder to work in: %w", err)
 	}
 	defer func() { err = errors.Join(err, remove(dir)) }()
 	s := &stage{medium: medium, dir: dir, vars: make(map[string]string), facts: data}
 	if c.begin != nil {
 		end, err := c.begin(ctx, s)
 		if err != nil {
-			return nil, fmt.Errorf("preparing: %w", err)
+			return result{}, fmt.Errorf("preparing: %w", err)
 		}
 		defer func() { err = errors.Join(err, end()) }()
 	}
-	var results []measurement
+	r := result{Data: data, Runs: c.runs, Programs: make(map[string]string)}
+	if r.Filesystem, err = filesystem(dir); err != nil {
+		return result{}, err
+	}
+	for _, who := range contenders {
+		if r.Programs[who.name], err = who.release(); err != nil {
+			return result{}, fmt.Errorf("asking %s for its version: %w", who.name, err)
+		}
+	}
 	version := -1 // of the data that lies in source
 	for run := range c.runs {
 		for _, who := range contenders {
 			t := &turn{course: c, stage: s, contender: who, careful: o.short || run == 0, version: &version, out: out}
 			got, err := t.take(ctx)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", who.name, err)
+				return result{}, fmt.Errorf("%s: %w", who.name, err)
 			}
-			results = append(results, got...)
+			r.Measurements = append(r.Measurements, got...)
 		}
 	}
-	return results, nil
+	return r, nil
 }
 
 // room says whether a tmpfs can hold so much beside half of what is free now:
@@ -190,7 +198,7 @@ func (t *turn) get(name string) string {
 	case "TARGET":
 		return t.target()
 	case "ONE":
-		return t.one
+		return t.course.one
 	case "N":
 		return strconv.Itoa(t.collections)
 	case "SNAPSHOT":
@@ -258,7 +266,7 @@ func (t *turn) take(ctx context.Context) ([]measurement, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", st.name, err)
 		}
-		m := measurement{Course: t.course.name, Step: st.name, Medium: t.medium, Contender: t.contender.name, Cost: c}
+		m := measurement{Step: st.name, Contender: t.contender.name, Cost: c}
 		before := stored
 		if stored, m.Parity, err = t.size(); err != nil {
 			return nil, err
@@ -267,7 +275,7 @@ func (t *turn) take(ctx context.Context) ([]measurement, error) {
 		if err := t.check(st, m, output); err != nil {
 			return nil, fmt.Errorf("%s: %w", st.name, err)
 		}
-		fmt.Fprintf(t.out, "  %-12s %-28s %7.2f s %7.2f core s %5d MiB %5d MiB %9.1f MB new\n",
+		fmt.Fprintf(t.out, "  %-12s %-31s %7.2f s %7.2f core s %5d MiB %5d MiB %9.1f MB new\n",
 			m.Contender, m.Step, c.Wall.Seconds(), c.Cores.Seconds(), c.Peak>>20, c.Sum>>20, float64(m.New)/1e6)
 		results = append(results, m)
 	}
@@ -307,8 +315,8 @@ func (t *turn) execute(ctx context.Context, line string) (cost, string, error) {
 	if err != nil {
 		return cost{}, "", err
 	}
-	if t.medium == disk {
-		syscall.Sync() // nobody waits for what another has written
+	if err := t.settle(); err != nil { // nobody waits for what others have written
+		return cost{}, "", err
 	}
 	c, err := measure(cmd, t.settle)
 	if err != nil {

@@ -19,7 +19,7 @@ func dump(short bool) course {
 	}
 	data.make = func(dir string, version int) error { return rows(dir, version, size) }
 	return course{
-		name: "dump", title: "A dump of 2 GB, as it changes",
+		name: "dump", title: "A dump, as it changes",
 		data: data, contenders: everyone(), runs: 5, media: bothMedia(short),
 		steps: []step{
 			{name: "first collection", do: collect},

@@ -8,8 +8,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -26,7 +26,7 @@ func incompressible(short bool) course {
 		data.make = func(dir string, _ int) error { return noise(dir, 8<<20) }
 	}
 	return course{
-		name: "incompressible", title: "A file of 2 GiB that cannot be compressed",
+		name: "incompressible", title: "A file that cannot be compressed",
 		data: data, contenders: everyone(), runs: 5, media: bothMedia(short),
 		steps: []step{{name: "first collection", do: collect, must: 1.5, aim: 2.5}},
 	}
@@ -51,26 +51,30 @@ func noise(dir string, size int64) error {
 
 // tree is what hosts are full of: sources, documents, programs.
 func tree(short bool) course {
-	// The roots in turn, each up to so many files, and all up to so many bytes.
-	roots := []root{
-		{filepath.Join(runtime.GOROOT(), "src"), 12000},
-		{"/usr/share/doc", 4000},
-		{"/usr/lib/x86_64-linux-gnu", 4000},
-	}
 	const most = 1 << 30
 	data := dataset{
 		name: "tree", versions: 1,
 		what: "a mixed tree, copied from the source of Go, /usr/share/doc and /usr/lib/x86_64-linux-gnu",
-		make: func(dir string, _ int) error { return gather(dir, roots, most) },
+		make: func(dir string, _ int) error {
+			goroot, err := goroot()
+			if err != nil {
+				return err
+			}
+			return gather(dir, most, root{filepath.Join(goroot, "src"), 12000}, root{"/usr/share/doc", 4000}, root{"/usr/lib/x86_64-linux-gnu", 4000})
+		},
 	}
 	if short {
 		data.name, data.what = "tree-short", "a small mixed tree, copied from the source of Go"
 		data.make = func(dir string, _ int) error {
-			return gather(dir, []root{{filepath.Join(runtime.GOROOT(), "src", "net"), 300}}, most)
+			goroot, err := goroot()
+			if err != nil {
+				return err
+			}
+			return gather(dir, most, root{filepath.Join(goroot, "src", "net"), 300})
 		}
 	}
 	return course{
-		name: "tree", title: "A mixed tree of about 1 GB",
+		name: "tree", title: "A mixed tree",
 		data: data, contenders: everyone(), runs: 5, media: bothMedia(short),
 		steps: []step{
 			{name: "first collection", do: collect, must: 1.5, aim: 2, size: true},
@@ -89,9 +93,19 @@ type root struct {
 // errEnough ends a walk.
 var errEnough = errors.New("enough")
 
-// gather copies files, folders and links, in the order of their names, with
-// times and permissions, until it has enough. What cannot be read is no matter.
-func gather(dir string, roots []root, most int64) error {
+// goroot asks the go command where its source is.
+func goroot() (string, error) {
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking for the source of Go: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// gather copies files, folders and links of each root in the order of their
+// names, with times and permissions, until it has enough of it, or that many
+// bytes in all. What cannot be read is no matter.
+func gather(dir string, most int64, roots ...root) error {
 	var bytes int64
 	for _, r := range roots {
 		files := 0
@@ -163,7 +177,7 @@ func small(short bool) course {
 	}
 	data.make = func(dir string, _ int) error { return sprinkle(dir, folders, each) }
 	return course{
-		name: "small", title: "A million small files", one: filepath.Join("0007", "0042"),
+		name: "small", title: "Small files", one: filepath.Join("0007", "0042"),
 		data: data, contenders: everyone(), runs: 2, media: []string{disk},
 		steps: []step{
 			{name: "first collection", do: collect},

@@ -11,6 +11,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -110,7 +111,33 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return fmt.Errorf("course %s: %w", c.name, err)
 		}
 	}
-	return report(o, out)
+	return publish(o, out)
+}
+
+// publish writes the document of everything that is among the results, also of
+// earlier runs with the same folder.
+func publish(o options, out io.Writer) error {
+	var doc bytes.Buffer
+	if err := document(&doc, courses(o.short), o.results()); err != nil {
+		return fmt.Errorf("writing the document: %w", err)
+	}
+	switch {
+	case o.report != "":
+		return os.WriteFile(o.report, doc.Bytes(), 0o644)
+	case o.short:
+		return nil // its figures tell nothing; it was to show that it can be written
+	default:
+		_, err := fmt.Fprintf(out, "\n%s", doc.Bytes())
+		return err
+	}
+}
+
+// results is the folder that keeps what was measured.
+func (o options) results() string {
+	if o.short {
+		return filepath.Join(o.dir, "results-short")
+	}
+	return filepath.Join(o.dir, "results")
 }
 
 // list splits what is separated by commas.
