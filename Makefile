@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build age test lint demo soak fuzz clean deps bench peers bench-remote bench-scale
+.PHONY: help build age test lint demo soak fuzz clean deps bench peers bench-remote bench-scale bench-growth
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -15,7 +15,7 @@ CONFINED := ./internal/confine ./internal/daemon ./internal/daemon/child ./cmd/.
 
 # What takes too long under the race detector is named TestLong..., skips
 # there, and runs without it.
-LONG := ./internal/collect
+LONG := ./internal/collect ./bench/growth
 
 # Stock age, as pinned in go.mod: what tests and the restore by hand read our
 # objects with. Tests find it by this variable, and by nothing else.
@@ -69,6 +69,11 @@ bench-remote: ## a restore from far away, against sftp: times-sftp above 1 is fa
 bench-scale: ## millions of files, hundreds of GB, in bounded memory: docs/scale.md
 	@CGO_ENABLED=0 go build -o bin/scale ./bench/scale
 	@bin/scale $(if $(SOAK),-soak -write docs/scale.md) $(SCALE)
+
+# GROWTH is for flags, such as '-scale 0.1', which takes a tenth of the time.
+bench-growth: ## simulates how a store grows over seven years: docs/growth.md
+	@go build -o bin/growth ./bench/growth
+	@bin/growth -write docs $(GROWTH)
 
 clean: ## remove what was built, and what the demo left
 	rm -rf bin

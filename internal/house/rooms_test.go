@@ -500,6 +500,14 @@ var rooms = []room{
 		"golang.org/x/sys": "what was written is synced into the time of a run",
 	}},
 	{"bench/remote", nil},
+	{"bench/growth", map[string]string{
+		"internal/safe":           "names runs by their nights",
+		"internal/safe/keep":      "how long a snapshot is kept",
+		"internal/store/chunk":    "how long chunks are",
+		"internal/store/manifest": "tells of a chunk",
+		"internal/store/pack":     "how large packs are",
+		"internal/store/refresh":  "decides what is stored again",
+	}},
 	{"bench/scale/generated", map[string]string{
 		"internal/safe":   "makes up entries",
 		"internal/source": "is one",
