@@ -103,7 +103,7 @@ func TestDumpChangesAsItSays(t *testing.T) {
 		}
 		return rows
 	}
-	if got := changed(1); len(got) != count/100 || got[len(got)-1]-got[0] != len(got)-1 {
+	if got := changed(1); len(got) < count/100 || len(got) > count/100+1 || got[len(got)-1]-got[0] != len(got)-1 {
 		t.Errorf("version 1 changes %d rows of %d, from %d to %d", len(got), count, got[0], got[len(got)-1])
 	}
 	if got := changed(2); len(got) < count/120 || len(got) > count/80 || got[0] > count/20 || got[len(got)-1] < count*19/20 {

@@ -185,6 +185,7 @@ type turn struct {
 func (t *turn) home() string   { return filepath.Join(t.dir, "contender", "home") }
 func (t *turn) repo() string   { return filepath.Join(t.dir, "contender", "repo") }
 func (t *turn) target() string { return filepath.Join(t.dir, "contender", "target") }
+func (t *turn) output() string { return filepath.Join(t.dir, "output") }
 
 // get returns a variable of the command lines.
 func (t *turn) get(name string) string {
@@ -242,7 +243,7 @@ func (t *turn) take(ctx context.Context) ([]measurement, error) {
 		}
 	}
 	for _, line := range t.prepare {
-		if _, _, err := t.execute(ctx, line); err != nil {
+		if _, err := t.execute(ctx, line); err != nil {
 			return nil, err
 		}
 	}
@@ -262,7 +263,7 @@ func (t *turn) take(ctx context.Context) ([]measurement, error) {
 		if st.do == collect {
 			t.collections++
 		}
-		c, output, err := t.execute(ctx, line)
+		c, err := t.execute(ctx, line)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", st.name, err)
 		}
@@ -272,7 +273,7 @@ func (t *turn) take(ctx context.Context) ([]measurement, error) {
 			return nil, err
 		}
 		m.Stored, m.New = stored, stored-before
-		if err := t.check(st, m, output); err != nil {
+		if err := t.check(st, m); err != nil {
 			return nil, fmt.Errorf("%s: %w", st.name, err)
 		}
 		fmt.Fprintf(t.out, "  %-12s %-31s %7.2f s %7.2f core s %5d MiB %5d MiB %9.1f MB new\n",
@@ -297,33 +298,32 @@ func (t *turn) lay(version int) error {
 	return nil
 }
 
-// execute runs a line in an empty $TARGET and returns what it took and wrote.
-func (t *turn) execute(ctx context.Context, line string) (cost, string, error) {
+// execute runs a line in an empty $TARGET and returns what it took. What it
+// wrote is then in the file output.
+func (t *turn) execute(ctx context.Context, line string) (cost, error) {
 	if err := remove(t.target()); err != nil {
-		return cost{}, "", err
+		return cost{}, err
 	}
 	if err := os.Mkdir(t.target(), 0o700); err != nil {
-		return cost{}, "", err
+		return cost{}, err
 	}
-	output, err := os.CreateTemp(t.dir, "output-")
+	output, err := os.Create(t.output())
 	if err != nil {
-		return cost{}, "", err
+		return cost{}, err
 	}
-	defer os.Remove(output.Name()) // the folder is removed anyway
-	defer output.Close()           // only read from here
+	defer output.Close() // only read from here
 	cmd, err := program(ctx, line, t.get, t.environment(), t.target(), output)
 	if err != nil {
-		return cost{}, "", err
+		return cost{}, err
 	}
 	if err := t.settle(); err != nil { // nobody waits for what others have written
-		return cost{}, "", err
+		return cost{}, err
 	}
 	c, err := measure(cmd, t.settle)
 	if err != nil {
-		return cost{}, "", failed(line, output, err)
+		return cost{}, failed(line, output, err)
 	}
-	text, err := os.ReadFile(output.Name())
-	return c, string(text), err
+	return c, nil
 }
 
 // settle waits until what was written would survive a loss of power. So each

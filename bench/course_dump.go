@@ -30,7 +30,7 @@ func dump(short bool) course {
 }
 
 // rowLength is about how long a row is; how many there are goes by it.
-const rowLength = 150
+const rowLength = 132
 
 // rows writes a dump of about that size. In version 1 one per cent of the rows
 // are others, all in one stretch; in version 2 also one of each hundred.
