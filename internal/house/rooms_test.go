@@ -180,7 +180,6 @@ var rooms = []room{
 		"internal/source/sshclient": "connects to the host, and to no other",
 		"internal/source/tree":      "walks the host's folders",
 		"golang.org/x/crypto":       "a session's messages",
-		"golang.org/x/sync":         "connects several times at once",
 	}},
 	{"internal/source/command", map[string]string{
 		"internal/safe":             "yields its entry",

@@ -1,10 +1,11 @@
 package sftp
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"path"
 	"slices"
@@ -21,22 +22,38 @@ import (
 
 // host is the tree of the other side.
 type host struct {
-	links   []*link
-	clients []*wire.Client
-	turn    atomic.Uint32
 	owners  owners
+	buffers buffers
+	pages   atomic.Int64 // parts of listings under way, but for two of each folder
+
+	mu          sync.Mutex // guards the fields below
+	links       []*link    // one at least
+	interrupted bool
+}
+
+// add gives the host another connection.
+func (h *host) add(l *link) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.links = append(h.links, l)
+	if h.interrupted {
+		l.conn.Interrupt()
+	}
 }
 
 // Close ends all connections and waits for everything that ran on them.
 func (h *host) Close() {
 	h.Interrupt()
-	for _, l := range h.links {
+	for _, l := range h.links { // nobody adds any more
 		l.close()
 	}
 }
 
 // Interrupt implements tree.Tree.
 func (h *host) Interrupt() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.interrupted = true
 	for _, l := range h.links {
 		l.conn.Interrupt()
 	}
@@ -45,9 +62,16 @@ func (h *host) Interrupt() {
 // Root implements tree.Tree.
 func (h *host) Root() (tree.Dir, error) { return &dir{host: h, path: "/"}, nil }
 
-// pick returns the connections in turn.
-func (h *host) pick() *wire.Client {
-	return h.clients[int(h.turn.Add(1))%len(h.clients)]
+// Handles implements tree.Distant. Connections may yet come and go, so it is
+// what one of them allows.
+func (h *host) Handles() int { return h.links[0].client.Handles() }
+
+// pick returns the connection that does least. So none has more open than one
+// may have.
+func (h *host) pick() *link {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.MinFunc(h.links, func(a, b *link) int { return cmp.Compare(a.under.Load(), b.under.Load()) })
 }
 
 // judge tells refusals, which concern one entry, from the end of a connection.
@@ -82,40 +106,59 @@ func (d *dir) Sub(name string, list bool) (tree.Dir, error) {
 // endless: servers that glue folders together may do so more than once.
 const maxDots = 64
 
-// Names implements tree.Dir. Two requests are under way at any time, so that
-// a small folder takes two round trips.
+const (
+	// fewPages is how many parts of a folder's listing are asked for at first:
+	// most folders have one, and another request shows that this was all.
+	fewPages = 2
+	// manyPages is how many, of a folder with very many names. With 100 names in
+	// each, as OpenSSH sends, 1,000,000 names take 160 round trips.
+	manyPages = 64
+	// maxPages bounds the parts under way beyond fewPages of each folder.
+	maxPages = 128
+)
+
+// Names implements tree.Dir. A small folder takes two round trips; the longer a
+// folder is, the more of it is asked for at once.
 func (d *dir) Names(add func(tree.Name) error) error {
-	client := d.host.pick()
-	handle, err := client.OpenDir(d.path)
+	link := d.host.pick()
+	handle, err := link.openDir(d.path)
 	if err != nil {
 		return judge("opening the folder", err)
 	}
-	defer handle.Close()
-	next, afterNext := handle.List(), handle.List()
+	defer link.give(handle)
+	n, extra := fewPages, 0
+	defer func() { d.host.pages.Add(int64(-extra)) }()
 	dots := 0
 	for {
-		page, err := handle.Page(next)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return judge("listing the folder", err)
-		}
-		next, afterNext = afterNext, handle.List()
-		if err := d.host.owners.learn(client, page); err != nil {
-			return judge("asking for the names of owners", err)
-		}
-		for _, n := range page {
-			if n.Name == "." || n.Name == ".." {
-				if dots++; dots > maxDots {
-					return &source.Problem{Kind: source.Invalid, Err: errors.New("the listing of the folder goes in circles")}
+		for _, call := range handle.ListMany(n) {
+			page, err := handle.Page(call)
+			if err == io.EOF {
+				return nil
+			}
+			if err != nil {
+				return judge("listing the folder", err)
+			}
+			if err := d.host.owners.learn(link.client, page); err != nil {
+				return judge("asking for the names of owners", err)
+			}
+			for _, n := range page {
+				if n.Name == "." || n.Name == ".." {
+					if dots++; dots > maxDots {
+						return &source.Problem{Kind: source.Invalid, Err: errors.New("the listing of the folder goes in circles")}
+					}
+					continue
 				}
-				continue
-			}
-			if err := add(listed(n)); err != nil {
-				return err
+				if err := add(listed(n)); err != nil {
+					return err
+				}
 			}
 		}
+		d.host.pages.Add(int64(-extra))
+		if extra = min(2*n, manyPages) - fewPages; d.host.pages.Add(int64(extra)) > maxPages {
+			d.host.pages.Add(int64(-extra))
+			extra = 0
+		}
+		n = fewPages + extra
 	}
 }
 
@@ -136,7 +179,7 @@ func plausible(a wire.Attrs) bool {
 // Describe implements tree.Dir.
 func (d *dir) Describe(n tree.Name) (tree.Stat, error) {
 	if !n.Listed {
-		client := d.host.pick()
+		client := d.host.pick().client
 		a, err := client.Lstat(d.join(n.Name))
 		if err != nil {
 			return tree.Stat{}, judge("asking for its attributes", err)
@@ -156,32 +199,82 @@ func (d *dir) Describe(n tree.Name) (tree.Stat, error) {
 
 // Readlink implements tree.Dir.
 func (d *dir) Readlink(name string) (string, error) {
-	target, err := d.host.pick().Readlink(d.join(name))
+	target, err := d.host.pick().client.Readlink(d.join(name))
 	return target, judge("reading the symbolic link", err)
 }
 
-// Open implements tree.Dir.
+// Open implements tree.Dir. A small file is whole when it returns, after two
+// round trips.
 func (d *dir) Open(name string, listed safe.Entry) (tree.File, error) {
-	client := d.host.pick()
-	handle, err := client.Open(d.join(name))
+	link, path := d.host.pick(), d.join(name)
+	handle, err := link.open(path)
 	if err != nil {
 		return nil, judge("opening", err)
 	}
-	f := &file{handle: handle, readSize: int64(client.ReadSize()), listed: listed.Size}
-	f.begin()
+	readSize := int64(link.client.ReadSize())
+	if listed.Size <= readSize {
+		whole, err := readWhole(link, handle, listed.Size)
+		if whole != nil || err != nil {
+			return whole, err
+		}
+		if handle, err = link.open(path); err != nil {
+			return nil, judge("opening", err)
+		}
+	}
+	f := &file{link: link, handle: handle, buffers: d.host.buffers, readSize: readSize, listed: listed.Size, statAt: -1}
+	f.refill()
 	return f, nil
+}
+
+// readWhole reads a file that has the size listed, and gives the handle back.
+// It returns nil if the file has not, or if the server does not give it at once.
+func readWhole(link *link, handle *wire.Handle, size int64) (tree.File, error) {
+	defer link.under.Add(-1)
+	data := make([]byte, size)
+	read, stat := handle.ReadOnce(data)
+	if read != nil {
+		n, err := handle.Data(read)
+		if err != nil && err != io.EOF {
+			return nil, judge("reading", err)
+		}
+		if int64(n) < size {
+			return nil, nil
+		}
+	}
+	now, err := handle.Attrs(stat)
+	if err != nil {
+		return nil, judge("asking for its attributes", err)
+	}
+	if !plausible(now) || now.Size != uint64(size) {
+		return nil, nil
+	}
+	return &whole{Reader: bytes.NewReader(data), now: entryOf(now)}, nil
+}
+
+// whole is a small file, read and closed.
+type whole struct {
+	*bytes.Reader
+	now safe.Entry
+}
+
+func (w *whole) Stat() (safe.Entry, error) { return w.now, nil }
+func (w *whole) Close() error              { return nil }
+
+func entryOf(now wire.Attrs) safe.Entry {
+	return safe.Entry{Size: int64(now.Size), MTime: time.Unix(int64(now.MTime), 0).UTC()}
 }
 
 // file reads an open file ahead of its reader. It is for one goroutine.
 type file struct {
+	link     *link
 	handle   *wire.Handle
+	buffers  buffers
 	readSize int64
 	listed   int64 // size in the listing
 
 	flight []piece // reads under way or not used up, without gaps
 	asked  int64   // where the next read will begin
 	offset int64   // how much was handed out
-	spare  []byte  // a buffer to use again
 	stat   *wire.Call
 	statAt int64 // how much was read when stat was asked; -1 before
 	ended  bool  // there is nothing more
@@ -190,28 +283,11 @@ type file struct {
 // piece is one read.
 type piece struct {
 	call   *wire.Call
-	data   []byte // what was asked for
+	buffer []byte
+	data   []byte // what was asked for, in buffer
 	got    int
 	used   int
 	settle bool // got is valid
-}
-
-// begin asks for as much as may be read ahead. For a small file, that is all
-// there is, and it takes one round trip.
-func (f *file) begin() {
-	f.statAt = -1
-	if f.listed <= f.readSize {
-		p := piece{data: make([]byte, f.listed)}
-		if f.listed == 0 {
-			f.stat = f.handle.Stat()
-		} else {
-			p.call, f.stat = f.handle.ReadAndStat(p.data)
-			f.flight = append(f.flight, p)
-		}
-		f.asked, f.statAt = f.listed, f.listed
-		return
-	}
-	f.refill()
 }
 
 // refill keeps reads under way, up to the listed size.
@@ -222,13 +298,9 @@ func (f *file) refill() {
 }
 
 func (f *file) ask(n int64) {
-	data := f.spare
-	f.spare = nil
-	if int64(cap(data)) < n {
-		data = make([]byte, n)
-	}
-	data = data[:n]
-	f.flight = append(f.flight, piece{call: f.handle.Read(f.asked, data), data: data})
+	buffer := f.buffers.take(int(n))
+	data := buffer[:n]
+	f.flight = append(f.flight, piece{call: f.handle.Read(f.asked, data), buffer: buffer, data: data})
 	f.asked += n
 }
 
@@ -267,12 +339,12 @@ func (f *file) Read(b []byte) (int, error) {
 		if p.got < len(p.data) {
 			// The server gave less than it was asked for, which it may:
 			// ask for the rest, before what follows.
-			p.data = p.data[p.got:]
-			*p = piece{data: p.data, call: f.handle.Read(f.offset, p.data)}
+			rest := p.data[p.got:]
+			*p = piece{buffer: p.buffer, data: rest, call: f.handle.Read(f.offset, rest)}
 			f.statAt = -1
 			continue
 		}
-		f.spare = p.data[:0]
+		f.buffers.give(p.buffer)
 		f.flight = slices.Delete(f.flight, 0, 1)
 		f.refill()
 	}
@@ -281,12 +353,9 @@ func (f *file) Read(b []byte) (int, error) {
 // more decides what comes after the listed size: as long as the file has more
 // by now, that is read too.
 func (f *file) more() error {
-	if f.statAt != f.offset {
-		f.stat, f.statAt = f.handle.Stat(), f.offset
-	}
-	now, err := f.handle.Attrs(f.stat)
+	now, err := f.attrs()
 	if err != nil {
-		return judge("asking for its attributes", err)
+		return err
 	}
 	if now.Has(wire.HasSize) && now.Size == uint64(f.offset) {
 		f.ended = true
@@ -296,24 +365,57 @@ func (f *file) more() error {
 	return nil
 }
 
-// Stat implements tree.File.
-func (f *file) Stat() (safe.Entry, error) {
+// attrs returns the attributes as they were when all that was handed out had
+// been read.
+func (f *file) attrs() (wire.Attrs, error) {
 	if f.statAt != f.offset {
 		f.stat, f.statAt = f.handle.Stat(), f.offset
 	}
 	now, err := f.handle.Attrs(f.stat)
+	return now, judge("asking for its attributes", err)
+}
+
+// Stat implements tree.File.
+func (f *file) Stat() (safe.Entry, error) {
+	now, err := f.attrs()
 	if err != nil {
-		return safe.Entry{}, judge("asking for its attributes", err)
+		return safe.Entry{}, err
 	}
 	if !plausible(now) {
 		return safe.Entry{}, &source.Problem{Kind: source.Invalid, Err: errors.New("the server does not tell its size and time after reading")}
 	}
-	return safe.Entry{Size: int64(now.Size), MTime: time.Unix(int64(now.MTime), 0).UTC()}, nil
+	return entryOf(now), nil
 }
 
 func (f *file) Close() error {
-	f.handle.Close()
+	f.link.give(f.handle)
 	return nil
+}
+
+// buffers are those of reads that are done, to be used again.
+type buffers chan []byte
+
+// idleBuffers bounds how many lie idle: 16 MiB at most, as much as is read
+// ahead.
+const idleBuffers = 64
+
+func (b buffers) take(n int) []byte {
+	select {
+	case buffer := <-b:
+		if n <= cap(buffer) {
+			return buffer[:cap(buffer)]
+		}
+	default:
+	}
+	return make([]byte, n)
+}
+
+// give takes a buffer back, into which nothing is being read any more.
+func (b buffers) give(buffer []byte) {
+	select {
+	case b <- buffer:
+	default:
+	}
 }
 
 // owners remembers what the numbers of users and groups are called on the host.
@@ -327,26 +429,13 @@ type owners struct {
 // of new owners, so a little more may be.
 const maxOwners = 10_000
 
-// learn asks for the owners in page that are not known yet.
+// learn asks for the owners in page that are not known yet: most often none.
 func (o *owners) learn(client *wire.Client, page []wire.Name) error {
-	o.mu.Lock()
-	uids, gids := make(map[uint32]bool), make(map[uint32]bool)
-	if len(o.users) < maxOwners && len(o.groups) < maxOwners {
-		for _, n := range page {
-			if _, ok := o.users[n.UID]; !ok {
-				uids[n.UID] = true
-			}
-			if _, ok := o.groups[n.GID]; !ok {
-				gids[n.GID] = true
-			}
-		}
-	}
-	o.mu.Unlock()
+	uids, gids := o.unknown(page)
 	if len(uids) == 0 && len(gids) == 0 {
 		return nil
 	}
-	askUsers, askGroups := slices.Collect(maps.Keys(uids)), slices.Collect(maps.Keys(gids))
-	users, groups, err := client.Owners(askUsers, askGroups)
+	users, groups, err := client.Owners(uids, gids)
 	if err != nil {
 		return err
 	}
@@ -355,9 +444,29 @@ func (o *owners) learn(client *wire.Client, page []wire.Name) error {
 	if o.users == nil {
 		o.users, o.groups = make(map[uint32]string), make(map[uint32]string)
 	}
-	note(o.users, askUsers, users)
-	note(o.groups, askGroups, groups)
+	note(o.users, uids, users)
+	note(o.groups, gids, groups)
 	return nil
+}
+
+// unknown returns the owners in page to ask for, each once.
+func (o *owners) unknown(page []wire.Name) (uids, gids []uint32) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.users) >= maxOwners || len(o.groups) >= maxOwners {
+		return nil, nil
+	}
+	for _, n := range page {
+		if _, ok := o.users[n.UID]; !ok {
+			uids = append(uids, n.UID)
+		}
+		if _, ok := o.groups[n.GID]; !ok {
+			gids = append(gids, n.GID)
+		}
+	}
+	slices.Sort(uids)
+	slices.Sort(gids)
+	return slices.Compact(uids), slices.Compact(gids)
 }
 
 // note remembers names, and also that there are none.

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"sync"
 	"time"
 
 	"strongroom/internal/source"
@@ -38,8 +39,10 @@ type Options struct {
 
 	Limits source.Limits
 
-	// Connections is how many connections share the work; 0 means 1. More of
-	// them help where one core of the other side is the limit.
+	// Connections is how many connections share the work, at most; 0 means 1.
+	// More of them help where one core of the other side is the limit, or how
+	// much one connection lets be on its way. A pull begins with one, and goes
+	// on with those that the server lets it have.
 	Connections int
 	// ConnectTimeout is how long connecting may take, until files can be
 	// asked for; 0 means 20 seconds.
@@ -101,6 +104,15 @@ func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[sou
 			return
 		}
 		defer h.Close()
+		ctx, cancel := context.WithCancelCause(ctx)
+		var growing sync.WaitGroup
+		growing.Go(func() {
+			if err := s.grow(ctx, h); err != nil {
+				cancel(err)
+			}
+		})
+		defer growing.Wait()
+		defer cancel(nil)
 		tree.Pull(ctx, h, s.list, s.tally, s.options.Limits, request, yield)
 	}
 }
@@ -119,7 +131,7 @@ func (s *Source) Probe(ctx context.Context) error {
 	defer h.Close()
 	stop := context.AfterFunc(ctx, h.Interrupt)
 	defer stop()
-	if _, err := h.clients[0].Lstat("/"); err != nil {
+	if _, err := h.pick().client.Lstat("/"); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}

@@ -33,6 +33,14 @@ type Tree interface {
 	Interrupt()
 }
 
+// A Distant is a Tree behind a line on which every answer takes its time, so
+// that much is asked for at once.
+type Distant interface {
+	Tree
+	// Handles is how many files and folders may be open at a time.
+	Handles() int
+}
+
 // A Dir is a folder. Until it is closed, it stays the same folder even if its
 // name leads elsewhere by now, as far as the kind of tree can promise that.
 type Dir interface {

@@ -1,12 +1,14 @@
 package tree
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"strongroom/internal/safe"
@@ -20,10 +22,7 @@ const (
 	folderEntries = 5_000_000
 	// heldBack is how many names of a folder ahead of the walk are read
 	// before its turn has come.
-	heldBack = 4096
-	// listings is how many of the folders that come next are listed ahead of
-	// the walk: at 20 ms per round trip, over a thousand folders a second.
-	listings = 64
+	heldBack = 1024
 	// maxAhead bounds the names in folders that were listed ahead, about
 	// 20 MB. Beyond it folders are listed when their turn comes.
 	maxAhead = 256 << 10
@@ -37,19 +36,26 @@ const (
 )
 
 // walker goes through a tree in path order and sends what it finds to a queue.
-// It runs in one goroutine, to which all its state belongs.
+// It runs in one goroutine, to which all its state belongs but for what its
+// listings leave to it.
 type walker struct {
-	ctx     context.Context // of the walk, and of the listings ahead of it
-	cancel  func()
-	pull    *pull
-	limits  source.Limits
-	tally   *pattern.Tally
-	stack   []*folder
-	entries int64
-	under   atomic.Int64  // listings under way
-	ahead   atomic.Int64  // names in folders whose turn has not come
-	settled chan struct{} // holds one token if a listing has ended since lookAhead
-	links   map[[2]uint64]*link
+	ctx      context.Context // of the walk, and of the listings ahead of it
+	cancel   func()
+	pull     *pull
+	limits   source.Limits
+	listings int // how many folders are listed ahead of the walk at once
+	tally    *pattern.Tally
+	stack    []*folder
+	entries  int64
+	under    atomic.Int64 // listings under way
+	ahead    atomic.Int64 // names in folders whose turn has not come
+	links    map[[2]uint64]*link
+
+	candidates candidates    // whose parents are known; some of them are behind the walk
+	settled    chan struct{} // holds one token if listed may have grown since lookAhead
+
+	mu     sync.Mutex // guards listed
+	listed []*folder  // since lookAhead
 }
 
 // folder is a folder that the walk is in, or is going to be in.
@@ -119,6 +125,9 @@ func (w *walker) list(parent *handle, name string, f *folder) {
 			w.under.Add(-1)
 			w.ahead.Add(int64(len(f.names)))
 			close(f.done)
+			w.mu.Lock()
+			w.listed = append(w.listed, f)
+			w.mu.Unlock()
 			select {
 			case w.settled <- struct{}{}:
 			default:
@@ -173,35 +182,47 @@ func (f *folder) read(ctx context.Context, path string, limit int) {
 	}
 }
 
-// lookAhead begins to list the folders that the walk comes to next, as far as
-// they are known. Others that were begun before, and turned out to come later,
-// do not count: they would hold up the nearer ones.
-func (w *walker) lookAhead() {
-	left := listings
-	for i := len(w.stack) - 1; i >= 0 && left > 0; i-- {
-		w.lookInto(w.stack[i], &left)
-	}
+// A candidate is a folder that can be listed ahead: the i-th of those in f.
+type candidate struct {
+	f    *folder
+	i    int
+	path string
 }
 
-func (w *walker) lookInto(f *folder, left *int) {
-	for i := f.next; i < len(f.subs) && *left > 0; i++ {
-		*left--
-		s := &f.subs[i]
-		if s.folder == nil {
-			if w.under.Load() >= listings || w.ahead.Load() >= maxAhead {
-				*left = 0
-				return
-			}
-			name := f.names[s.name].Name
-			s.folder = &folder{entry: safe.Entry{Path: join(f.entry.Path, name)}, place: s.place}
-			w.list(f.dir, name, s.folder)
-			continue
+// candidates is a heap, the one that the walk comes to next on top.
+type candidates []candidate
+
+func (c candidates) Len() int           { return len(c) }
+func (c candidates) Less(i, j int) bool { return safe.ComparePaths(c[i].path, c[j].path) < 0 }
+func (c candidates) Swap(i, j int)      { c[i], c[j] = c[j], c[i] }
+func (c *candidates) Push(x any)        { *c = append(*c, x.(candidate)) }
+func (c *candidates) Pop() any {
+	last := (*c)[len(*c)-1]
+	(*c)[len(*c)-1] = candidate{}
+	*c = (*c)[:len(*c)-1]
+	return last
+}
+
+// lookAhead begins to list the folders that the walk comes to next, as far as
+// they are known.
+func (w *walker) lookAhead() {
+	w.mu.Lock()
+	listed := w.listed
+	w.listed = nil
+	w.mu.Unlock()
+	for _, f := range listed {
+		for i := f.next; i < len(f.subs); i++ {
+			heap.Push(&w.candidates, candidate{f, i, join(f.entry.Path, f.names[f.subs[i].name].Name)})
 		}
-		select {
-		case <-s.folder.done:
-			w.lookInto(s.folder, left)
-		default:
+	}
+	for len(w.candidates) > 0 && w.under.Load() < int64(w.listings) && w.ahead.Load() < maxAhead {
+		c := heap.Pop(&w.candidates).(candidate)
+		if c.i < c.f.next {
+			continue // the walk was there meanwhile
 		}
+		s := &c.f.subs[c.i]
+		s.folder = &folder{entry: safe.Entry{Path: c.path}, place: s.place}
+		w.list(c.f.dir, c.f.names[s.name].Name, s.folder)
 	}
 }
 
@@ -225,7 +246,9 @@ func (w *walker) drop(f *folder) {
 
 // leave lets go of what a folder holds.
 func (w *walker) leave(f *folder) {
-	for _, s := range f.subs[f.next:] { // none, unless the walk ends early
+	left := f.subs[f.next:] // none, unless the walk ends early or does not come to f
+	f.next = len(f.subs)
+	for _, s := range left {
 		if s.folder != nil {
 			w.cancel()
 			w.drop(s.folder)
@@ -385,6 +408,7 @@ func (w *walker) descend(f *folder, name string, sub *folder) error {
 		case <-w.settled:
 		}
 	}
+	w.lookAhead() // what is in it comes next
 	w.ahead.Add(-int64(len(sub.names)))
 	if sub.dir == nil {
 		return w.fail(sub.entry.Path, sub.err)

@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,15 +32,17 @@ type Client struct {
 	readSize   atomic.Int64
 	heard      atomic.Int64 // when the last byte came, or the first of the requests under way went; unix nanoseconds
 	loops      sync.WaitGroup
+	more       chan struct{} // holds one token if there may be something unsent
 	ended      chan struct{} // closed when receive ends
+	limited    chan struct{} // closed when handles is settled
+	handles    int           // how many the server lets be open
+	spare      []byte        // to be unsent next; belongs to write
 
-	mu      sync.Mutex // guards the fields below
-	calls   map[uint32]*Call
-	lastID  uint32
-	err     error  // why the connection is of no more use
-	unsent  []byte // requests that nobody has begun to write
-	spare   []byte // to be unsent next
-	writing bool   // somebody writes, and will write what is unsent too
+	mu     sync.Mutex // guards the fields below
+	calls  map[uint32]*Call
+	lastID uint32
+	err    error  // why the connection is of no more use
+	unsent []byte // requests that write has not taken
 }
 
 // A Call is a request under way.
@@ -66,10 +70,11 @@ var errGone = errors.New("the server closed the connection")
 // several times and must not block.
 func NewClient(conn io.ReadWriter, hangUp func(), stall time.Duration) (*Client, error) {
 	c := &Client{
-		conn: conn, hangUp: hangUp, stall: stall, ended: make(chan struct{}),
-		calls: make(map[uint32]*Call),
+		conn: conn, hangUp: hangUp, stall: stall,
+		more: make(chan struct{}, 1), ended: make(chan struct{}), limited: make(chan struct{}),
+		handles: fewHandles, calls: make(map[uint32]*Call),
 	}
-	c.readSize.Store(32 << 10)
+	c.readSize.Store(usualRead)
 	hello := &Call{done: make(chan struct{})}
 	c.calls[0] = hello // VERSION has no id; receive gives it this one
 	c.heard.Store(time.Now().UnixNano())
@@ -89,7 +94,8 @@ func NewClient(conn io.ReadWriter, hangUp func(), stall time.Duration) (*Client,
 		c.Close()
 		return nil, fmt.Errorf("beginning SFTP: %w", c.cause())
 	}
-	c.loops.Go(c.askLimits) // nobody waits for the answer
+	c.loops.Go(c.write)
+	c.loops.Go(c.askLimits) // few wait for the answer
 	return c, nil
 }
 
@@ -277,28 +283,35 @@ func (c *Client) send(requests ...request) []*Call {
 		c.unsent = b
 	}
 	c.mu.Unlock()
-	c.flush()
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
 	return calls
 }
 
-// flush writes what is unsent, unless somebody is writing already: then it is
-// left to them, and small requests of many callers travel together.
-func (c *Client) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for !c.writing && len(c.unsent) > 0 && c.err == nil {
+// write writes what is unsent. It is alone in that, so that nobody who asks for
+// something waits until the server listens, and small requests of many callers
+// travel together: each packet of the connection costs both sides more than
+// what is in it.
+func (c *Client) write() {
+	for {
+		select {
+		case <-c.more:
+		case <-c.ended:
+			return
+		}
+		runtime.Gosched() // whoever is about to ask for something comes first
+		c.mu.Lock()
 		b := c.unsent
-		c.unsent, c.spare = c.spare[:0], nil
-		c.writing = true
+		c.unsent = c.spare[:0]
 		c.mu.Unlock()
 		// A write can block while the server does not listen; watch ends that.
 		// If it fails and nothing had failed before, the other side is gone.
-		_, err := c.conn.Write(b)
-		if err != nil {
+		if _, err := c.conn.Write(b); err != nil {
 			c.fail(errGone)
+			return
 		}
-		c.mu.Lock()
-		c.writing = false
 		c.spare = b
 	}
 }
@@ -375,7 +388,12 @@ func (c *Client) handle(call *Call) (*Handle, error) {
 func (h *Handle) Close() { h.client.send(withString(typeClose, h.name)) }
 
 // List asks for the next part of a folder; see Page.
-func (h *Handle) List() *Call { return h.client.send(withString(typeReaddir, h.name))[0] }
+func (h *Handle) List() *Call { return h.ListMany(1)[0] }
+
+// ListMany asks for the next n parts of a folder; see Page.
+func (h *Handle) ListMany(n int) []*Call {
+	return h.client.send(slices.Repeat([]request{withString(typeReaddir, h.name)}, n)...)
+}
 
 // Page returns the answer to List. After the last part it is io.EOF.
 func (h *Handle) Page(call *Call) ([]Name, error) {
@@ -413,10 +431,16 @@ func (h *Handle) Data(call *Call) (int, error) {
 	return call.n, err
 }
 
-// ReadAndStat asks for data at the beginning, and for the attributes after
-// that: a server has to do in order what concerns one file. See Data, Attrs.
-func (h *Handle) ReadAndStat(data []byte) (read, stat *Call) {
-	calls := h.client.send(h.read(0, data), withString(typeFstat, h.name))
+// ReadOnce asks for data at the beginning, for the attributes after that, and
+// gives the handle back, all at once: a server has to do in order what concerns
+// one file. The handle is of no more use. See Data, Attrs; read is nil if there
+// is no room in data.
+func (h *Handle) ReadOnce(data []byte) (read, stat *Call) {
+	rest := []request{withString(typeFstat, h.name), withString(typeClose, h.name)}
+	if len(data) == 0 {
+		return nil, h.client.send(rest...)[0]
+	}
+	calls := h.client.send(append([]request{h.read(0, data)}, rest...)...)
 	return calls[0], calls[1]
 }
 

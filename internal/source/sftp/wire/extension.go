@@ -5,24 +5,60 @@ import (
 	"errors"
 )
 
-// askLimits learns how much one read may ask for, where the server says so
-// (OpenSSH 8.5 and newer); otherwise it stays with what every server must take.
+const (
+	// usualRead is how much every server must be able to give at once.
+	usualRead = 32 << 10
+	// fewHandles is how many are open at most where the server does not say
+	// how many may be: of a thousand or more that servers commonly have, a part.
+	fewHandles = 192
+)
+
+// askLimits learns how much one read may ask for and how much may be open,
+// where the server says so (OpenSSH 8.5 and newer); otherwise it stays with
+// what every server takes.
 func (c *Client) askLimits() {
+	defer close(c.limited)
 	if c.extensions["limits@openssh.com"] != "1" {
 		return
 	}
 	call := c.send(withString(typeExtended, "limits@openssh.com"))[0]
-	limits, err := parsed(c, call, typeExtendedReply, func(b []byte) (read uint64, err error) {
-		p := parser{b: b}
-		p.uint64() // longest packet
-		read = p.uint64()
-		return read, p.err
-	})
-	// An answer needs 13 bytes around the data.
-	const most = maxPacket - 1024
-	if err == nil && limits > uint64(c.ReadSize()) { // or else a request after this one says what is wrong
-		c.readSize.Store(int64(min(limits, most)))
+	limits, err := parsed(c, call, typeExtendedReply, parseLimits)
+	if err != nil {
+		return // a request after this one says what is wrong, if it is not only refused
 	}
+	if limits.read > 0 {
+		c.readSize.Store(int64(limits.read))
+	}
+	if limits.handles > 0 {
+		c.handles = int(limits.handles)
+	}
+}
+
+// Handles is how many files and folders the server lets be open at a time, as
+// it says itself or as can be supposed. It waits until the server has answered.
+func (c *Client) Handles() int {
+	<-c.limited
+	return c.handles
+}
+
+// limits are what a server says of itself; 0 where it does not say.
+type limits struct{ read, handles uint32 }
+
+func parseLimits(b []byte) (limits, error) {
+	p := parser{b: b}
+	packet, read := p.uint64(), p.uint64()
+	p.uint64() // what one write may hold
+	handles := p.uint64()
+	// An answer needs 13 bytes around the data.
+	const around, most, least = 1024, maxPacket - 1024, 4 << 10
+	if packet > around {
+		read = min(read, packet-around)
+	}
+	l := limits{handles: uint32(min(handles, 1<<20))}
+	if read > 0 {
+		l.read = uint32(max(min(read, most), least)) // less is never given up for: the server may always give less
+	}
+	return l, p.err
 }
 
 // Owners returns what users and groups are called, in the order asked for, ""
