@@ -20,11 +20,12 @@ func AppendChunkList(b []byte, chunks []Chunk) []byte {
 // A ListReader reads a list of chunks as AppendChunkList writes it, in constant
 // memory. The first error ends it.
 type ListReader struct {
-	lines lines
-	room  []Chunk // reused from line to line
-	left  []Chunk // of the line read last
-	more  bool    // whether that line says that another follows
-	err   error
+	lines  lines
+	room   []Chunk // reused from line to line
+	lately lately
+	left   []Chunk // of the line read last
+	more   bool    // whether that line says that another follows
+	err    error
 }
 
 // NewListReader returns a ListReader of all that src has.
@@ -57,7 +58,7 @@ func (l *ListReader) readLine() error {
 	case l.lines.n > 1 && !l.more:
 		return errors.New("something follows a list of chunks")
 	}
-	s := &scanner{line: line, rest: line}
+	s := &scanner{line: line, rest: line, last: &l.lately}
 	s.want(`{`)
 	l.left, l.more = s.chunks(l.room[:0])
 	s.end()

@@ -22,6 +22,7 @@ type Reader struct {
 	yielded int     // how many of entry.Chunks were handed out
 	more    bool    // whether lines of the current entry follow
 	left    int64   // bytes of the current entry's size not yet covered by chunks
+	lately  lately
 	checks  Sequence
 	totals  Totals
 	err     error
@@ -90,7 +91,7 @@ func (r *Reader) next() error {
 	case r.whole && bytes.HasPrefix(line, []byte(`{"entries":`)):
 		return r.finish(line)
 	}
-	s := &scanner{line: line, rest: line}
+	s := &scanner{line: line, rest: line, last: &r.lately}
 	e, more := s.entry(r.room[:0])
 	if s.err == nil {
 		s.err = r.checks.Check(e.Entry)
@@ -110,7 +111,7 @@ func (r *Reader) next() error {
 
 // finish checks the last line against what was read.
 func (r *Reader) finish(line []byte) error {
-	s := &scanner{line: line, rest: line}
+	s := &scanner{line: line, rest: line, last: &r.lately}
 	var t Totals
 	s.want(`{"entries":`)
 	t.Entries = int64(s.number(1<<63 - 1))
@@ -190,7 +191,7 @@ func (r *Reader) goOn() error {
 	if err != nil {
 		return err
 	}
-	s := &scanner{line: line, rest: line}
+	s := &scanner{line: line, rest: line, last: &r.lately}
 	s.want(`{`)
 	r.entry.Chunks, r.more = s.chunks(r.room[:0])
 	s.end()

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -18,6 +17,16 @@ type scanner struct {
 	line []byte
 	rest []byte
 	err  error
+	last *lately
+}
+
+// lately is what was read last of fields that are mostly the same from chunk to
+// chunk, so that it need not be parsed each time. The texts are empty at first.
+type lately struct {
+	runText  string
+	run      safe.RunID
+	packText string
+	pack     safe.Digest
 }
 
 func (s *scanner) fail(format string, args ...any) {
@@ -32,6 +41,16 @@ func (s *scanner) has(text string) bool {
 		s.rest = s.rest[len(text):]
 		return true
 	}
+	return false
+}
+
+// hasKey consumes "key" and what follows it, if they come next.
+func (s *scanner) hasKey(key, then string) bool {
+	mark := s.rest
+	if s.has(`"`) && s.has(key) && s.has(then) {
+		return true
+	}
+	s.rest = mark
 	return false
 }
 
@@ -60,7 +79,7 @@ func (s *scanner) until() []byte {
 
 // text reads the value of "key" or "key64".
 func (s *scanner) text(key string) string {
-	if s.has(`"` + key + `64":"`) {
+	if s.hasKey(key, `64":"`) {
 		b, err := base64.StdEncoding.Strict().AppendDecode(nil, s.until())
 		switch {
 		case err != nil:
@@ -70,7 +89,9 @@ func (s *scanner) text(key string) string {
 		}
 		return string(b)
 	}
-	s.want(`"` + key + `":"`)
+	if !s.hasKey(key, `":"`) {
+		s.fail("want %q", key)
+	}
 	if s.err != nil {
 		return ""
 	}
@@ -128,7 +149,8 @@ func (s *scanner) checked(v string) string {
 // optionalText reads ,"key":"..." if it comes next.
 func (s *scanner) optionalText(key string) string {
 	mark := s.rest
-	if !s.has(`,"` + key) {
+	if !s.has(`,"`) || !s.has(key) {
+		s.rest = mark
 		return ""
 	}
 	s.rest = mark[1:]
@@ -160,13 +182,51 @@ func (s *scanner) number(max uint64) uint64 {
 }
 
 func (s *scanner) time(key string) time.Time {
-	text := string(s.until())
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || t.Format(time.RFC3339Nano) != text || t.Location() != time.UTC {
+	text := s.until()
+	t, ok := parseTime(text)
+	if !ok {
 		s.fail("%s %.40q is not a time as it is written here", key, text)
 	}
 	return t
 }
+
+// parseTime reads a time in UTC as time.RFC3339Nano formats it, in no other
+// spelling. Every entry has two, and time.Parse takes five times as long.
+func parseTime(text []byte) (t time.Time, ok bool) {
+	const form = "2006-01-02T15:04:05Z"
+	if len(text) < len(form) || text[len(text)-1] != 'Z' {
+		return t, false
+	}
+	whole, fraction := text[:len(form)-1], text[len(form)-1:len(text)-1]
+	for i, c := range whole {
+		if isDigit(form[i]) != isDigit(c) || !isDigit(c) && c != form[i] {
+			return t, false
+		}
+	}
+	nanoseconds := 0
+	if n := len(fraction); n > 0 {
+		if n < 2 || n > 10 || fraction[0] != '.' || fraction[n-1] == '0' {
+			return t, false
+		}
+		unit := 1_000_000_000
+		for _, c := range fraction[1:] {
+			if !isDigit(c) {
+				return t, false
+			}
+			unit /= 10
+			nanoseconds += int(c-'0') * unit
+		}
+	}
+	two := func(i int) int { return int(whole[i]-'0')*10 + int(whole[i+1]-'0') }
+	year, month, day := two(0)*100+two(2), two(5), two(8)
+	hour, minute, second := two(11), two(14), two(17)
+	t = time.Date(year, time.Month(month), day, hour, minute, second, nanoseconds, time.UTC)
+	// Date makes sense of everything: a day 31 of June would be one of July.
+	ok = t.Day() == day && int(t.Month()) == month && hour < 24 && minute < 60 && second < 60
+	return t, ok
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func (s *scanner) mode() uint32 {
 	digits := s.until()
@@ -237,18 +297,9 @@ func (s *scanner) chunk() Chunk {
 	s.want(`{"h":"`)
 	s.hex(c.Hash[:])
 	s.want(`","r":"`)
-	if len(s.rest) < 36 {
-		s.fail("want a run id")
-		return c
-	}
-	run, err := safe.ParseRunID(string(s.rest[:36]))
-	if err != nil {
-		s.fail("%w", err)
-		return c
-	}
-	c.Run, s.rest = run, s.rest[36:]
+	c.Run = s.run()
 	s.want(`","p":"`)
-	s.hex(c.Pack[:])
+	c.Pack = s.pack()
 	s.want(`","o":`)
 	c.Offset = int64(s.number(1 << 40))
 	s.want(`,"z":`)
@@ -262,6 +313,37 @@ func (s *scanner) chunk() Chunk {
 	return c
 }
 
+func (s *scanner) run() safe.RunID {
+	const length = 36
+	if s.err != nil || s.last.runText != "" && s.has(s.last.runText) {
+		return s.last.run
+	}
+	if len(s.rest) < length {
+		s.fail("want a run id")
+		return safe.RunID{}
+	}
+	text := string(s.rest[:length])
+	run, err := safe.ParseRunID(text)
+	if err != nil {
+		s.fail("%w", err)
+		return safe.RunID{}
+	}
+	s.last.run, s.last.runText, s.rest = run, text, s.rest[length:]
+	return run
+}
+
+func (s *scanner) pack() safe.Digest {
+	if s.err != nil || s.last.packText != "" && s.has(s.last.packText) {
+		return s.last.pack
+	}
+	text := s.rest
+	var pack safe.Digest
+	if s.hex(pack[:]); s.err == nil {
+		s.last.pack, s.last.packText = pack, string(text[:2*len(pack)])
+	}
+	return pack
+}
+
 func (s *scanner) hex(dst []byte) {
 	if s.err != nil {
 		return
@@ -273,16 +355,30 @@ func (s *scanner) hex(dst []byte) {
 	s.rest = s.rest[2*len(dst):]
 }
 
-// hexLower is hex.Decode for lower case only.
+// hexLower decodes 2*len(dst) hexadecimal digits, in lower case only.
 func hexLower(dst, src []byte) error {
-	for _, c := range src {
-		if 'A' <= c && c <= 'F' {
-			return errors.New("upper-case hex digit")
-		}
+	var bad byte
+	for i := range dst {
+		high, low := hexValue[src[2*i]], hexValue[src[2*i+1]]
+		bad |= high | low
+		dst[i] = high<<4 | low
 	}
-	_, err := hex.Decode(dst, src)
-	return err
+	if bad > 0xf {
+		return errors.New("not a lower-case hex digit")
+	}
+	return nil
 }
+
+// hexValue is what a digit stands for, 0xff for other bytes.
+var hexValue = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 0xff
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		values[c] = byte(i)
+	}
+	return values
+}()
 
 // entry reads the first line of an entry.
 func (s *scanner) entry(chunks []Chunk) (e Entry, more bool) {
