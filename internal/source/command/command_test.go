@@ -58,7 +58,7 @@ type outcome struct {
 
 func pull(t *testing.T, o command.Options) (got outcome) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	note := func(p source.Problem) {
 		if p.Kind != source.Complaint || p.Path != o.Name || got.complaint != "" {
