@@ -1,0 +1,122 @@
+package sftp_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"strongroom/internal/source/sftp/sftptest"
+	"strongroom/internal/source/sshclient"
+)
+
+// many is a folder of files that all say hello.
+func many(n int) fake {
+	f := fake{Data: make(map[string]string)}
+	for i := range n {
+		name := fmt.Sprintf("f%03d", i)
+		f.Files = append(f.Files, entry(name, attrs(modeFile, 5)))
+		f.Data[name] = "hello"
+	}
+	return f
+}
+
+// When a pull lasts, further connections take their part of it.
+func TestConnectionsShareTheWork(t *testing.T) {
+	const connections = 3
+	var opened [connections]atomic.Int64
+	var count atomic.Int64
+	all := make(chan struct{}) // closed when the last connection has begun
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), func(channel ssh.Channel, conn net.Conn) {
+		i := count.Add(1) - 1
+		f := many(200)
+		f.Answer = func(typ byte, id uint32, _ string, _ uint64) []byte {
+			switch typ {
+			case sftptest.Readdir:
+				<-all
+				time.Sleep(100 * time.Millisecond) // until the pull knows that as well
+			case sftptest.Open:
+				opened[i].Add(1)
+				time.Sleep(time.Millisecond)
+			case sftptest.Init:
+				if i == connections-1 {
+					close(all)
+				}
+			}
+			return nil
+		}
+		f.Serve(channel, conn)
+	})
+	o.Connections, o.StallTimeout = connections, time.Minute
+	lines, err := outcome(t, o)
+	if err != nil || len(lines) != 1+200 || strings.Count(strings.Join(lines, "\n"), ": xxxxx") != 200 {
+		t.Fatalf("%d lines, %v", len(lines), err)
+	}
+	for i := range opened {
+		if opened[i].Load() < 20 {
+			t.Errorf("connection %d opened %d of 200 files", i, opened[i].Load())
+		}
+	}
+}
+
+// A host that lets no more connections be is pulled over those that it does.
+func TestRefusedConnectionIsNoFailure(t *testing.T) {
+	f := many(3)
+	refused := make(chan struct{})
+	f.Answer = func(typ byte, _ uint32, _ string, _ uint64) []byte {
+		if typ == sftptest.Readdir {
+			<-refused
+		}
+		return nil
+	}
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
+	o.Connections, o.StallTimeout = 4, time.Minute
+	var dialed atomic.Int64
+	var once sync.Once
+	o.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		if dialed.Add(1) > 1 {
+			defer once.Do(func() { close(refused) })
+			return nil, errors.New("no more")
+		}
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
+	lines, err := outcome(t, o)
+	if want := "d: dir|d/f000: xxxxx|d/f001: xxxxx|d/f002: xxxxx"; err != nil || strings.Join(lines, "|") != want {
+		t.Errorf("got %s, %v; want %s", strings.Join(lines, "|"), err, want)
+	}
+	if dialed.Load() != 2 {
+		t.Errorf("dialed %d times, want no more after the host has refused", dialed.Load())
+	}
+}
+
+// Who answers a further connection with another key ends the pull.
+func TestStrangerOnFurtherConnection(t *testing.T) {
+	f := many(3)
+	f.Answer = func(typ byte, _ uint32, _ string, _ uint64) []byte {
+		if typ == sftptest.Readdir {
+			return silence
+		}
+		return nil
+	}
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
+	stranger := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
+	o.Connections, o.StallTimeout = 2, time.Hour
+	var dialed atomic.Int64
+	o.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		if dialed.Add(1) > 1 {
+			addr = stranger.Addr
+		}
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
+	_, err := outcome(t, o)
+	if _, ok := errors.AsType[*sshclient.HostKeyError](err); !ok {
+		t.Errorf("error %v, want a HostKeyError", err)
+	}
+}
