@@ -387,6 +387,22 @@ var stage = []struct {
 		w.settle(t)
 	}},
 	{regexp.MustCompile(`^\(strongroom serve runs on the safe\)$`), func(t *testing.T, w *world, _ []string) { w.start(t) }},
+	{regexp.MustCompile(`^\(the newest mail is at the safe, as (\S+)\)$`), func(t *testing.T, w *world, m []string) {
+		// Of a mail only the checkpoint counts.
+		cmd := exec.Command(filepath.Join(w.bin, "strongroom"), "ledger", "checkpoint")
+		cmd.Dir, cmd.Env = filepath.Join(w.root, "safe"), w.env("safe")
+		b, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(cmd.Dir, m[1]), string(b))
+	}},
+	{regexp.MustCompile(`^\(the safe has lost its state\)$`), func(t *testing.T, w *world, _ []string) {
+		w.stop(t)
+		if err := os.Remove(filepath.Join(w.root, "safe/dir/state.db")); err != nil {
+			t.Fatal(err)
+		}
+	}},
 	{regexp.MustCompile(`^\(([a-z]+) brings (\S+) to ([a-z]+)\)$`), func(t *testing.T, w *world, m []string) {
 		if out, err := exec.Command("cp", "-a", filepath.Join(w.root, m[1], m[2]), filepath.Join(w.root, m[3])).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)

@@ -30,7 +30,10 @@ func (a *app) openSafeLogging(log *slog.Logger) (*daemon.Safe, error) {
 	}
 	s, err := daemon.Open(a.ctx, cfg, daemon.Options{Logger: log, Now: a.now})
 	var not *daemon.NotInitialisedError
+	var lost *daemon.StateLostError
 	switch {
+	case errors.As(err, &lost):
+		err = ui.WithRemedy(err, rebuildIt)
 	case errors.As(err, &not):
 		err = ui.WithRemedy(err, "Make it once: strongroom init --outer FILE --inner FILE")
 	case errors.Is(err, fs.ErrPermission):
@@ -40,6 +43,8 @@ func (a *app) openSafeLogging(log *slog.Logger) (*daemon.Safe, error) {
 	}
 	return s, err
 }
+
+const rebuildIt = "Make it anew from the store: strongroom rebuild --checkpoint NEWEST-MAIL"
 
 // explainStore adds to an error of opening a store what most likely is wrong.
 func explainStore(err error) error {
@@ -96,12 +101,15 @@ it with the role keys.`,
 			if err != nil {
 				return err
 			}
+			var lost *daemon.StateLostError
 			s, err := daemon.Init(a.ctx, cfg, outer, inner, daemon.Options{Logger: a.logger(), Now: a.now})
 			switch {
 			case errors.Is(err, daemon.ErrSameKey):
 				return &ui.UsageError{Problem: err.Error(), Remedy: "Give --outer the keykeepers' key and --inner the operators'."}
 			case errors.Is(err, daemon.ErrExists):
 				return refusedError{err}
+			case errors.As(err, &lost):
+				return refusedError{ui.WithRemedy(err, rebuildIt)}
 			case errors.Is(err, dir.ErrNotEmpty):
 				return refusedError{ui.WithRemedy(err, "Name an empty folder, or one that does not exist yet, as `store` in the configuration.")}
 			case err != nil:

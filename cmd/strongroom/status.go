@@ -167,7 +167,14 @@ func sumUp(all []safe.Snapshot, runs map[safe.RunID]state.Run, source safe.Sourc
 // to a bad end. One without an end may be under way just now, and is no reason
 // to call anybody; if it was broken off, the age tells.
 func (s summary) needsLook() bool {
-	return s.complete == nil || s.run.Outcome == state.Partial || s.run.Outcome == state.Failed
+	return s.complete == nil || s.run.Outcome == state.Partial || s.run.Outcome == state.Failed || s.lost()
+}
+
+// lost tells whether the newest run became a snapshot that nobody can describe
+// any more: both copies of its description were lost, and then the state.
+func (s summary) lost() bool {
+	kept := s.run.Outcome == state.Complete || s.run.Outcome == state.Partial
+	return kept && (s.last == nil || s.last.Run != s.run.ID)
 }
 
 func (s summary) newest(now time.Time) any {
@@ -192,6 +199,8 @@ func (s summary) outcome() any {
 		return ui.Bad("failed")
 	case s.run.Outcome == state.Underway:
 		return ui.Bad("under way, or broken off")
+	case s.lost():
+		return ui.Bad("lost")
 	case s.last.Partial:
 		return ui.Bad("partial")
 	case s.last.Warnings > 0:

@@ -153,8 +153,12 @@ func (r *replay) take(ctx context.Context, n int64, e ledger.Entry) error {
 	case ledger.OpeningRequested, ledger.OpeningReleased, ledger.OpeningOpened, ledger.OpeningRefused, ledger.OpeningWithdrawn,
 		ledger.OpeningExpired, ledger.OpeningClosed:
 		return r.takeOpening(ctx, n, e)
+	case ledger.StateRebuilt:
+		clear(r.invited) // who waited then was told to begin again
+		clear(r.enrolled)
+		return nil
 	case ledger.MemoryForgotten, ledger.ObjectRepaired, ledger.ObjectLost, ledger.ScrubDone, ledger.FindingRaised, ledger.KeepExtended,
-		ledger.RecordReceived, ledger.AccessRefused, ledger.StateRebuilt:
+		ledger.RecordReceived, ledger.AccessRefused:
 		return nil // the entry is all that there is of it
 	default:
 		return errors.New("this program does not know what it means for the state")
