@@ -147,7 +147,15 @@ func TestRestoreByHand(t *testing.T) {
 		t.Fatalf("the snapshot needs %d runs, want one that spans 2", len(newest.Runs))
 	}
 	target := filepath.Join(t.TempDir(), "target")
-	said, status := byHand(t, tools, copied, newest.Run, at, target)
+
+	// Keys that are not those of the store leave no target in the way.
+	strangers := writeKeys(t, storetest.New(t))
+	said, status := byHand(t, tools, copied, newest.Run, strangers, target)
+	if _, err := os.Lstat(target); err == nil || status != 1 || !strings.Contains(said, "outer.key does not open the outer seal of run ") {
+		t.Fatalf("with other keys: exit status %d, the target %v\n%s", status, err, said)
+	}
+
+	said, status = byHand(t, tools, copied, newest.Run, at, target)
 	removable(t, target)
 	if status != 0 || strings.Contains(said, "LOST") || strings.Contains(said, "WARNING") {
 		t.Fatalf("exit status %d\n%s", status, said)

@@ -16,7 +16,7 @@ lose() { lost=1; printf 'LOST %s\n' "$*" >&2; }
 [ $# = 5 ] || die "usage: ${0##*/} STORE RUN OUTER.KEY INNER.KEY TARGET"
 store=$1 run=$2 outer=$3 inner=$4 target=$5
 [[ $run =~ ^[0-9a-f-]{36}$ ]] || die "not the id of a run: $run"
-mkdir -- "$target"
+[ ! -e "$target" ] && [ ! -L "$target" ] || die "it is there already: $target"
 tmp=$(mktemp -d) # keys and content come here: TMPDIR had better be in memory
 trap 'rm -rf -- "$tmp"' EXIT
 # Nothing from the store is used before it has its form.
@@ -60,12 +60,14 @@ done <"$tmp/copies"
 # inner one, and each layer compared with what it should be labelled with.
 while read -r r digest; do
     envelope=$(sound "$digest" "$store/runs/$r/envelope.age" "$store/runs/$r/envelope.2.age")
-    age -d -i "$tmp/outer.keys" "$envelope" >"$tmp/outer.json"
-    jq -r .inner "$tmp/outer.json" | base64 -d | age -d -i "$tmp/inner.keys" >"$tmp/inner.json"
+    age -d -i "$tmp/outer.keys" "$envelope" >"$tmp/outer.json" || die "$outer does not open the outer seal of run $r"
+    jq -r .inner "$tmp/outer.json" | base64 -d | age -d -i "$tmp/inner.keys" >"$tmp/inner.json" ||
+        die "$inner does not open the inner seal of run $r"
     jq -es --arg store "$id" --arg run "$r" 'all(.[]; .store == $store and .run == $run)' \
         "$tmp/outer.json" "$tmp/inner.json" >"$tmp/answer" || die "the envelope of run $r belongs elsewhere"
     jq -r .identity "$tmp/inner.json" >"$tmp/$r.key"
 done < <(jq -r "$checks"'.runs | to_entries[] | "\(.key | id(36)) \(.value.envelope | id(64))"' "$about")
+mkdir -- "$target" # now that the keys open
 
 # places LIST: a line for each chunk of a root, a longer list or a manifest:
 # run, pack, offset and length of the frame, digest, number of the entry whose
