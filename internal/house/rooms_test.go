@@ -111,6 +111,7 @@ var rooms = []room{
 		"internal/store/pack":           "reads chunks",
 		"internal/store/seal":           "opens what was sealed",
 		"github.com/klauspost/compress": "zstd",
+		"golang.org/x/sync":             "a bound in bytes on what is read ahead",
 	}},
 
 	{"internal/store/diff", map[string]string{
@@ -208,7 +209,6 @@ var rooms = []room{
 		"internal/store":          "reads verified content",
 		"internal/store/blob":     "a store that is gone ends a restore",
 		"internal/store/manifest": "in its order",
-		"golang.org/x/sync":       "a bound in bytes on what is fetched ahead",
 		"golang.org/x/sys":        "owners, modes, times and attributes without following links",
 	}},
 
@@ -495,8 +495,11 @@ var rooms = []room{
 	// The house itself and its documents: tests without a program.
 	{"internal/house", nil},
 	{"internal/promise", nil},
+	{"bench/far", nil},
 	{"bench", map[string]string{
-		"golang.org/x/sys": "what was written is synced into the time of a run",
+		"bench/far":                     "a host that is far away",
+		"internal/source/sftp/sshdtest": "plays a host to pull from",
+		"golang.org/x/sys":              "what was written is synced into the time of a run",
 	}},
 	{"bench/remote", nil},
 	{"bench/growth", map[string]string{
@@ -583,6 +586,7 @@ var reserves = []reserve{
 			"internal/daemon/child":     "looks up the one host and dials it, opens the gate's port",
 			"internal/daemon/mail":      "connects to the mail server",
 			"hack/":                     "plays the production host",
+			"bench/far":                 "plays a link to a host that is far away",
 		},
 	},
 	{

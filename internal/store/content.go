@@ -91,13 +91,17 @@ func (r *contentReader) turn() error {
 		}
 		r.now = r.then
 	}
+	if first {
+		now := r.now
+		r.packs.fetching.Go(func() { now.fetch(r.ctx, r.packs) })
+	}
+	if r.packs.streamer != nil {
+		<-r.now.fetched // what comes then is further on in the same stream
+	}
 	if r.now.end == nil {
 		then := r.gather()
 		r.then = then
 		r.packs.fetching.Go(func() { then.fetch(r.ctx, r.packs) })
-	}
-	if first {
-		r.now.fetch(r.ctx, r.packs)
 	}
 	<-r.now.fetched
 	if len(r.now.chunks) == 0 {
@@ -122,33 +126,45 @@ func (r *contentReader) gather() *window {
 	return w
 }
 
-// fetch fetches the window, most of it at the same time.
+// fetch fetches the window, most of it at the same time. What is of one pack
+// comes in its turn where it is read as a stream.
 func (w *window) fetch(ctx context.Context, p *packs) {
 	defer close(w.fetched)
+	var mu sync.Mutex // guards releases
 	var releases []func()
 	w.release = func() {
 		for _, release := range releases {
 			release()
 		}
 	}
-	spans, size := Plan(w.chunks), int64(0)
-	for i := range spans {
-		if size += spans[i].Size(); i == mostSpans || size > mostInWindow {
-			spans = spans[:i]
-			break
+	fetch := func(spans ...span) {
+		for _, s := range spans {
+			release := p.fetch(ctx, s)
+			mu.Lock()
+			releases = append(releases, release)
+			mu.Unlock()
 		}
 	}
-	releases = make([]func(), len(spans))
 	var group sync.WaitGroup
-	for i, span := range spans {
-		if i > 0 {
-			group.Go(func() { releases[i] = p.fetch(ctx, span) })
+	defer group.Wait()
+	n, size := 0, int64(0)
+	for _, passage := range Plan(w.chunks) {
+		spans := passage.spans(MaxSpan)
+		for i := range spans {
+			if size += spans[i].size(); n == mostSpans || size > mostInWindow {
+				group.Go(func() { fetch(spans[:i]...) })
+				return
+			}
+			n++
+		}
+		if p.streamer != nil {
+			group.Go(func() { fetch(spans...) })
+			continue
+		}
+		for _, s := range spans {
+			group.Go(func() { fetch(s) })
 		}
 	}
-	if len(spans) > 0 { // what is all there is mostly
-		releases[0] = p.fetch(ctx, spans[0])
-	}
-	group.Wait()
 }
 
 // inRow returns a function that returns one chunk after the other.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"strongroom/internal/safe"
 	"strongroom/internal/store/blob"
 	"strongroom/internal/store/layout"
@@ -16,7 +18,8 @@ import (
 	"strongroom/internal/store/seal"
 )
 
-// openPacks bounds how many packs are held open at a time: enough for a few
+// openPacks bounds how many packs are held open at a time where they are not
+// read as streams: enough for a few
 // files whose chunks lie in packs of different years, few enough to stay far
 // from the limits of a process.
 const openPacks = 32
@@ -26,10 +29,13 @@ const openPacks = 32
 type packs struct {
 	// ctx is that of the whole reading. It is kept because what is opened for
 	// one chunk serves all that come after it, whose own contexts end sooner.
-	ctx   context.Context
-	r     blob.Reader
-	d     safe.Snapshot
-	ident Identities
+	ctx      context.Context
+	r        blob.Reader
+	streamer blob.Streamer // r as well; nil if it is none
+	d        safe.Snapshot
+	ident    Identities
+
+	room *semaphore.Weighted // of loads, in bytes
 
 	// fetching is what readers of content fetch while they do something else.
 	fetching sync.WaitGroup
@@ -63,12 +69,20 @@ type openPack struct {
 	reader    *pack.Reader
 	err       error // of either
 
+	streaming sync.Mutex // held while the stream is read
+	stream    *stream    // nil if there is none
+
 	users   int  // guarded by packs.mu
 	dropped bool // guarded by packs.mu
 }
 
 func newPacks(ctx context.Context, r blob.Reader, d safe.Snapshot, identities Identities) *packs {
-	return &packs{ctx: ctx, r: r, d: d, ident: identities, runs: make(map[safe.RunID]*runState), packs: make(map[safe.Digest]*openPack)}
+	streamer, _ := r.(blob.Streamer)
+	return &packs{
+		ctx: ctx, r: r, streamer: streamer, d: d, ident: identities,
+		room: semaphore.NewWeighted(loadRoom),
+		runs: make(map[safe.RunID]*runState), packs: make(map[safe.Digest]*openPack),
+	}
 }
 
 // identity opens a run that the description names, at most once.
@@ -97,21 +111,27 @@ func (p *packs) chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte
 		return dst, err
 	}
 	defer p.release(o)
+	if frame, done := p.frame(o, c.Offset, c.Stored); frame != nil {
+		defer done()
+		return p.decode(dst, frame, c)
+	}
 	if err := p.unseal(o, c.Run); err != nil {
 		return dst, err
 	}
-	want := pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length}
-	var grown []byte
-	if frame, done := p.frame(o, c.Offset, c.Stored); frame != nil {
-		grown, err = pack.Decode(dst, frame, want)
-		done()
-	} else {
-		// One or two pieces are read as quickly by age.
-		if c.Stored > piece && 0 <= c.Offset && c.Offset <= farthest && c.Stored < MaxSpan {
-			defer o.object.unload(o.object.load(sealedRange(c.Offset, c.Offset+int64(c.Stored))))
-		}
-		grown, err = o.reader.Chunk(dst, want)
+	// One or two pieces are read as quickly by age.
+	if c.Stored > piece && possible(c) {
+		defer o.object.unload(o.object.load(sealedRange(c.Offset, c.Offset+int64(c.Stored))))
 	}
+	grown, err := o.reader.Chunk(dst, pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length})
+	if err != nil {
+		return dst, p.corrupt(layout.Pack(c.Run, c.Pack), err)
+	}
+	return grown, nil
+}
+
+// decode appends the content of c to dst, verified, given its frame.
+func (p *packs) decode(dst, frame []byte, c manifest.Chunk) ([]byte, error) {
+	grown, err := pack.Decode(dst, frame, pack.Ref{Hash: c.Hash, Offset: c.Offset, Stored: c.Stored, Length: c.Length})
 	if err != nil {
 		return dst, p.corrupt(layout.Pack(c.Run, c.Pack), err)
 	}
@@ -142,13 +162,17 @@ func (p *packs) acquire(run safe.RunID, digest safe.Digest) (*openPack, error) {
 // dropOldestLocked keeps the number of open packs within its bound. p.mu must
 // be held.
 func (p *packs) dropOldestLocked() {
-	if len(p.recent) <= openPacks {
+	most := openPacks
+	if p.streamer != nil {
+		most = openStreams
+	}
+	if len(p.recent) <= most {
 		return
 	}
 	o := p.recent[0]
 	p.dropLocked(o)
-	if o.users == 0 && o.object != nil {
-		o.object.Close() // nothing was written
+	if o.users == 0 {
+		o.close() // nothing was written
 	}
 }
 
@@ -172,8 +196,8 @@ func (p *packs) release(o *openPack) {
 	if o.err != nil && !o.dropped {
 		p.dropLocked(o)
 	}
-	if o.dropped && o.users == 0 && o.object != nil {
-		o.object.Close() // nothing was written
+	if o.dropped && o.users == 0 {
+		o.close() // nothing was written
 	}
 }
 
@@ -240,9 +264,7 @@ func (p *packs) close() error {
 	defer p.mu.Unlock()
 	var errs []error
 	for _, o := range p.recent {
-		if o.object != nil {
-			errs = append(errs, o.object.Close())
-		}
+		errs = append(errs, o.close())
 	}
 	p.recent, p.resident, p.residentSize = nil, nil, 0
 	clear(p.packs)

@@ -18,7 +18,7 @@ import (
 // at a time, and unsealed there from one end to the other.
 
 const (
-	// MaxSpan is the greatest size of a Span. The longest frame fits, with the
+	// MaxSpan is the greatest size of a span. The longest frame fits, with the
 	// pieces in which it begins and ends.
 	MaxSpan = 4<<20 + 256<<10
 
@@ -46,30 +46,30 @@ func sealedRange(begin, end int64) (from, to int64) {
 	return begin / piece * sealedPiece, maxHeader + (end+piece-1)/piece*sealedPiece
 }
 
-// A Span is what is fetched of a pack at once: frames that lie close together.
-type Span struct {
-	Run    safe.RunID
-	Pack   safe.Digest
-	Chunks []int // those in it, by their index in what Plan was given
+// A span is what is fetched of a pack at once: frames that lie close together.
+type span struct {
+	run    safe.RunID
+	pack   safe.Digest
+	chunks []int // those in it, by their index in what Plan was given
 
-	begin, end int64 // of the frames, in the plaintext of the pack
+	begin, end int64 // of the frames, in the plaintext of the pack; the same if they cannot be fetched
 }
 
-// Size is how many bytes a Span takes in memory, at most.
-func (s *Span) Size() int64 {
+// size is how many bytes a span takes in memory, at most.
+func (s *span) size() int64 {
 	from, to := sealedRange(s.begin, s.end)
 	return to - from
 }
 
 // add extends the span by a frame that begins no earlier than it does, if the
-// two belong together.
-func (s *Span) add(i int, c manifest.Chunk) bool {
-	grown := Span{begin: s.begin, end: max(s.end, c.Offset+int64(c.Stored))}
-	if c.Run != s.Run || c.Pack != s.Pack || c.Offset-s.end > maxGap || grown.Size() > MaxSpan {
+// two belong together and have no more than most bytes.
+func (s *span) add(i int, c manifest.Chunk, most int64) bool {
+	grown := span{begin: s.begin, end: max(s.end, c.Offset+int64(c.Stored))}
+	if !possible(c) || s.begin == s.end || c.Offset-s.end > maxGap || grown.size() > most {
 		return false
 	}
 	s.end = grown.end
-	s.Chunks = append(s.Chunks, i)
+	s.chunks = append(s.chunks, i)
 	return true
 }
 
@@ -77,15 +77,30 @@ func (s *Span) add(i int, c manifest.Chunk) bool {
 // fraction of it; what a manifest says beyond that is left to Chunk to refuse.
 const farthest = 1 << 40
 
-// Plan says in which spans to fetch chunks: pack by pack, as they are first
-// named, and in a pack from its beginning on. Every chunk is in one span.
-func Plan(chunks []manifest.Chunk) []Span {
+// possible tells whether c can be fetched ahead.
+func possible(c manifest.Chunk) bool {
+	return 0 <= c.Offset && c.Offset <= farthest && c.Stored <= MaxSpan-2*sealedPiece-maxHeader
+}
+
+// A Passage is chunks of one pack that are read one after the other, as they
+// lie.
+type Passage struct {
+	Run    safe.RunID
+	Pack   safe.Digest
+	Chunks []int // by their index in what Plan was given
+
+	chunks []manifest.Chunk // the same
+}
+
+// Plan says in which order to read chunks: pack by pack, as they are first
+// named, and a pack from its beginning on. Every chunk is in one Passage.
+func Plan(chunks []manifest.Chunk) []Passage {
 	order := make([]int, 0, len(chunks))
 	first := make(map[safe.Digest]int) // chunk of each pack
-	var spans []Span
+	var passages []Passage
 	for i, c := range chunks {
-		if c.Offset < 0 || c.Offset > farthest || c.Stored > MaxSpan-2*sealedPiece-maxHeader {
-			spans = append(spans, Span{Run: c.Run, Pack: c.Pack, Chunks: []int{i}})
+		if !possible(c) {
+			passages = append(passages, Passage{Run: c.Run, Pack: c.Pack, Chunks: []int{i}, chunks: []manifest.Chunk{c}})
 			continue
 		}
 		order = append(order, i)
@@ -94,60 +109,77 @@ func Plan(chunks []manifest.Chunk) []Span {
 		}
 	}
 	slices.SortFunc(order, func(i, j int) int {
-		a, b := chunks[i], chunks[j]
+		a, b := &chunks[i], &chunks[j]
 		return cmp.Or(cmp.Compare(first[a.Pack], first[b.Pack]), a.Run.Compare(b.Run), cmp.Compare(a.Offset, b.Offset), cmp.Compare(i, j))
 	})
-	impossible := len(spans)
+	impossible := len(passages)
 	for _, i := range order {
 		c := chunks[i]
-		if n := len(spans); n == impossible || !spans[n-1].add(i, c) {
-			spans = append(spans, Span{Run: c.Run, Pack: c.Pack, Chunks: []int{i}, begin: c.Offset, end: c.Offset + int64(c.Stored)})
+		if n := len(passages); n == impossible || passages[n-1].Pack != c.Pack || passages[n-1].Run != c.Run {
+			passages = append(passages, Passage{Run: c.Run, Pack: c.Pack})
+		}
+		last := &passages[len(passages)-1]
+		last.Chunks = append(last.Chunks, i)
+		last.chunks = append(last.chunks, c)
+	}
+	return passages
+}
+
+// spans cuts the passage into spans of about so many bytes, or of one longer
+// frame.
+func (w *Passage) spans(size int64) []span {
+	var spans []span
+	for k, c := range w.chunks {
+		if n := len(spans); n == 0 || !spans[n-1].add(w.Chunks[k], c, size) {
+			s := span{run: w.Run, pack: w.Pack, chunks: []int{w.Chunks[k]}}
+			if possible(c) {
+				s.begin, s.end = c.Offset, c.Offset+int64(c.Stored)
+			}
+			spans = append(spans, s)
 		}
 	}
 	return spans
 }
 
-// Fetch brings a span into memory, where Chunk finds what is in it until
-// release is called. It has no error: what could not be fetched, or was
-// crowded out by later spans, Chunk reads on its own, and says what is wrong.
-// Chunks that have nothing to do with the damage in a span are so not lost.
-func (s *Snapshot) Fetch(ctx context.Context, span Span) (release func()) {
-	return s.packs.fetch(ctx, span)
-}
-
-func (p *packs) fetch(ctx context.Context, span Span) (release func()) {
+// fetch brings a span into memory, where chunk finds what is in it until
+// release is called. What could not be fetched is found by chunk piece by
+// piece, and chunk will say why not: sound chunks that have nothing to do with
+// the damage in a span are so not lost.
+func (p *packs) fetch(ctx context.Context, s span) (release func()) {
 	nothing := func() {}
-	if span.begin == span.end || cmp.Or(ctx.Err(), p.ctx.Err()) != nil {
+	if s.begin == s.end || cmp.Or(ctx.Err(), p.ctx.Err()) != nil {
 		return nothing
 	}
-	o, err := p.acquire(span.Run, span.Pack)
+	o, err := p.acquire(s.run, s.pack)
 	if err != nil {
 		return nothing
 	}
 	defer p.release(o)
-	if p.open(o, span.Run) != nil {
-		_ = p.unseal(o, span.Run) // is told the same, and so is release
-		return nothing
-	}
-	// The first span of a pack does not wait until the pack is unsealed.
-	var unsealing sync.WaitGroup
-	unsealing.Go(func() { _ = p.unseal(o, span.Run) }) // Chunk will say why it cannot be
-	sealed := o.object.load(sealedRange(span.begin, span.end))
-	unsealing.Wait()
-	if sealed == nil {
-		return nothing
-	}
-	defer o.object.unload(sealed)
-	if o.err != nil {
-		return nothing
-	}
-	f := &fetched{pack: o, off: span.begin, data: newBuffer(span.end - span.begin)}
-	if o.reader.Frames(f.data, f.off) != nil {
+	f := &fetched{pack: o, off: s.begin, data: newBuffer(s.end - s.begin)}
+	if !p.readStream(o, s, f.data) && !p.readSpan(o, s, f.data) {
 		freeBuffer(f.data)
 		return nothing
 	}
 	p.keep(f)
 	return func() { p.forget(f) }
+}
+
+// readSpan fills data with what is in a span, and tells whether it could.
+func (p *packs) readSpan(o *openPack, s span, data []byte) bool {
+	if p.open(o, s.run) != nil {
+		_ = p.unseal(o, s.run) // is told the same, and so is release
+		return false
+	}
+	// The first span of a pack does not wait until the pack is unsealed.
+	var unsealing sync.WaitGroup
+	unsealing.Go(func() { _ = p.unseal(o, s.run) }) // chunk will say why it cannot be
+	sealed := o.object.load(sealedRange(s.begin, s.end))
+	unsealing.Wait()
+	if sealed == nil {
+		return false
+	}
+	defer o.object.unload(sealed)
+	return o.err == nil && o.reader.Frames(data, s.begin) == nil
 }
 
 // A fetched is what a span fetched: a part of the plaintext of a pack, in
@@ -217,24 +249,33 @@ func (p *packs) frame(o *openPack, off int64, n uint32) (frame []byte, done func
 	return nil, nil
 }
 
-// spare are buffers of MaxSpan bytes that were freed.
-var spare sync.Pool
+// Buffers that were freed: of loads, and of what is longer.
+var spareLoads, spareSpans sync.Pool
 
 // newBuffer returns n bytes of any content.
 func newBuffer(n int64) []byte {
-	if n < MaxSpan/2 || n > MaxSpan {
-		return make([]byte, n)
+	switch {
+	case loadSize/4 <= n && n <= loadSize:
+		if b, ok := spareLoads.Get().(*[loadSize]byte); ok {
+			return b[:n]
+		}
+		return make([]byte, n, loadSize)
+	case MaxSpan/2 <= n && n <= MaxSpan:
+		if b, ok := spareSpans.Get().(*[MaxSpan]byte); ok {
+			return b[:n]
+		}
+		return make([]byte, n, MaxSpan)
 	}
-	if b, ok := spare.Get().(*[MaxSpan]byte); ok {
-		return b[:n]
-	}
-	return make([]byte, n, MaxSpan)
+	return make([]byte, n)
 }
 
 // freeBuffer takes back what newBuffer gave.
 func freeBuffer(b []byte) {
-	if cap(b) == MaxSpan {
-		spare.Put((*[MaxSpan]byte)(b[:MaxSpan]))
+	switch cap(b) {
+	case loadSize:
+		spareLoads.Put((*[loadSize]byte)(b[:loadSize]))
+	case MaxSpan:
+		spareSpans.Put((*[MaxSpan]byte)(b[:MaxSpan]))
 	}
 }
 

@@ -42,7 +42,7 @@ func TestPlan(t *testing.T) {
 		seen := make([]int, len(chunks))
 		var last manifest.Chunk // of the span before
 		var lastSize int64
-		for n, span := range store.Plan(chunks) {
+		for n, span := range store.Spans(chunks) {
 			if span.Size() > store.MaxSpan {
 				t.Fatalf("seed %d: a span of %d bytes", seed, span.Size())
 			}
@@ -119,7 +119,7 @@ func TestFetchedIsNotReadAgain(t *testing.T) {
 	snapshot := s.Open(d)
 	pack := layout.Pack(chunks[0].Run, chunks[0].Pack)
 	var got []byte
-	for _, span := range store.Plan(chunks) {
+	for _, span := range store.Spans(chunks) {
 		release := snapshot.Fetch(t.Context(), span)
 		before := s.Blobs.Reads(pack)
 		for _, i := range span.Chunks {
@@ -185,7 +185,7 @@ func TestFetchedIsBounded(t *testing.T) {
 	s, d, content := oneFile(t, 60<<20, 4<<20)
 	chunks := s.Chunks(d, "a")
 	snapshot := s.Open(d)
-	for _, span := range store.Plan(chunks) {
+	for _, span := range store.Spans(chunks) {
 		snapshot.Fetch(t.Context(), span)
 	}
 	before := s.Blobs.Counts().Reads.Bytes

@@ -212,6 +212,11 @@ func (s *Snapshot) Chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]b
 	return s.packs.chunk(ctx, dst, c)
 }
 
+// Decode is Chunk for a chunk whose frame a Load has.
+func (s *Snapshot) Decode(dst, frame []byte, c manifest.Chunk) ([]byte, error) {
+	return s.packs.decode(dst, frame, c)
+}
+
 // Content reads what is left of the chunks of r's entry one after the other,
 // each verified before a byte of it is returned.
 func (s *Snapshot) Content(ctx context.Context, r *manifest.Reader) io.Reader {

@@ -523,7 +523,10 @@ func TestOpeningIsTriedAgain(t *testing.T) {
 
 func TestReadersThatAreGivenUpLeaveNothing(t *testing.T) {
 	s, d, _ := twoRuns(t)
-	snapshot := s.Open(d)
+	snapshot, err := store.Open(t.Context(), s.Blobs, d, s.Identities(s.Blobs, d))
+	if err != nil {
+		t.Fatal(err)
+	}
 	before := runtime.NumGoroutine()
 	for range 50 {
 		m, _, err := snapshot.Manifest(t.Context())
@@ -536,6 +539,10 @@ func TestReadersThatAreGivenUpLeaveNothing(t *testing.T) {
 		if _, err := snapshot.Content(t.Context(), m).Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// Close waits for what was being fetched.
+	if err := snapshot.Close(); err != nil {
+		t.Error(err)
 	}
 	if after := runtime.NumGoroutine(); after > before {
 		t.Errorf("there were %d goroutines, now %d", before, after)

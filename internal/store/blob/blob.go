@@ -81,6 +81,17 @@ type Reader interface {
 	List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 }
 
+// A Streamer is a Reader for which every request takes long, however much it
+// brings: a bucket. It can be asked once for what is then read piece by piece.
+type Streamer interface {
+	// Stream reads the object of that name from an offset on, as it comes. It
+	// is one request, without a look at the object before; errors are those of
+	// Open, and may come with the first Read. The context bounds the reads as
+	// well. Close ends the request, read to its end or not; what came too much
+	// is thrown away.
+	Stream(ctx context.Context, name string, off int64) (io.ReadCloser, error)
+}
+
 // A Writer adds to a store. All methods may be called concurrently, also by
 // several processes on one store.
 type Writer interface {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"strongroom/internal/safe"
 )
@@ -38,7 +37,7 @@ func (r *restorer) describe(f *os.File, in *os.Root, name string, e safe.Entry) 
 	}
 	err := errTime
 	if timeFits(e.MTime) {
-		err = in.Chtimes(name, time.Time{}, e.MTime) // the zero time leaves the time of access alone
+		err = setTime(f, in, name, e.MTime)
 	}
 	if err != nil {
 		r.tally.lose(e.Path, MTime, err)
@@ -92,10 +91,13 @@ func fileMode(mode uint32) os.FileMode {
 	return m
 }
 
+// euid is who restores.
+var euid = sync.OnceValue(os.Geteuid)
+
 // giveAway gives an entry its owner by calling chown, and tells whether the
 // owner is now as it was on the source, by number or, if so wanted, by name.
 func (r *restorer) giveAway(e safe.Entry, chown func(uid, gid int) error) bool {
-	switch euid := os.Geteuid(); {
+	switch euid := euid(); {
 	case r.opts.Owner == NoOwner, e.Type == safe.Stream: // what a program wrote belonged to nobody
 		return false
 	case euid < 0:

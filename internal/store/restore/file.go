@@ -46,7 +46,7 @@ func (f *file) open() error {
 func (f *file) begin() (*os.File, error) {
 	temp := f.r.mark.temporary(f.r.temporaries.Add(1))
 	if f.there == nothing {
-		file, err := f.in.root.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		file, err := f.in.root.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL|noPoll, 0o600)
 		if err == nil {
 			f.temp = temp
 		}

@@ -61,7 +61,7 @@ func (f *folder) release() {
 
 // describe gives the folder its metadata.
 func (f *folder) describe() {
-	dir, err := f.root.Open(".")
+	dir, err := f.root.OpenFile(".", os.O_RDONLY|noPoll, 0)
 	if err != nil {
 		f.r.tally.lose(f.entry.Path, Mode, err)
 		return

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/semaphore"
-
 	"strongroom/internal/safe"
 	"strongroom/internal/store"
 	"strongroom/internal/store/blob"
@@ -23,10 +21,9 @@ const (
 	// buffer.
 	smallChunk = 128 << 10
 
-	// bigBuffers bounds the longer chunks in flight. With a frame of the same
-	// length each, as package pack needs it, that is 64 MiB if all of them had
-	// the greatest length; a quarter of that is usual.
-	bigBuffers = 8
+	// bigBuffers is how many workers can have a longer one at a time, beyond one
+	// for each processor. Each takes up to 4 MiB.
+	bigBuffers = 1
 
 	// workers is how many chunks are worked on for each processor: while one
 	// waits for the disk another can be decrypted.
@@ -35,17 +32,16 @@ const (
 	// waiting is how many chunks may wait for a worker.
 	waiting = 64
 
-	// The manifest is read ahead by windows of so many chunks or so many stored
-	// bytes, whichever is reached first.
-	windowChunks = 512
-	windowBytes  = 64 << 20
+	// readers is how many packs are read at the same time. A bucket sends each
+	// at its own speed, 100 MB/s or so.
+	readers = 8
 
-	// These bound the spans that are fetched or wait for workers: their bytes,
-	// their chunks, since each may be of another file, and that in another
-	// folder, which are then open, and how many there are.
-	aheadBytes  = 16 << 20
-	aheadChunks = 1024
-	aheadSpans  = 12
+	// The manifest is read ahead by windows of so many chunks: some packs at
+	// least, for the readers. A window ends sooner with so many contents of more
+	// than one chunk, since each may stay open until the last pack of the window
+	// was read.
+	windowChunks = 4096
+	windowOpen   = 512
 )
 
 // A sink takes the content of one entry. The first three methods are called
@@ -95,29 +91,35 @@ type task struct {
 	to     *content
 	chunk  manifest.Chunk // of no length if there is none
 	offset int64          // in the content
-	in     *span          // what the chunk was fetched with; nil if it was not
+	in     *load          // what the chunk was read with; nil if it was not
 }
 
-// A span is tasks whose chunks are fetched at once.
-type span struct {
-	tasks   []task
-	fetched chan struct{} // closed
-	release func()        // not before fetched
-	pending atomic.Int64  // tasks that are not done
+// A passage is tasks whose chunks lie in one pack.
+type passage struct {
+	store.Passage
+	tasks  []task        // in the window
+	before chan struct{} // closed when what comes before in the pack was read; nil if nothing does
+	read   chan struct{} // closed when it was read
+}
+
+// A load is what was read of a pack at once.
+type load struct {
+	*store.Load
+	pending atomic.Int64 // tasks that are not done
 }
 
 // A pipe brings chunks from the snapshot to where they belong, many at a time:
 //
-//	sender -> window -> spans -> tasks -> workers
+//	sender -> window -> passages -> readers -> tasks -> workers
 //
-// One goroutine sends. What it sends is collected in a window, which is cut
-// into spans, pack by pack; these are fetched at the same time, and worked on
-// in that order as soon as they are there. So packs are read about once and
-// from beginning to end, whatever the order of the manifest, and neighbours
-// in a pack are decrypted one after the other.
+// One goroutine sends. What it sends is collected in a window, which is sorted
+// into passages, one for each pack. Some of these are read at the same time,
+// each from its beginning to its end, and what has come is worked on at once.
+// So packs are read once in a window, whatever the order of the manifest, and
+// where they are streams one window goes on where the last one ended.
 //
-// In memory are at most: aheadBytes of spans, bigBuffers, and what package
-// store has fetched of the manifest, 8 MiB as a rule.
+// In memory are at most: two windows, what package store has read of passages
+// and of the manifest, 12 and 8 MiB as a rule, and the workers' buffers.
 type pipe struct {
 	s     *store.Snapshot
 	tally *tally
@@ -130,36 +132,44 @@ type pipe struct {
 	stopped context.Context
 	stop    context.CancelCauseFunc
 
-	window      []task // belongs to the sender, with the stored bytes in it
-	windowBytes int64
+	window window // belongs to the sender
 
-	bytes   *semaphore.Weighted // of spans
-	chunks  *semaphore.Weighted // in spans
-	spans   chan *span          // under way, in order; closed by close
-	tasks   chan task           // closed by close
-	big     chan []byte         // free buffers for long chunks; nil for one not yet made
-	fetches sync.WaitGroup      // with the goroutine that takes spans
-	group   sync.WaitGroup
+	passages chan passage   // closed by close
+	tasks    chan task      // closed by close
+	big      chan []byte    // free buffers for long chunks; nil for one not yet made
+	reading  sync.WaitGroup // readers
+	group    sync.WaitGroup // workers
 
 	mu       sync.Mutex               // guards underway
 	underway map[string]chan struct{} // by path, contents that have not ended; closed when they do
 }
 
+// A window is tasks that are not yet under way.
+type window struct {
+	tasks []task
+	open  int      // contents with more than one chunk
+	many  *content // the last of them
+
+	// last has the packs of the window before, each with what is closed when
+	// its passage was read.
+	last map[safe.Digest]chan struct{}
+}
+
 func newPipe(ctx context.Context, s *store.Snapshot, t *tally) *pipe {
 	p := &pipe{
 		s: s, tally: t, ctx: ctx,
-		bytes:    semaphore.NewWeighted(aheadBytes),
-		chunks:   semaphore.NewWeighted(aheadChunks),
-		spans:    make(chan *span, aheadSpans),
+		passages: make(chan passage),
 		tasks:    make(chan task, waiting),
-		big:      make(chan []byte, bigBuffers),
+		big:      make(chan []byte, bigBuffers+runtime.GOMAXPROCS(0)),
 		underway: make(map[string]chan struct{}),
 	}
 	p.stopped, p.stop = context.WithCancelCause(ctx)
-	for range bigBuffers {
+	for range cap(p.big) {
 		p.big <- nil
 	}
-	p.fetches.Go(p.unpack)
+	for range readers {
+		p.reading.Go(p.read)
+	}
 	for range workers * runtime.GOMAXPROCS(0) {
 		p.group.Go(p.work)
 	}
@@ -214,60 +224,54 @@ func (p *pipe) put(t task) error {
 		p.tasks <- t // workers go on taking tasks until the end
 		return nil
 	}
-	p.window = append(p.window, t)
-	p.windowBytes += int64(t.chunk.Stored)
-	if len(p.window) == windowChunks || p.windowBytes >= windowBytes {
+	w := &p.window
+	w.tasks = append(w.tasks, t)
+	if t.offset > 0 && w.many != t.to {
+		w.many = t.to
+		w.open++
+	}
+	if len(w.tasks) == windowChunks || w.open == windowOpen {
 		p.flush()
 	}
 	return nil
 }
 
-// flush has what is in the window fetched and worked on.
+// flush has what is in the window read and worked on.
 func (p *pipe) flush() {
-	chunks := make([]manifest.Chunk, len(p.window))
-	for i, t := range p.window {
+	tasks := p.window.tasks
+	chunks := make([]manifest.Chunk, len(tasks))
+	for i, t := range tasks {
 		chunks[i] = t.chunk
 	}
+	last := make(map[safe.Digest]chan struct{})
 	for _, plan := range store.Plan(chunks) {
-		s := &span{tasks: make([]task, len(plan.Chunks)), fetched: make(chan struct{})}
-		for i, n := range plan.Chunks {
-			s.tasks[i] = p.window[n]
-			s.tasks[i].in = s
+		read := make(chan struct{})
+		before := last[plan.Pack]
+		if before == nil {
+			before = p.window.last[plan.Pack]
 		}
-		s.pending.Store(int64(len(s.tasks)))
-		p.fetch(s, plan)
+		last[plan.Pack] = read
+		p.passages <- passage{plan, tasks, before, read} // readers go on taking them until the end
 	}
-	p.window, p.windowBytes = p.window[:0], 0
+	p.window = window{last: last}
 }
 
-// fetch waits for room in memory and begins to fetch a span. When the pipe was
-// stopped there is nothing to wait for.
-func (p *pipe) fetch(s *span, plan store.Span) {
-	size, chunks := plan.Size(), int64(len(plan.Chunks))
-	if p.bytes.Acquire(p.stopped, size) != nil || p.chunks.Acquire(p.stopped, chunks) != nil {
-		s.release = func() {} // nobody will wait any more
-		close(s.fetched)
-	} else {
-		p.fetches.Go(func() {
-			release := p.s.Fetch(p.stopped, plan)
-			s.release = func() {
-				release()
-				p.bytes.Release(size)
-				p.chunks.Release(chunks)
+// read reads passages and passes on their tasks.
+func (p *pipe) read() {
+	for w := range p.passages {
+		if w.before != nil {
+			<-w.before // a reader has taken it long ago
+		}
+		p.s.Read(p.stopped, w.Passage, func(l *store.Load) {
+			in := &load{Load: l}
+			in.pending.Store(int64(len(l.Chunks)))
+			for _, i := range l.Chunks {
+				t := w.tasks[i]
+				t.in = in
+				p.tasks <- t
 			}
-			close(s.fetched)
 		})
-	}
-	p.spans <- s
-}
-
-// unpack passes on the tasks of each span when it is there.
-func (p *pipe) unpack() {
-	for s := range p.spans {
-		<-s.fetched
-		for _, t := range s.tasks {
-			p.tasks <- t
-		}
+		close(w.read)
 	}
 }
 
@@ -304,8 +308,8 @@ func (p *pipe) close(err error) error {
 		p.stop(err)
 	}
 	p.flush()
-	close(p.spans)
-	p.fetches.Wait()
+	close(p.passages)
+	p.reading.Wait()
 	close(p.tasks)
 	p.group.Wait()
 	err = p.cause()
@@ -322,7 +326,7 @@ func (p *pipe) work() {
 			t.to.fail(err)
 		}
 		if t.in != nil && t.in.pending.Add(-1) == 0 {
-			t.in.release()
+			t.in.Release()
 		}
 		p.tally.moved(int64(t.chunk.Length))
 		p.release(t.to)
@@ -347,7 +351,7 @@ func (p *pipe) move(t task, buf []byte) error {
 	if t.to.sink.holds(buf, t.chunk, t.offset) {
 		return nil
 	}
-	data, err := p.s.Chunk(p.ctx, buf[:0], t.chunk)
+	data, err := p.content(buf[:0], t)
 	if errors.Is(err, blob.ErrGone) {
 		p.stop(err)
 	}
@@ -355,6 +359,16 @@ func (p *pipe) move(t task, buf []byte) error {
 		return err
 	}
 	return p.targetError(t.to.entry, t.to.sink.write(data, t.offset))
+}
+
+// content appends the content of a task's chunk to dst.
+func (p *pipe) content(dst []byte, t task) ([]byte, error) {
+	if t.in != nil {
+		if frame := t.in.Frame(t.chunk); frame != nil {
+			return p.s.Decode(dst, frame, t.chunk)
+		}
+	}
+	return p.s.Chunk(p.ctx, dst, t.chunk)
 }
 
 // targetError stops the pipe if err means that the target fails as a whole.

@@ -31,6 +31,7 @@ type restorer struct {
 
 	temporaries atomic.Int64
 	stack       []frame    // the target, and the folders that enclose the current entry
+	made        int        // folders since the pipe was flushed
 	links       []hardlink // put off, in the order of the manifest
 }
 
@@ -40,6 +41,11 @@ type hardlink struct {
 	in    *folder
 	entry safe.Entry
 }
+
+// maxFolders bounds the folders that are made before what is in them is under
+// way: as many may be open, and about twice as many of which the files are
+// being written.
+const maxFolders = 400
 
 // maxLinks bounds the hard links that are put off: as many folders may be open
 // for them.
@@ -168,6 +174,10 @@ func (r *restorer) folder(n int) (*folder, error) {
 	parent, err := r.folder(n - 1)
 	if err != nil {
 		return nil, err
+	}
+	if r.made++; r.made == maxFolders {
+		r.made = 0
+		r.pipe.flush()
 	}
 	at.folder, err = r.makeFolder(parent, at.entry)
 	return at.folder, r.settle(at.entry, err)

@@ -14,6 +14,11 @@ import (
 const (
 	hasModes   = true
 	syncsFiles = false // syncAll does it for all of them at once
+
+	// noPoll opens a file as one that does not block, which makes no difference
+	// to it. Or else package os would set and clear that by itself to find out
+	// whether it can wait for the file: four calls of the system for each.
+	noPoll = unix.O_NONBLOCK
 )
 
 // fatal tells whether an error of the target will meet every other entry too.

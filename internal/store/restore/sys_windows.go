@@ -15,7 +15,13 @@ import (
 const (
 	hasModes   = false
 	syncsFiles = true // there is no call for all of them at once
+	noPoll     = 0    // there is nothing to be spared
 )
+
+// setTime sets the modification time of what is called name in the folder in.
+func setTime(_ *os.File, in *os.Root, name string, t time.Time) error {
+	return in.Chtimes(name, time.Time{}, t) // the zero time leaves the time of access alone
+}
 
 // fatal tells whether an error of the target will meet every other entry too.
 func fatal(err error) bool {

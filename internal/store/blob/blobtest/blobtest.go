@@ -139,6 +139,41 @@ func testRoundTrip(t *testing.T, s blob.Store) {
 		}
 	}
 	testReadAt(t, s, fmt.Sprintf("objects/of/%d", len(big)), big)
+	if streamer, ok := s.(blob.Streamer); ok {
+		testStream(t, streamer, fmt.Sprintf("objects/of/%d", len(big)), big)
+	}
+}
+
+// testStream reads an object from some offsets on, to its end and not.
+func testStream(t *testing.T, s blob.Streamer, name string, content []byte) {
+	read := func(ctx context.Context, name string, off, most int64) ([]byte, error) {
+		r, err := s.Stream(ctx, name, off)
+		if err != nil {
+			return nil, err
+		}
+		got, err := io.ReadAll(io.LimitReader(r, most))
+		if errClose := r.Close(); errClose != nil {
+			t.Errorf("closing a stream: %v", errClose)
+		}
+		return got, err
+	}
+	size := int64(len(content))
+	for _, off := range []int64{0, 1, 100_000, size - 1, size} {
+		for _, most := range []int64{0, 1, 100_000, size + 1} {
+			got, err := read(t.Context(), name, off, most)
+			if err != nil || !bytes.Equal(got, content[off:min(off+most, size)]) {
+				t.Errorf("at most %d bytes of a stream from %d of %d: %d bytes, %v", most, off, size, len(got), err)
+			}
+		}
+	}
+	if _, err := read(t.Context(), "objects/of/nothing", 0, 1); !errors.Is(err, blob.ErrNotExist) {
+		t.Errorf("a stream of what is not there: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := read(ctx, name, 0, 1); err == nil {
+		t.Error("a stream could be read after its context had ended")
+	}
 }
 
 // testReadAt reads spans at the boundaries of an object, as io.ReaderAt

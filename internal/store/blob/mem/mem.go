@@ -1,5 +1,6 @@
 // Package mem keeps objects in memory, for tests: it counts what is read, can
 // be as slow as a distant bucket, and lets a test damage and lose objects.
+// Like a bucket it can be read as a stream.
 package mem
 
 import (
@@ -7,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"path"
@@ -21,10 +23,13 @@ import (
 // Options tunes a Store. The zero value is ready to use.
 type Options struct {
 	// Latency is how long each Open, Stat, List, Publish and Replace takes,
-	// and each ReadAt of an object. Writing and Sync take no time, as with a
-	// bucket.
+	// each ReadAt of an object, and a Stream until its first byte. Writing and
+	// Sync take no time, as with a bucket.
 	Latency time.Duration
-	Now     func() time.Time // nil means time.Now
+	// Rate is how many bytes a second each ReadAt and each Stream brings, 0 for
+	// any number: a bucket gives as much to every request, whatever others get.
+	Rate int64
+	Now  func() time.Time // nil means time.Now
 }
 
 // A Store is a blob.Store and a blob.Replacer. All methods may be called
@@ -52,7 +57,8 @@ type Counts struct {
 	Reads                                           Reads
 }
 
-// Reads says how often ReadAt was called and how many bytes it returned.
+// Reads says how often ReadAt and Stream were called and how many bytes they
+// returned.
 type Reads struct{ Calls, Bytes int64 }
 
 // New returns an empty Store.
@@ -184,12 +190,77 @@ func (o *opened) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("reading %s: %w", o.name, err)
 	}
 	n, err := o.data.ReadAt(p, off)
-	o.store.mu.Lock()
-	defer o.store.mu.Unlock()
-	o.store.counts.Reads.Bytes += int64(n)
-	r := o.store.reads[o.name]
-	o.store.reads[o.name] = Reads{Calls: r.Calls + 1, Bytes: r.Bytes + int64(n)}
+	o.store.pace(o.ctx, time.Now(), int64(n))
+	o.store.noteRead(o.name, 1, int64(n))
 	return n, err
+}
+
+// noteRead counts what was read of an object. That it was asked for is counted
+// by request.
+func (s *Store) noteRead(name string, calls, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Reads.Bytes += bytes
+	r := s.reads[name]
+	s.reads[name] = Reads{Calls: r.Calls + calls, Bytes: r.Bytes + bytes}
+}
+
+// pace waits until so many bytes can have come since a request was answered.
+func (s *Store) pace(ctx context.Context, since time.Time, bytes int64) {
+	if s.opts.Rate == 0 {
+		return
+	}
+	due := time.Duration(float64(bytes) / float64(s.opts.Rate) * float64(time.Second))
+	select {
+	case <-time.After(due - time.Since(since)):
+	case <-ctx.Done():
+	}
+}
+
+// Stream implements blob.Streamer.
+func (s *Store) Stream(ctx context.Context, name string, off int64) (io.ReadCloser, error) {
+	if err := s.request(ctx, func(c *Counts) { c.Reads.Calls++ }); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	o, err := s.lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	if off < 0 {
+		return nil, fmt.Errorf("reading %s at %d", name, off)
+	}
+	s.noteRead(name, 1, 0)
+	return &stream{ctx: ctx, store: s, name: name, began: time.Now(), left: o.data[min(off, int64(len(o.data))):]}, nil
+}
+
+// stream is a Stream. It is for one goroutine.
+type stream struct {
+	ctx   context.Context // of Stream, which bounds the reads
+	store *Store
+	name  string
+	began time.Time
+	came  int64
+	left  []byte
+}
+
+func (r *stream) Read(p []byte) (int, error) {
+	if len(r.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.left)
+	r.came += int64(n)
+	r.store.pace(r.ctx, r.began, r.came)
+	if err := r.ctx.Err(); err != nil {
+		return 0, fmt.Errorf("reading %s: %w", r.name, err)
+	}
+	r.left = r.left[n:]
+	r.store.noteRead(r.name, 0, int64(n))
+	return n, nil
+}
+
+func (r *stream) Close() error {
+	r.left = nil
+	return nil
 }
 
 // Stat implements blob.Reader.
