@@ -132,10 +132,13 @@ func (a *app) showInit(s *daemon.Safe) error {
 	key := s.LedgerKeys()[0].String()
 	t.Printf("Safe %s is ready.\n  store       %s (%s)\n  keys, state %s\n  ledger key  %s\n", cfg.Safe, cfg.Store, s.ID(), cfg.Dir, key)
 	t.Note("Keep the ledger key with the role keys: it tells a genuine store from a forged one.")
-	if len(cfg.Sources) > 0 {
-		t.Note("Next: strongroom doctor, then strongroom collect --all")
-	} else {
+	switch {
+	case len(cfg.Sources) == 0:
 		t.Note("Next: describe a source in the configuration; see strongroom config example")
+	case cfg.Serve != nil:
+		t.Note("Next: strongroom doctor, then strongroom serve and strongroom people invite. Collect when the people are in the roster: from the first snapshot on each change of them waits for a day.")
+	default:
+		t.Note("Next: strongroom doctor, then strongroom collect --all")
 	}
 	t.Emit("safe", map[string]any{"name": cfg.Safe, "store": s.ID(), "ledger_key": key})
 	return nil
