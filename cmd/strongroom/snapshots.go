@@ -365,6 +365,9 @@ func want(lines []string) (*wanted, error) {
 	rooted := make([]string, len(lines))
 	for i, line := range lines {
 		rooted[i] = "/" + strings.TrimSuffix(strings.TrimPrefix(line, "/"), "/")
+		if line == "/" {
+			return &wanted{}, nil
+		}
 	}
 	list, err := pattern.Compile(rooted, nil)
 	if err != nil {
