@@ -91,8 +91,10 @@ func (q *requesting) run() error {
 		return err
 	case len(q.snapshots) == 0:
 		return &ui.UsageError{Problem: "say what you want to read", Remedy: "Add --snapshot NAME. See what there is: strongroom snapshots"}
-	case q.hours < 1 || q.hours > access.MaxHours:
+	case q.hours == 0:
 		return &ui.UsageError{Problem: "say for how many hours", Remedy: fmt.Sprintf("Add --hours N, with 1 to %d.", access.MaxHours)}
+	case q.hours < 1 || q.hours > access.MaxHours:
+		return &ui.UsageError{Problem: fmt.Sprintf("an opening cannot be for %d hours", q.hours), Remedy: fmt.Sprintf("Add --hours N, with 1 to %d.", access.MaxHours)}
 	}
 	p, err := q.openPerson()
 	if err != nil {
@@ -301,9 +303,9 @@ func chooseOpening(openings []seen, part string, fits func(seen) bool) (seen, er
 	case 1:
 		return found[0], nil
 	case 0:
-		problem := "there is no such opening"
+		problem := "there is no opening that this could be for"
 		if part != "" {
-			problem += ": " + part
+			problem = "there is no such opening: " + part
 		}
 		return seen{}, &ui.UsageError{Problem: problem, Remedy: "See what there is: strongroom opening list --all"}
 	}
