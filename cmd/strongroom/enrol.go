@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -87,6 +88,9 @@ func (e *enrolling) run(invitation access.Invitation) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Lstat(dir); err == nil { // before anybody thinks of a passphrase
+		return enrolledHere(fmt.Errorf("%s: %w", dir, fs.ErrExist))
+	}
 	sshKey, err := filepath.Abs(e.sshKey)
 	if err != nil {
 		return err
@@ -103,7 +107,7 @@ func (e *enrolling) run(invitation access.Invitation) error {
 	draft, err := profile.NewDraft(dir, profile.Data{Safe: invitation.Safe, Store: invitation.Store, URL: invitation.URL,
 		Person: invitation.Person, Roles: enrolment.Person.Roles, SSHKey: sshKey, From: from, Enrolment: enrolment.Digest()}, personal, phrase, e.now())
 	if errors.Is(err, fs.ErrExist) {
-		return refusedError{ui.WithRemedy(err, "Enrol into another folder with --profile FOLDER, or move that one away if it is of no use any more.")}
+		return enrolledHere(err)
 	}
 	if err != nil {
 		return err
@@ -118,6 +122,11 @@ func (e *enrolling) run(invitation access.Invitation) error {
 		return err
 	}
 	return e.show(p, enrolment, personal)
+}
+
+// enrolledHere explains that there is a profile already.
+func enrolledHere(err error) error {
+	return refusedError{ui.WithRemedy(err, "Enrol into another folder with --profile FOLDER, or move that one away if it is of no use any more.")}
 }
 
 // folder is where the profile will be.

@@ -46,7 +46,7 @@ auditor    looks`,
 		RunE: func(_ *cobra.Command, names []string) error {
 			name, err := safe.ParsePersonName(names[0])
 			if err != nil {
-				return &ui.UsageError{Problem: err.Error(), Remedy: "Names have 2 to 32 lower-case letters, digits and hyphens."}
+				return &ui.UsageError{Problem: err.Error(), Remedy: "It is what commands call the person, such as kim; a full name is given with strongroom enrol --full-name."}
 			}
 			roles, err := parseRoles(given)
 			if err != nil {
@@ -382,19 +382,25 @@ func (a *app) lacks(everyone api.Everyone, roster access.Roster) []string {
 	}
 	for _, p := range roster.People {
 		var unproven []string
+		since := "yet"
 		for _, role := range []string{"outer", "inner"} {
 			for i, period := range roster.Periods {
 				_, has := period.OuterCopy(p.Name)
 				if role == "inner" {
 					_, has = period.InnerCopy(p.Name)
 				}
-				if has && a.now().Sub(proven[key(p.Name, role, i+1)]) > provenEvery {
-					unproven = append(unproven, strconv.Itoa(i+1))
+				last := proven[key(p.Name, role, i+1)]
+				if !has || a.now().Sub(last) <= provenEvery {
+					continue
+				}
+				unproven = append(unproven, strconv.Itoa(i+1))
+				if !last.IsZero() {
+					since = fmt.Sprintf("in %d days", provenEvery/(24*time.Hour))
 				}
 			}
 		}
 		if len(unproven) > 0 {
-			lines = append(lines, fmt.Sprintf("%s has not proven the role key of period %s in %d days: strongroom keys check", p.Name, strings.Join(unproven, ", "), provenEvery/(24*time.Hour)))
+			lines = append(lines, fmt.Sprintf("%s has not proven the role key of period %s %s: strongroom keys check", p.Name, strings.Join(unproven, ", "), since))
 		}
 	}
 	return lines

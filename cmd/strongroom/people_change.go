@@ -438,7 +438,7 @@ func (c *change) agree(p *person, prefix string) error {
 		}
 	}
 	t.Printf("You have agreed with version %d, %.8s.", next.Number, next.Digest())
-	t.Note("See when it comes into force: strongroom people list")
+	c.noteReady(p, next)
 	t.Emit("agreed", map[string]any{"n": next.Number, "digest": next.Digest(), "changes": lines})
 	return nil
 }
@@ -503,6 +503,23 @@ func (c *change) asEnrolled(p *person, everyone api.Everyone, self access.Person
 	}
 	return refusedError{ui.WithRemedy(errors.New("you do not stand in the proposed version as this machine has enrolled you"),
 		"Object, and ask who proposed it: strongroom people object --reason \"not my keys\"")}
+}
+
+// noteReady tells when a version comes into force that was just agreed with.
+// That it was agreed with stands, so an answer that does not come is no error.
+func (c *change) noteReady(p *person, next access.Roster) {
+	t := c.talk()
+	everyone, err := p.client.People(c.stop, p.profile.After())
+	waits := err == nil && slices.ContainsFunc(everyone.Proposals, func(o access.Proposal) bool {
+		if safe.DigestOf(o.Roster) != next.Digest() || o.Ready.IsZero() {
+			return false
+		}
+		t.Note("It comes into force %s, unless somebody objects.", ui.Age(o.Ready.Local(), c.now()))
+		return true
+	})
+	if !waits {
+		t.Note("See how it stands: strongroom people list")
+	}
 }
 
 // chooseProposal finds the proposal whose digest begins so, or the only one.
