@@ -432,7 +432,6 @@ func TestRebuildRefuses(t *testing.T) {
 	old := filepath.Join(t.TempDir(), "old")
 	h.must(exec.Command("cp", "-a", h.cfg.Store, old).Run())
 	h.collect(0)
-	newest := h.checkpoint()
 
 	if err := h.refuses("none is ever written over"); !errors.Is(err, ErrStateExists) {
 		t.Errorf("got %v", err)
@@ -446,7 +445,7 @@ func TestRebuildRefuses(t *testing.T) {
 	stop := h.serve()
 	h.refuses("another process works")
 	stop()
-	newest = h.checkpoint()
+	newest := h.checkpoint()
 	h.must(h.safe.Close())
 	wal := statePath(h.cfg) + "-wal"
 	h.loseFiles()
