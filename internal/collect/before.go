@@ -81,8 +81,12 @@ func (c *collector) tellLoss() {
 	}
 }
 
-// known finds a chunk that this run may refer to.
+// known finds a chunk that this run may refer to: its own first, so that what
+// is renewed is renewed once.
 func (c *collector) known(hash safe.Digest) (manifest.Chunk, bool, error) {
+	if found, ok, err := c.memory.Lookup(hash); ok || err != nil {
+		return found, ok, err
+	}
 	for _, earlier := range []*recollection{c.complete, c.unfinished} {
 		found, ok, err := earlier.lookup(hash)
 		if damaged, isDamaged := errors.AsType[*memory.DamagedError](err); isDamaged {
@@ -110,11 +114,17 @@ func (c *collector) packOf(digest safe.Digest) (memory.Pack, bool) {
 }
 
 func (c *collector) renewFile(known manifest.Chunk) bool {
+	if known.Run == c.in.Run {
+		return false
+	}
 	p, _ := c.packOf(known.Pack)
 	return c.night.FileChunk(known, refresh.Pack{Frames: p.Frames, Used: p.Used})
 }
 
 func (c *collector) renewStream(known manifest.Chunk) bool {
+	if known.Run == c.in.Run {
+		return false
+	}
 	p, _ := c.packOf(known.Pack)
 	return c.night.StreamChunk(known, refresh.Pack{Frames: p.Frames, Used: p.Used})
 }

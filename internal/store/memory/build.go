@@ -52,7 +52,7 @@ func buildTags(ctx context.Context, f *folder, s *state) (*index, error) {
 		if x.chunks == maxChunks {
 			return f.damaged("chunks", fmt.Errorf("are more than %d", maxChunks))
 		}
-		if x.chunks == 0 || (x.chunks+1)%blockRecords == 0 {
+		if beginsBlock(uint64(x.chunks)) {
 			x.fence = append(x.fence, r.tag())
 		}
 		x.chunks++

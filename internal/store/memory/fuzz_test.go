@@ -216,14 +216,14 @@ func TestFilter(t *testing.T) {
 	keys := Keys{}
 	f := newFilter(n)
 	for i := range n {
-		f.add(keys.tag(digest("content", i)))
+		f.add(keys.tagMaker().tag(digest("content", i)))
 	}
 	passed := 0
 	for i := range n {
-		if !f.mayHave(keys.tag(digest("content", i))) {
+		if !f.mayHave(keys.tagMaker().tag(digest("content", i))) {
 			t.Fatalf("tag %d is not found", i)
 		}
-		if f.mayHave(keys.tag(digest("absent", i))) {
+		if f.mayHave(keys.tagMaker().tag(digest("absent", i))) {
 			passed++
 		}
 	}

@@ -42,8 +42,9 @@
 // who has the memory's recipient, which is as secret as its identity, nothing
 // is promised.
 //
-// RAM is bounded whatever the files hold: the buffer of Options and about 150
-// bytes for each pack in a Writer; about 70 bytes for each pack and ten bits for
+// RAM is bounded whatever the files hold: the buffer of Options, about 150
+// bytes for each pack and ten bits for each of the newest 64 million chunks in a
+// Writer; about 70 bytes for each pack and ten bits for
 // each chunk, at most 32 MiB, in a Memory; 13 MiB while files are merged.
 package memory
 
@@ -52,11 +53,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"strongroom/internal/safe"
@@ -69,22 +72,33 @@ type Keys struct {
 	Tag  seal.TagKey // the source's own
 }
 
+// A tagMaker makes tags of digests. It may be used concurrently.
+type tagMaker struct{ macs sync.Pool }
+
+func (k *Keys) tagMaker() *tagMaker {
+	key := k.Tag
+	return &tagMaker{sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }}}
+}
+
 // tag returns what a chunk is known by.
-func (k *Keys) tag(hash safe.Digest) tag {
-	mac := hmac.New(sha256.New, k.Tag[:])
-	mac.Write(hash[:])
-	return tag(mac.Sum(nil)[:16])
+func (m *tagMaker) tag(chunk safe.Digest) tag {
+	mac := m.macs.Get().(hash.Hash)
+	defer m.macs.Put(mac)
+	mac.Reset()
+	mac.Write(chunk[:])
+	var sum [sha256.Size]byte
+	return tag(mac.Sum(sum[:0])[:len(tag{})])
 }
 
 // Options tunes a Writer. The zero value is ready to use.
 type Options struct {
-	Buffer int // bytes of records that are sorted in RAM; 0 means 8 MiB
+	Buffer int // bytes of records that are sorted in RAM; 0 means 4 MiB
 }
 
 // records returns how many records fit into the buffer.
 func (o Options) records() int {
 	if o.Buffer <= 0 {
-		return 8 << 20 / recordSize
+		return 4 << 20 / recordSize
 	}
 	return max(o.Buffer/recordSize, 1)
 }

@@ -347,13 +347,13 @@ func TestBlockBoundaries(t *testing.T) {
 				checkAbsent(t, m, digest("absent", i))
 			}
 			for _, first := range m.index.fence {
-				r, ok, err := m.search(first)
+				r, ok, err := m.tags.search(first)
 				if err != nil || !ok || r.tag() != first {
 					t.Errorf("the first tag of a block: %v, %v", ok, err)
 				}
 				before := first
 				binary.BigEndian.PutUint64(before[8:], binary.BigEndian.Uint64(first[8:])-1)
-				if _, ok, err := m.search(before); err != nil || ok {
+				if _, ok, err := m.tags.search(before); err != nil || ok {
 					t.Errorf("a tag between two blocks: %v, %v", ok, err)
 				}
 			}
@@ -639,7 +639,7 @@ func TestNothingInClear(t *testing.T) {
 	const name = "payroll-of-the-board.ods"
 	chunk := testChunk(1, p, 7)
 	chunk.Stored, chunk.Length = 12345, 0x5a17c0de
-	tagged := keys.tag(chunk.Hash)
+	tagged := keys.tagMaker().tag(chunk.Hash)
 	secrets := map[string][]byte{
 		"name":        []byte(name),
 		"digest":      chunk.Hash[:],

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"sort"
-	"sync"
 
 	"strongroom/internal/safe"
 	"strongroom/internal/store/manifest"
@@ -23,9 +21,8 @@ type Memory struct {
 	folder   *folder
 	index    *index
 	byDigest []uint32 // places in index.packs, by digest
-	file     *os.File // tags.age
-	tags     io.ReaderAt
-	blocks   sync.Pool // of *[blockSize]byte
+	tags     *table   // of tags.age
+	maker    *tagMaker
 }
 
 // Open opens the memory of a run in dir, the memory of its source. If it was
@@ -76,8 +73,7 @@ func open(ctx context.Context, f *folder) (*Memory, error) {
 	if err := f.checkLines(x); err != nil {
 		return nil, err
 	}
-	m := &Memory{folder: f, index: x}
-	m.blocks.New = func() any { return new([blockSize]byte) }
+	m := &Memory{folder: f, index: x, maker: f.keys.tagMaker()}
 	if err := m.sortPacks(); err != nil {
 		return nil, f.damaged(indexName, err)
 	}
@@ -131,124 +127,29 @@ func (m *Memory) sortPacks() error {
 
 // openTags opens the file of tags and makes sure that it is the index's.
 func (m *Memory) openTags() (err error) {
-	file, err := m.folder.openFile(tagsName)
+	m.tags, err = m.folder.openTable(tagsName, tagsKind, 0, uint64(m.index.chunks))
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			file.Close()
-		}
-	}()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	tags, size, err := m.folder.keys.Seal.OpenAt(file, info.Size())
-	if err != nil {
-		return err
-	}
-	if want := m.tagsSize(); size != want {
-		return fmt.Errorf("holds %d bytes instead of %d", size, want)
-	}
-	var h [headerSize]byte
-	if err := readAt(tags, h[:], 0); err != nil {
-		return err
-	}
-	if err := checkHeader(h[:], tagsKind, m.folder.run, 0); err != nil {
-		return err
-	}
-	m.file, m.tags = file, tags
+	m.tags.fence, m.tags.filter = m.index.fence, m.index.filter
 	return nil
-}
-
-// tagsSize returns the size of the tags' plaintext.
-func (m *Memory) tagsSize() int64 { return headerSize + int64(m.index.chunks)*recordSize }
-
-// readAt fills p. Reading up to the end is no error.
-func readAt(src io.ReaderAt, p []byte, off int64) error {
-	n, err := src.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // Lookup returns where the chunk with the given digest lies, in the newest run
 // if in several places, and whether it is remembered at all. The error, if any,
 // is a *DamagedError or one of reading.
 func (m *Memory) Lookup(hash safe.Digest) (manifest.Chunk, bool, error) {
-	t := m.folder.keys.tag(hash)
-	if !m.index.filter.mayHave(t) {
-		return manifest.Chunk{}, false, nil
+	r, ok, err := m.tags.find(m.maker.tag(hash))
+	if ok {
+		err = checkPlace(&r, m.index.packs)
 	}
-	r, ok, err := m.search(t)
 	if err != nil {
 		return manifest.Chunk{}, false, m.folder.damaged(tagsName, err)
 	}
 	if !ok {
 		return manifest.Chunk{}, false, nil
 	}
-	p := &m.index.packs[r.pack()]
-	return manifest.Chunk{
-		Hash:   hash,
-		Run:    p.Run,
-		Pack:   p.Digest,
-		Offset: int64(r.offset()),
-		Stored: r.stored(),
-		Length: r.length(),
-	}, true, nil
-}
-
-// search finds the record of a tag, reading the one block in which it must be.
-func (m *Memory) search(t tag) (record, bool, error) {
-	fence := m.index.fence
-	n := sort.Search(len(fence), func(i int) bool { return bytes.Compare(fence[i][:], t[:]) > 0 }) - 1
-	if n < 0 {
-		return record{}, false, nil
-	}
-	start := int64(n) * blockSize
-	end := min(start+blockSize, m.tagsSize())
-	if n == 0 {
-		start = headerSize
-	}
-	buffer := m.blocks.Get().(*[blockSize]byte)
-	defer m.blocks.Put(buffer)
-	block := buffer[:end-start]
-	if err := readAt(m.tags, block, start); err != nil {
-		return record{}, false, err
-	}
-	r, ok, err := searchBlock(block, fence[n], t)
-	if err != nil || !ok {
-		return record{}, false, err
-	}
-	return r, true, checkPlace(&r, m.index.packs)
-}
-
-// searchBlock finds the record of a tag in a block that begins with the tag
-// first, after making sure that all of it is in order.
-func searchBlock(block []byte, first, t tag) (record, bool, error) {
-	n := len(block) / recordSize
-	if n == 0 || len(block)%recordSize != 0 {
-		return record{}, false, fmt.Errorf("a block of %d bytes has no whole records", len(block))
-	}
-	tagAt := func(i int) []byte { return block[i*recordSize:][:len(tag{})] }
-	if !bytes.Equal(tagAt(0), first[:]) {
-		return record{}, false, errors.New("a block does not begin as the index says")
-	}
-	for i := 1; i < n; i++ {
-		if bytes.Compare(tagAt(i-1), tagAt(i)) >= 0 {
-			return record{}, false, errors.New("tags are not in order")
-		}
-	}
-	i, ok := sort.Find(n, func(i int) int { return bytes.Compare(t[:], tagAt(i)) })
-	if !ok {
-		return record{}, false, nil
-	}
-	return record(block[i*recordSize:][:recordSize]), true, nil
+	return r.chunk(hash, m.index.packs), true, nil
 }
 
 // Packs yields the packs that the run refers to, in no particular order.
@@ -328,4 +229,4 @@ func (l *lines) closeCurrent() error {
 }
 
 // Close closes the memory.
-func (m *Memory) Close() error { return errors.Join(m.file.Close(), m.folder.root.Close()) }
+func (m *Memory) Close() error { return errors.Join(m.tags.close(), m.folder.root.Close()) }

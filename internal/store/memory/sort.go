@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"strongroom/internal/safe"
+	"strongroom/internal/store/manifest"
 )
 
 // A tag stands for a chunk's digest: HMAC-SHA-256 of it, the first 16 bytes.
@@ -40,6 +41,16 @@ func (r *record) offset() uint32 { return binary.BigEndian.Uint32(r[20:]) }
 func (r *record) stored() uint32 { return binary.BigEndian.Uint32(r[24:]) }
 func (r *record) length() uint32 { return binary.BigEndian.Uint32(r[28:]) }
 
+// chunk returns what r says of the chunk with that digest; packs must be those
+// that it refers to.
+func (r *record) chunk(hash safe.Digest, packs []Pack) manifest.Chunk {
+	p := &packs[r.pack()]
+	return manifest.Chunk{
+		Hash: hash, Run: p.Run, Pack: p.Digest,
+		Offset: int64(r.offset()), Stored: r.stored(), Length: r.length(),
+	}
+}
+
 func compareRecords(a, b record) int { return bytes.Compare(a[:], b[:]) }
 
 // A sortedFile is a file of strictly ascending records.
@@ -62,6 +73,8 @@ type sorter struct {
 	limit  int // records in the buffer
 	buffer []record
 	files  []uint64 // counts of the chunks files written, of which the first is chunks-1
+
+	written func(name string, n int, records []record) error // is told of each file
 }
 
 func (s *sorter) add(r record) error {
@@ -94,8 +107,9 @@ func (s *sorter) flush() error {
 		return err
 	}
 	s.files = append(s.files, uint64(len(unique)))
+	err = s.written(chunksName(n), n, unique)
 	s.buffer = s.buffer[:0]
-	return nil
+	return err
 }
 
 // A recordReader reads a sorted file and makes sure that it is one.
@@ -136,7 +150,7 @@ func expectEnd(src io.Reader) error {
 }
 
 // fanIn is how many files are merged at once. Each takes about 200 KiB of RAM
-// and a file descriptor; 64 files of the default buffer hold 16 million
+// and a file descriptor; 64 files of the default buffer hold 8 million
 // records, and 4,096 checkpoints still need only one pass more.
 const fanIn = 64
 

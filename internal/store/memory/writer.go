@@ -19,6 +19,7 @@ import (
 type Writer struct {
 	folder *folder
 	sorter sorter
+	recall recall
 	packs  []Pack
 	places map[safe.Digest]int // in packs
 	lines  *sealedFile         // the next lines file; nil if nothing is in it
@@ -39,11 +40,38 @@ func Create(dir string, run safe.RunID, keys Keys, options Options) (*Writer, er
 	if err != nil {
 		return nil, fmt.Errorf("creating the memory of run %s: %w", run, err)
 	}
-	return &Writer{
+	w := &Writer{
 		folder: f,
 		sorter: sorter{folder: f, limit: options.records()},
+		recall: recall{maker: keys.tagMaker()},
 		places: make(map[safe.Digest]int),
-	}, nil
+	}
+	w.sorter.written = w.recallable
+	return w, nil
+}
+
+// recallable makes what is in a chunks file available to Lookup.
+func (w *Writer) recallable(name string, n int, records []record) error {
+	t, err := w.folder.openTable(name, chunksKind, n, uint64(len(records)))
+	if err != nil {
+		return err
+	}
+	t.filter = newFilter(t.count)
+	for i := range records {
+		t.note(i, &records[i])
+	}
+	return w.recall.add(t, w.packs)
+}
+
+// Lookup returns where a chunk lies that was added a while ago, when it was
+// written to disk, and whether it was. It may be called concurrently with
+// everything; after Finish or Close it finds nothing.
+func (w *Writer) Lookup(hash safe.Digest) (manifest.Chunk, bool, error) {
+	c, ok, err := w.recall.find(hash)
+	if err != nil {
+		return manifest.Chunk{}, false, damaged(w.folder.run, "chunks", err)
+	}
+	return c, ok, nil
 }
 
 func createFolder(dir string, run safe.RunID, keys Keys) (*folder, error) {
@@ -126,7 +154,7 @@ func (w *Writer) addChunks(chunks []manifest.Chunk) error {
 			return fmt.Errorf("chunk %s of %d bytes cannot lie at %d+%d in run %s: pack %s is of run %s and has %d bytes",
 				c.Hash, c.Length, c.Offset, c.Stored, c.Run, c.Pack, p.Run, p.Frames)
 		}
-		r := newRecord(w.folder.keys.tag(c.Hash), uint32(place), uint32(c.Offset), c.Stored, c.Length)
+		r := newRecord(w.recall.maker.tag(c.Hash), uint32(place), uint32(c.Offset), c.Stored, c.Length)
 		if err := w.sorter.add(r); err != nil {
 			return err
 		}
@@ -203,6 +231,9 @@ func (w *Writer) Finish(ctx context.Context) error {
 			return err
 		}
 		w.sorter.buffer, w.places = nil, nil // what follows needs the room
+		if err := w.recall.close(); err != nil {
+			return err
+		}
 		if err := build(ctx, w.folder, w.state()); err != nil {
 			return err
 		}
@@ -221,7 +252,7 @@ func (w *Writer) Close() error {
 	if w.lines != nil {
 		w.lines.drop()
 	}
-	return w.folder.root.Close()
+	return errors.Join(w.recall.close(), w.folder.root.Close())
 }
 
 // do runs an operation unless one failed before, in which case a line may have
