@@ -162,12 +162,16 @@ var rooms = []room{
 		"internal/source/pattern": "what of the tree was specified",
 		"golang.org/x/sync":       "a bound in bytes on what is read ahead",
 	}},
+	{"internal/source/local/xattrat", map[string]string{
+		"golang.org/x/sys": "the number of a system call",
+	}},
 	{"internal/source/local", map[string]string{
-		"internal/safe":           "yields its entries",
-		"internal/source":         "implements it for a folder of this host",
-		"internal/source/pattern": "what was specified",
-		"internal/source/tree":    "walks the folder",
-		"golang.org/x/sys":        "openat without following links, holes, extended attributes",
+		"internal/source/local/xattrat": "whether there are extended attributes to read",
+		"internal/safe":                 "yields its entries",
+		"internal/source":               "implements it for a folder of this host",
+		"internal/source/pattern":       "what was specified",
+		"internal/source/tree":          "walks the folder",
+		"golang.org/x/sys":              "openat without following links, holes, extended attributes",
 	}},
 	{"internal/source/sshclient", map[string]string{
 		"golang.org/x/crypto": "the SSH protocol",
@@ -501,6 +505,7 @@ var rooms = []room{
 		"internal/source/sftp/sshdtest": "plays a host to pull from",
 		"golang.org/x/sys":              "what was written is synced into the time of a run",
 	}},
+	{"bench/pipeline", nil},
 	{"bench/remote", nil},
 	{"bench/growth", map[string]string{
 		"internal/safe":           "names runs by their nights",
@@ -593,7 +598,8 @@ var reserves = []reserve{
 		names: []string{"unsafe"},
 		why:   "what comes from production is hostile, and the type system is the first wall",
 		rooms: map[string]string{
-			"internal/confine": "hands Landlock's structs to the kernel",
+			"internal/confine":              "hands Landlock's structs to the kernel",
+			"internal/source/local/xattrat": "hands a name to the kernel, for which no library has the call yet",
 		},
 	},
 	{

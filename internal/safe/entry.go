@@ -65,7 +65,9 @@ func CheckPath(path string) error {
 	if strings.IndexByte(path, 0) >= 0 {
 		return fmt.Errorf("path %.80q has a NUL byte", path)
 	}
-	for name := range strings.SplitSeq(path, "/") {
+	for rest, more := path, true; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, "/")
 		switch {
 		case name == "", name == ".", name == "..":
 			return fmt.Errorf("path %.80q has the component %q", path, name)

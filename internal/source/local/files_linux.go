@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"strongroom/internal/safe"
+	"strongroom/internal/source/local/xattrat"
 	"strongroom/internal/source/tree"
 )
 
@@ -152,10 +153,14 @@ func (d *dir) Readlink(name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// xattrs returns the extended attributes of name. There is no call for it that
-// takes a folder's descriptor on the kernels of today, so the way leads
-// through /proc; it does not depend on what the folder is called by now.
+// xattrs returns the extended attributes of name. Only from Linux 6.13 on is
+// there a call for it that takes a folder's descriptor. It serves to see that
+// there are none, as most often; else the way leads through /proc, which takes
+// longer and does not depend on what the folder is called by now either.
 func (d *dir) xattrs(name string) (map[string][]byte, error) {
+	if xattrat.None(d.fd, name) {
+		return nil, nil
+	}
 	path := "/proc/self/fd/" + strconv.Itoa(d.fd) + "/" + name
 	var few [1024]byte
 	list := few[:]
