@@ -69,7 +69,7 @@ func loginOf(login config.Login) (child.Login, error) {
 }
 
 func optionsOf(src config.Source) collect.Options {
-	levels := map[config.Compression]pack.Level{config.Fastest: pack.Fastest, config.Default: pack.Default, config.Better: pack.Better}
+	levels := map[config.Compression]pack.Level{config.Fastest: pack.Fastest, config.Balanced: pack.Balanced, config.Better: pack.Better}
 	return collect.Options{
 		Rules:           refresh.Rules{Reread: src.Reread, Refresh: src.Refresh},
 		Level:           levels[src.Compression],

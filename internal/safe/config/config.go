@@ -133,13 +133,15 @@ type Limits struct {
 	Rate     int64 // bytes per second
 }
 
-// Compression is how hard the collector tries to make content small.
+// Compression is how hard the collector tries to make content small. Fastest,
+// the default, compares with what other programs of the kind do by default;
+// files become about 5 % smaller at Balanced for half as much time again.
 type Compression string
 
 const (
-	Fastest Compression = "fastest"
-	Default Compression = "default"
-	Better  Compression = "better"
+	Fastest  Compression = "fastest"
+	Balanced Compression = "balanced"
+	Better   Compression = "better"
 )
 
 // Load reads the configuration file at path. A file with mistakes gives

@@ -62,7 +62,7 @@ func TestExample(t *testing.T) {
 					Paths:       Paths{Include: []string{"/etc/erp", "/srv/erp/uploads/**"}, Exclude: []string{"**/*.tmp"}},
 					Connections: 2,
 				},
-				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 				Limits: Limits{Bytes: 2e12, Entries: 10e6, Duration: 8 * time.Hour, Rate: 50e6},
 			},
 			{
@@ -75,11 +75,11 @@ func TestExample(t *testing.T) {
 					},
 					Name: "erp-db", EndsWith: "-- PostgreSQL database cluster dump complete", Stall: 10 * time.Minute,
 				},
-				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 			},
 			{
 				Name: "handbooks", Spec: Local{Paths{Include: []string{"/srv/handbooks"}}},
-				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 			},
 		},
 	}
@@ -204,7 +204,7 @@ sources:
 			{
 				Name: "1", Spec: Local{Paths{Include: []string{"**"}}},
 				Keep:   keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
-				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
+				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 			},
 			{
 				Name: "dump",
@@ -213,13 +213,13 @@ sources:
 					AllowEmpty: true, Stall: 30 * time.Minute,
 				},
 				Keep:   keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
-				Reread: 720 * time.Hour, Refresh: 24 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
+				Reread: 720 * time.Hour, Refresh: 24 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 				Limits: Limits{Bytes: 1e12},
 			},
 			{
 				Name: "logins", Spec: Command{Login: login, Name: "logins", Stall: 10 * time.Minute},
 				Keep:   keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
-				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Default, Parity: true,
+				Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 			},
 		},
 	}

@@ -58,7 +58,7 @@ var commonFields = []field[draft]{
 	key("refresh", "From which age on stored content is stored anew when it is read again.", duration, func(s *draft) *time.Duration { return &s.Refresh }).or("365d"),
 	key("limits", "What one collection may not exceed.", limits, func(s *draft) *Limits { return &s.Limits }),
 	key("checkpoint", "How often what was stored is made to survive a crash: that much work may be lost to one, and what does not fill a pack yet.", duration, func(s *draft) *time.Duration { return &s.Checkpoint }).or("60s"),
-	key("compression", "How hard to try to make content small.", oneOf(Fastest, Default, Better), func(s *draft) *Compression { return &s.Compression }).or(Default),
+	key("compression", "How hard to try to make content small.", oneOf(Fastest, Balanced, Better), func(s *draft) *Compression { return &s.Compression }).or(Fastest),
 	key("parity", "Whether packs get parity, to repair damage.", yesOrNo, func(s *draft) *bool { return &s.Parity }).or(true),
 }
 
@@ -123,7 +123,7 @@ func newDraft(name safe.SourceName) draft {
 			Reread:      30 * 24 * time.Hour,
 			Refresh:     365 * 24 * time.Hour,
 			Checkpoint:  time.Minute,
-			Compression: Default,
+			Compression: Fastest,
 			Parity:      true,
 		},
 		sftp:    SFTP{Connections: 2},

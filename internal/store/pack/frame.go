@@ -17,13 +17,13 @@ type Level int
 
 const (
 	Fastest Level = iota // the default
-	Default
+	Balanced
 	Better
 )
 
 // A Compressor makes frames of chunks. It works in the goroutine that calls it
 // and is not safe for concurrent use: every worker has its own, which takes
-// 5 MB of memory at Fastest, 8 at Default and 14 at Better.
+// 5 MB of memory at Fastest, 8 at Balanced and 14 at Better.
 type Compressor struct {
 	enc *zstd.Encoder
 	// literals tells how enc is set: whether a block in which nothing repeats
@@ -34,9 +34,9 @@ type Compressor struct {
 // NewCompressor returns a Compressor for chunks of up to MaxChunk bytes.
 func NewCompressor(level Level) *Compressor {
 	levels := map[Level]zstd.EncoderLevel{
-		Fastest: zstd.SpeedFastest,
-		Default: zstd.SpeedDefault,
-		Better:  zstd.SpeedBetterCompression,
+		Fastest:  zstd.SpeedFastest,
+		Balanced: zstd.SpeedDefault,
+		Better:   zstd.SpeedBetterCompression,
 	}
 	enc, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(levels[level]),

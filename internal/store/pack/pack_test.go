@@ -336,7 +336,7 @@ func TestCompressor(t *testing.T) {
 		{"random, repeated", bytes.Repeat(noise[:20_000], 20), 0, 0.1},
 		{"hardly compressible", append(noise[:200_000:200_000], make([]byte, 2_000)...), 1, 1.001},
 	}
-	for _, level := range []Level{Fastest, Default, Better} {
+	for _, level := range []Level{Fastest, Balanced, Better} {
 		c := NewCompressor(level)
 		for _, tc := range cases {
 			frame := c.Append([]byte("dst"), tc.data)
