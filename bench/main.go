@@ -27,12 +27,12 @@ import (
 
 // courses are all that can be measured, in the order of the document.
 func courses(short bool) []course {
-	return []course{
+	return append([]course{
 		incompressible(short),
 		tree(short),
 		dump(short),
 		small(short),
-	}
+	}, overSFTP(short)...)
 }
 
 func main() {

@@ -395,9 +395,8 @@ func (f *file) Close() error {
 // buffers are those of reads that are done, to be used again.
 type buffers chan []byte
 
-// idleBuffers bounds how many lie idle: 16 MiB at most, as much as is read
-// ahead.
-const idleBuffers = 64
+// idleBuffers bounds how many lie idle, to 4 MiB.
+const idleBuffers = 16
 
 func (b buffers) take(n int) []byte {
 	select {
