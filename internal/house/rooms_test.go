@@ -507,6 +507,7 @@ var rooms = []room{
 	}},
 	{"bench/pipeline", nil},
 	{"bench/remote", nil},
+	{"bench/s3shape", nil},
 	{"bench/growth", map[string]string{
 		"internal/safe":           "names runs by their nights",
 		"internal/safe/keep":      "how long a snapshot is kept",

@@ -75,6 +75,13 @@ func New(opts Options) *Store {
 	}
 }
 
+// SetLatency changes Options.Latency, for a store that is filled first.
+func (s *Store) SetLatency(latency time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.Latency = latency
+}
+
 // Counts returns what was counted so far.
 func (s *Store) Counts() Counts {
 	s.mu.Lock()
@@ -136,10 +143,11 @@ func (s *Store) Damaged(name string) [][]byte {
 func (s *Store) request(ctx context.Context, count func(*Counts)) error {
 	s.mu.Lock()
 	count(&s.counts)
+	latency := s.opts.Latency
 	s.mu.Unlock()
-	if s.opts.Latency > 0 {
+	if latency > 0 {
 		select {
-		case <-time.After(s.opts.Latency):
+		case <-time.After(latency):
 		case <-ctx.Done():
 		}
 	}
@@ -210,9 +218,12 @@ func (s *Store) pace(ctx context.Context, since time.Time, bytes int64) {
 	if s.opts.Rate == 0 {
 		return
 	}
-	due := time.Duration(float64(bytes) / float64(s.opts.Rate) * float64(time.Second))
+	wait := time.Duration(float64(bytes)/float64(s.opts.Rate)*float64(time.Second)) - time.Since(since)
+	if wait <= 0 {
+		return
+	}
 	select {
-	case <-time.After(due - time.Since(since)):
+	case <-time.After(wait):
 	case <-ctx.Done():
 	}
 }
