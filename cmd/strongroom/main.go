@@ -22,6 +22,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"strongroom/internal/daemon"
 	"strongroom/internal/safe/config"
 	"strongroom/internal/source/pattern"
 	"strongroom/internal/ui"
@@ -154,12 +155,12 @@ func (a *app) config() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cfg, checkPatterns(file, cfg)
+	return cfg, checkSources(file, cfg)
 }
 
-// checkPatterns looks at what the configuration leaves to the sources, so that
+// checkSources looks at what the configuration leaves to the sources, so that
 // a mistake is found at the desk and not at night.
-func checkPatterns(file string, cfg *config.Config) error {
+func checkSources(file string, cfg *config.Config) error {
 	for _, src := range cfg.Sources {
 		var paths config.Paths
 		switch spec := src.Spec.(type) {
@@ -173,6 +174,10 @@ func checkPatterns(file string, cfg *config.Config) error {
 		if _, err := pattern.Compile(paths.Include, paths.Exclude); err != nil {
 			return &ui.UsageError{Problem: fmt.Sprintf("%s: source %s: %v", file, src.Name, err),
 				Remedy: "Write absolute paths, in which a component may have * ? and [a-z] or be **."}
+		}
+		if err := daemon.CheckPlaces(cfg, src); err != nil {
+			return &ui.UsageError{Problem: fmt.Sprintf("%s: source %s: %v", file, src.Name, err),
+				Remedy: "What a source reads must hold neither the folder of `store` nor that of `dir`; an exclude line does not help."}
 		}
 	}
 	return nil

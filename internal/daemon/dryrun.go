@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"strongroom/internal/collect"
 	"strongroom/internal/daemon/child"
@@ -37,6 +38,20 @@ func DryRun(ctx context.Context, src config.Source, opts Options, problem func(c
 // Probe tells whether a source can be reached, without pulling anything.
 func Probe(ctx context.Context, src config.Source, opts Options) error {
 	_, err := look(ctx, src, opts, child.CollectTask{Probe: true}, func(collect.Event) {})
+	return err
+}
+
+// CheckPlaces refuses a source that would read what the safe itself writes.
+// What it must not look at here the collection looks at again.
+func CheckPlaces(cfg *config.Config, src config.Source) error {
+	spec, ok := src.Spec.(config.Local)
+	if !ok {
+		return nil
+	}
+	_, _, err := child.Beside(spec.Include, child.Place{Path: cfg.Store, What: "the store"}, child.Place{Path: cfg.Dir, What: "the safe's own folder"})
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	return err
 }
 

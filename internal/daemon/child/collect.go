@@ -173,14 +173,13 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 			return nil, "", err
 		}
 		s.LearnOwners() // like the names of hosts: /etc cannot be read afterwards
-		folders, files, err := local.Reach(task.Local.Include)
+		var places []Place
+		if task.StorePath != "" { // else nothing is written
+			places = []Place{{task.StorePath, "the store"}, {task.MemoryDir, "what the safe remembers"}}
+		}
+		folders, files, err := Beside(task.Local.Include, places...)
 		if err != nil {
 			return nil, "", err
-		}
-		for _, folder := range folders {
-			if beneath, err := filepath.Rel(folder, task.StorePath); err == nil && filepath.IsLocal(beneath) {
-				return nil, "", fmt.Errorf("the include lines read beneath %s, which holds the store: name the folders beside it", folder)
-			}
 		}
 		rules.Read = append(rules.Read, folders...)
 		rules.ReadFile = append(rules.ReadFile, files...)
