@@ -39,9 +39,9 @@ func NewCompressor(level Level) *Compressor {
 		Better:   zstd.SpeedBetterCompression,
 	}
 	enc, err := zstd.NewWriter(nil,
+		zstd.WithWindowSize(MaxChunk), // before the level, which would make blocks shorter
 		zstd.WithEncoderLevel(levels[level]),
 		zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(MaxChunk),
 		zstd.WithLowerEncoderMem(true),
 		zstd.WithEncoderCRC(false), // SHA-256 is what verifies a chunk
 		zstd.WithSingleSegment(true),
@@ -95,8 +95,8 @@ func looksRandom(chunk []byte) bool {
 	return sum < n*n/256+n/256*n/2
 }
 
-// rawBlock is the length of raw blocks, that of the encoder's blocks at its
-// fastest. zstd could take twice as much (RFC 8878).
+// rawBlock is the length of the raw blocks that are written here. The encoder
+// takes twice as much, which is the most (RFC 8878).
 const rawBlock = 64 << 10
 
 // MaxFrame is the length of the longest frame that is made or taken for a chunk
@@ -183,13 +183,16 @@ func checkFrame(b []byte, n uint32) error {
 	return nil
 }
 
+// decodeSlack is room behind a chunk, which lets the decoder copy in long steps.
+const decodeSlack = 16
+
 // decoder is shared by all readers: its DecodeAll has no state, and as many
 // calls run at once as there are processors. It never allocates for content:
 // that must fit in what it is given.
 var decoder = sync.OnceValue(func() *zstd.Decoder {
 	d, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(0),
-		zstd.WithDecoderMaxMemory(MaxChunk),
+		zstd.WithDecoderMaxMemory(MaxChunk+decodeSlack),
 		zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		panic(fmt.Sprintf("pack: making a zstd decoder: %v", err)) // only for options out of range
@@ -210,10 +213,10 @@ func Decode(dst, frame []byte, want Ref) ([]byte, error) {
 	if err := checkFrame(frame, want.Length); err != nil {
 		return nil, corrupt(err)
 	}
-	start, end := len(dst), len(dst)+int(want.Length)
-	dst = slices.Grow(dst, int(want.Length))
 	// The decoder writes in place: it may not go beyond the capacity it sees.
-	got, err := decoder().DecodeAll(frame, dst[:start:end])
+	start, end := len(dst), len(dst)+int(want.Length)
+	dst = slices.Grow(dst, int(want.Length)+decodeSlack)
+	got, err := decoder().DecodeAll(frame, dst[:start:end+decodeSlack])
 	if err != nil {
 		return nil, corrupt(err)
 	}
