@@ -24,6 +24,7 @@ type afar struct {
 
 	mu         sync.Mutex // guards the fields below
 	open, most int
+	listed     int // folders
 }
 
 func (a *afar) Root() (Dir, error) { return &afarDir{afar: a}, nil }
@@ -56,6 +57,9 @@ func (d *afarDir) Names(add func(Name) error) error {
 	d.use(1)
 	defer d.use(-1)
 	time.Sleep(2 * d.delay) // to open it, and to list it
+	d.mu.Lock()
+	d.afar.listed++
+	d.mu.Unlock()
 	for i := range d.files {
 		if err := add(Name{Name: fmt.Sprintf("file%d", i), Size: 3, Mode: typeFile, Listed: true}); err != nil {
 			return err
@@ -159,4 +163,28 @@ func TestPullFromAfar(t *testing.T) {
 			})
 		})
 	}
+}
+
+// However many folders there are, and though there is nothing in them, so many
+// are listed ahead as there is room for, while the consumer takes its time.
+func TestEmptyFoldersAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list, err := pattern.Compile([]string{"/**"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &afar{delay: time.Millisecond, handles: 1000, width: 40_000, depth: 1}
+		taken, most := 0, 0
+		Pull(t.Context(), a, list, list.NewTally(), source.Limits{}, source.Request{}, func(source.Item, error) bool {
+			time.Sleep(time.Second)
+			taken++
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			most = max(most, a.listed-taken)
+			return taken < 200
+		})
+		if room := maxAhead/pathNames + queued + a.handles; most > room {
+			t.Errorf("%d folders were listed ahead, want at most %d", most, room)
+		}
+	})
 }

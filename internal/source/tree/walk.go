@@ -24,8 +24,11 @@ const (
 	// before its turn has come.
 	heldBack = 1024
 	// maxAhead bounds the names in folders that were listed ahead, about
-	// 20 MB. Beyond it folders are listed when their turn comes.
-	maxAhead = 256 << 10
+	// 20 MB. Beyond it folders are listed when their turn comes. A path, with
+	// what is kept along with it, counts as so many names: a folder has one,
+	// though it be empty, and each bad name too. That is 70 MB at most.
+	maxAhead  = 256 << 10
+	pathNames = 16
 	// maxLinks bounds how many files with further names are remembered; what
 	// is beyond is kept as separate files.
 	maxLinks = 1 << 18
@@ -51,7 +54,7 @@ type walker struct {
 	ahead    atomic.Int64 // names in folders whose turn has not come
 	links    map[[2]uint64]*link
 
-	candidates candidates    // whose parents are known; some of them are behind the walk
+	candidates candidates    // of each listed folder the next one; some are behind the walk
 	settled    chan struct{} // holds one token if listed may have grown since lookAhead
 
 	mu     sync.Mutex // guards listed
@@ -123,11 +126,11 @@ func (w *walker) list(parent *handle, name string, f *folder) {
 		defer parent.release()
 		defer func() {
 			w.under.Add(-1)
-			w.ahead.Add(int64(len(f.names)))
-			close(f.done)
+			w.ahead.Add(f.weight())
 			w.mu.Lock()
 			w.listed = append(w.listed, f)
 			w.mu.Unlock()
+			close(f.done)
 			select {
 			case w.settled <- struct{}{}:
 			default:
@@ -141,6 +144,11 @@ func (w *walker) list(parent *handle, name string, f *folder) {
 		f.dir = newHandle(dir)
 		f.read(w.ctx, path, w.limits.FolderEntries)
 	})
+}
+
+// weight is what f counts towards maxAhead once it was listed.
+func (f *folder) weight() int64 {
+	return int64(len(f.names) + pathNames*(1+len(f.bad)))
 }
 
 // read lists f, whose path is path.
@@ -183,6 +191,8 @@ func (f *folder) read(ctx context.Context, path string, limit int) {
 }
 
 // A candidate is a folder that can be listed ahead: the i-th of those in f.
+// Those that follow it in f become candidates after it, since a folder can have
+// millions.
 type candidate struct {
 	f    *folder
 	i    int
@@ -211,18 +221,25 @@ func (w *walker) lookAhead() {
 	w.listed = nil
 	w.mu.Unlock()
 	for _, f := range listed {
-		for i := f.next; i < len(f.subs); i++ {
-			heap.Push(&w.candidates, candidate{f, i, join(f.entry.Path, f.names[f.subs[i].name].Name)})
-		}
+		w.consider(f, f.next)
 	}
 	for len(w.candidates) > 0 && w.under.Load() < int64(w.listings) && w.ahead.Load() < maxAhead {
 		c := heap.Pop(&w.candidates).(candidate)
-		if c.i < c.f.next {
-			continue // the walk was there meanwhile
+		if c.i < c.f.next { // the walk was there meanwhile
+			w.consider(c.f, c.f.next)
+			continue
 		}
 		s := &c.f.subs[c.i]
 		s.folder = &folder{entry: safe.Entry{Path: c.path}, place: s.place}
 		w.list(c.f.dir, c.f.names[s.name].Name, s.folder)
+		w.consider(c.f, c.i+1)
+	}
+}
+
+// consider makes the i-th folder in f a candidate, if there are so many.
+func (w *walker) consider(f *folder, i int) {
+	if i < len(f.subs) {
+		heap.Push(&w.candidates, candidate{f, i, join(f.entry.Path, f.names[f.subs[i].name].Name)})
 	}
 }
 
@@ -240,7 +257,7 @@ func (f *folder) take(i int) *folder {
 func (w *walker) drop(f *folder) {
 	close(f.wanted)
 	<-f.done
-	w.ahead.Add(-int64(len(f.names)))
+	w.ahead.Add(-f.weight())
 	w.leave(f)
 }
 
@@ -409,7 +426,7 @@ func (w *walker) descend(f *folder, name string, sub *folder) error {
 		}
 	}
 	w.lookAhead() // what is in it comes next
-	w.ahead.Add(-int64(len(sub.names)))
+	w.ahead.Add(-sub.weight())
 	if sub.dir == nil {
 		return w.fail(sub.entry.Path, sub.err)
 	}
