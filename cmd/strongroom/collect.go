@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -134,6 +135,8 @@ func (a *app) collectOne(s *daemon.Safe, src config.Source) (partial bool, err e
 			err = fmt.Errorf("collecting %s: %w", src.Name, err)
 		case outcome.Finding != nil:
 			err = refusedError{fmt.Errorf("collecting %s: nothing could be kept: see the finding", src.Name)}
+		case errors.Is(err, syscall.ENOSPC):
+			err = ui.WithRemedy(err, makeRoom)
 		case errors.Is(err, blob.ErrNotExist):
 			err = ui.WithRemedy(err, "The store has lost what the safe remembers of it: see strongroom scrub. To store everything again: strongroom forget "+string(src.Name))
 		}

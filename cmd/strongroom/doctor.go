@@ -11,6 +11,7 @@ import (
 
 	"strongroom/internal/confine"
 	"strongroom/internal/daemon"
+	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
 	"strongroom/internal/ui"
 )
@@ -20,7 +21,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Try everything that the safe needs, and explain what is wrong",
 		Long: `Try everything that the safe needs: its host, its keys, its store, its ledger,
-each of its sources and its mail server. Nothing is pulled, sent or changed.
+each of its sources and its mail server; whether there is room for the next
+collection, and what became of the last. Nothing is pulled, sent or changed.
 Each line begins with ok or BAD; if any is bad, the exit status is 3. Lines that
 begin with note tell what people should see to before it goes wrong.`,
 		Args: noArgs,
@@ -38,7 +40,13 @@ begin with note tell what people should see to before it goes wrong.`,
 				}
 				d.tell(c.name, err)
 			}
+			if err := d.rooms(); err != nil {
+				return err
+			}
 			if d.safe != nil {
+				if err := d.collections(); err != nil {
+					return err
+				}
 				if err := d.nag(); err != nil {
 					return err
 				}
@@ -108,6 +116,50 @@ func (d *doctor) tell(name string, err error) {
 		}
 	}
 	t.Emit("check", message)
+}
+
+// rooms tells what is free where the safe writes.
+func (d *doctor) rooms() error {
+	var snapshots []safe.Snapshot
+	if d.safe != nil {
+		var err error
+		if snapshots, err = d.safe.State().Snapshots(d.app.stop, ""); err != nil {
+			return err
+		}
+	}
+	rooms, err := daemon.Rooms(d.cfg, snapshots)
+	if err != nil {
+		return err
+	}
+	for _, r := range rooms {
+		d.tell(fmt.Sprintf("room for %s, %s free", r.What, ui.Size(r.Free)), enough(r))
+	}
+	return nil
+}
+
+// makeRoom is what to do about a full disk.
+const makeRoom = "Make room there, or move it to a larger filesystem, then collect again. What the store has stays good."
+
+func enough(r daemon.Room) error {
+	if r.Free >= r.Need {
+		return nil
+	}
+	return ui.WithRemedy(fmt.Errorf("the next collection may need %s in the filesystem of %s", ui.Size(r.Need), r.Path), makeRoom)
+}
+
+// collections tells what became of the last collection of each source.
+func (d *doctor) collections() error {
+	sums, err := d.app.sumUpAll(d.safe)
+	if err != nil {
+		return err
+	}
+	for _, sum := range sums {
+		if sum.run.ID.IsZero() {
+			continue // there was none
+		}
+		d.tell("last collection of "+string(sum.source), sum.bad())
+	}
+	return nil
 }
 
 // nag tells what people should see to before it goes wrong.

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"strongroom/internal/daemon"
 	"strongroom/internal/daemon/state"
+	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/ui"
 )
@@ -69,12 +72,15 @@ func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
 	}
 	t.Table(table)
 	t.Printf("Store %s, ledger of %s.", s.Config().Store, plural(size, "entry", "entries"))
-	if missing > 0 {
-		next := "collect again to see why"
-		if never > 0 {
-			next = "begin with strongroom collect --all"
+	for _, sum := range sums {
+		if err := sum.bad(); err != nil {
+			t.Warn("last collection of %s: %v", sum.source, err)
 		}
-		t.Warn("without a complete snapshot: %s; %s", plural(missing, "source", "sources"), next)
+	}
+	if never > 0 {
+		t.Warn("without a complete snapshot: %s; begin with strongroom collect --all", plural(missing, "source", "sources"))
+	} else if missing > 0 {
+		t.Warn("without a complete snapshot: %s", plural(missing, "source", "sources"))
 	}
 	if old > 0 {
 		t.Warn("without a complete snapshot of the last %s: %s; see whether the timer runs, and collect", ui.Duration(maxAge), plural(old, "source", "sources"))
@@ -110,7 +116,11 @@ func (a *app) sumUpAll(s *daemon.Safe) ([]summary, error) {
 		if err != nil {
 			return nil, err
 		}
-		sums = append(sums, sumUp(all, runs, src.Name))
+		sum := sumUp(all, runs, src.Name)
+		if sum.reason, err = s.State().Reason(a.stop, sum.run.ID); err != nil {
+			return nil, err
+		}
+		sums = append(sums, sum)
 	}
 	return sums, nil
 }
@@ -139,6 +149,7 @@ type summary struct {
 	complete *safe.Snapshot // the newest complete one
 	last     *safe.Snapshot // the newest
 	run      state.Run      // the newest, whatever became of it
+	reason   ledger.Text    // why that failed or is partial; "" if neither
 }
 
 // sumUp looks at snapshots that are listed oldest first, and at all runs of
@@ -175,6 +186,20 @@ func (s summary) needsLook() bool {
 func (s summary) lost() bool {
 	kept := s.run.Outcome == state.Complete || s.run.Outcome == state.Partial
 	return kept && (s.last == nil || s.last.Run != s.run.ID)
+}
+
+// bad says what became of a newest run that came to a bad end.
+func (s summary) bad() error {
+	switch {
+	case s.run.Outcome == state.Failed:
+		return fmt.Errorf("nothing could be kept: %s", s.reason)
+	case s.run.Outcome == state.Partial:
+		return fmt.Errorf("what was kept is not complete: %s", s.reason)
+	case s.lost():
+		return ui.WithRemedy(errors.New("its description is lost"), "See what else is: strongroom scrub")
+	default:
+		return nil
+	}
 }
 
 func (s summary) newest(now time.Time) any {
@@ -219,7 +244,7 @@ func (s summary) message() map[string]any {
 		m["last"] = messageOf(*s.last)
 	}
 	if !s.run.ID.IsZero() {
-		m["last_run"] = map[string]any{"run": s.run.ID, "outcome": s.run.Outcome}
+		m["last_run"] = map[string]any{"run": s.run.ID, "outcome": s.run.Outcome, "reason": s.reason}
 	}
 	return m
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"strongroom/internal/collect"
@@ -37,7 +38,7 @@ var ErrBusy = errors.New("this source is being collected already")
 type FailedError struct {
 	Source safe.SourceName
 	Reason string
-	Err    error // what does not hold of the collector's claims; nil if it claimed nothing
+	Err    error // what does not hold of the collector's claims, or ENOSPC; nil if it is neither
 }
 
 func (e *FailedError) Unwrap() error { return e.Err }
@@ -285,10 +286,13 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 	if err := errors.Join(err, r.safe.Publish(ctx)); err != nil {
 		return outcome, err
 	}
-	if outcome.Snapshot == nil {
-		return outcome, &FailedError{Source: r.source.Name, Reason: outcome.Reason, Err: claimErr}
+	if outcome.Snapshot != nil {
+		return outcome, nil
 	}
-	return outcome, nil
+	if claimErr == nil && answer.NoSpace {
+		claimErr = syscall.ENOSPC
+	}
+	return outcome, &FailedError{Source: r.source.Name, Reason: outcome.Reason, Err: claimErr}
 }
 
 // judge returns what the child claims. If an error says what of it does not

@@ -107,7 +107,7 @@ var parts = map[string]func(child.CollectTask, *json.Encoder) error{
 		return out.Encode(child.CollectAnswer{Result: &collect.Result{Reason: "connection refused"}})
 	},
 	"failed": func(task child.CollectTask, out *json.Encoder) error {
-		return out.Encode(child.CollectAnswer{Failed: "no space left", Finding: &child.Finding{Kind: "source.host_key_refused", Text: "another key"}})
+		return out.Encode(child.CollectAnswer{Failed: "no space left", NoSpace: true, Finding: &child.Finding{Kind: "source.host_key_refused", Text: "another key"}})
 	},
 	"lingering": func(task child.CollectTask, out *json.Encoder) error {
 		err := out.Encode(claim(task, nil))

@@ -22,4 +22,6 @@ func (s *Safe) lockSource(safe.SourceName) (unlock func(), err error) { return n
 
 func placeState(string, string) error { return errNotLinux }
 
+func free(string) (int64, error) { return 0, errNotLinux }
+
 func apart(*exec.Cmd) {}

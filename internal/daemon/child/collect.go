@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"strongroom/internal/collect"
@@ -311,5 +313,24 @@ func (a *answerer) send(answer CollectAnswer) error {
 }
 
 func (a *answerer) failed(err error) error {
-	return errors.Join(err, a.send(CollectAnswer{Failed: err.Error(), Finding: findingOf(err)}))
+	answer := CollectAnswer{Failed: err.Error(), Finding: findingOf(err)}
+	if full := fullDisk(err); full != "" {
+		answer.Failed, answer.NoSpace = full, true
+	}
+	return errors.Join(err, a.send(answer))
+}
+
+// fullDisk returns what to say of a disk that is full, "" of anything else.
+// What was being written when that happened does not matter: the next write
+// would have failed as well.
+func fullDisk(err error) string {
+	var at *fs.PathError
+	switch {
+	case !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT):
+		return ""
+	case errors.As(err, &at):
+		return fmt.Sprintf("no space left on device, in %s", filepath.Dir(at.Path))
+	default:
+		return "no space left on device"
+	}
 }

@@ -105,13 +105,15 @@ type Limits struct {
 	Entries int64 `json:"entries"`
 }
 
-// A CollectAnswer is a line of the child's output. Exactly one field is set.
+// A CollectAnswer is a line of the child's output. Exactly one of Event, Result
+// and Failed is set.
 type CollectAnswer struct {
 	Event  *collect.Event  `json:"event,omitempty"`
 	Result *collect.Result `json:"result,omitempty"`
 	// Finding goes with a result whose cause a person must look at.
 	Finding *Finding `json:"finding,omitempty"`
-	Failed  string   `json:"failed,omitempty"` // there is no snapshot, and why
+	Failed  string   `json:"failed,omitempty"`   // there is no snapshot, and why
+	NoSpace bool     `json:"no_space,omitempty"` // goes with Failed: a disk of the safe's is full
 }
 
 // HostKeyRefused is the one kind of Finding that a collector has: the host did
