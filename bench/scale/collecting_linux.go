@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"time"
 
@@ -61,6 +62,7 @@ func (t *collecting) do(ctx context.Context) (_ *collected, err error) {
 	if err != nil {
 		return nil, err
 	}
+	debug.SetMemoryLimit(collect.Heap(runtime.GOMAXPROCS(0)))
 	done := new(collected)
 	in := collect.Input{
 		Store: t.Store, Run: t.Run, Source: sourceName, Kind: "generated", Started: t.Started,

@@ -26,10 +26,11 @@ import (
 	"strongroom/internal/store/seal"
 )
 
-// Heap is the memory limit (debug.SetMemoryLimit) of a process that collects:
-// there its heap begins to be collected ever more often instead of growing. What
-// a collection needs is about half of it; see docs/scale.md.
-const Heap = 80 << 20
+// Heap is the memory limit (debug.SetMemoryLimit) of a process that collects on
+// so many processors: there its heap begins to be collected ever more often
+// instead of growing. What a collection needs is about half of it, of which each
+// processor takes a compressor and buffers; see docs/scale.md.
+func Heap(processors int) int64 { return 16<<20 + int64(processors)*32<<20 }
 
 // Input is what a collection needs. Everything but Options and the earlier
 // runs is required.

@@ -35,20 +35,12 @@ import (
 // folders of a run that a collector creates objects in.
 var folders = []string{"packs", "parity", "root", "sketch"}
 
-// Where a collector's heap begins to be collected ever more often instead of
-// growing. What it needs is about half of that, most of it the buffers of each
-// processor's worker; see docs/scale.md.
-const (
-	heap             = 16 << 20
-	heapPerProcessor = 32 << 20
-)
-
 // Collect runs a source into the store, confined to what that takes.
 func Collect(stdin io.Reader, stdout io.Writer) error {
 	if err := confine.NoDump(); err != nil {
 		return err
 	}
-	debug.SetMemoryLimit(heap + heapPerProcessor*int64(runtime.GOMAXPROCS(0)))
+	debug.SetMemoryLimit(collect.Heap(runtime.GOMAXPROCS(0)))
 	in := bufio.NewReader(stdin)
 	var task CollectTask
 	if err := readTask(in, &task); err != nil {
