@@ -295,6 +295,19 @@ func TestPromises(t *testing.T) {
 	}
 }
 
+// What has no aim does not meet it.
+func TestPromiseWithoutAim(t *testing.T) {
+	s := step{must: 5}
+	for times, want := range map[float64]string{4: "**not met**", 5: "must met", 50: "must met"} {
+		if got := verdict(s, times); got != want {
+			t.Errorf("%g times as fast: %s, want %s", times, got, want)
+		}
+	}
+	if got := promise(s); got != "5" {
+		t.Errorf("the promise is %q", got)
+	}
+}
+
 func TestProcessor(t *testing.T) {
 	const cpuinfo = "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nflags\t\t: fpu aes avx2 sha_ni avx512f\n\nprocessor\t: 1\nmodel name\t: Some CPU @ 2 GHz\nflags\t\t: fpu aes avx2 sha_ni avx512f\n"
 	for _, test := range []struct{ cpuinfo, want string }{

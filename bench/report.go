@@ -108,6 +108,9 @@ func promise(s step) string {
 	if s.must == 0 {
 		return ""
 	}
+	if s.aim == 0 {
+		return fmt.Sprintf("%g", s.must)
+	}
 	return fmt.Sprintf("%g / %g", s.must, s.aim)
 }
 
@@ -116,7 +119,7 @@ func verdict(s step, times float64) string {
 	switch {
 	case s.must == 0:
 		return ""
-	case times >= s.aim:
+	case s.aim > 0 && times >= s.aim:
 		return "aim met"
 	case times >= s.must:
 		return "must met"
