@@ -43,9 +43,10 @@
 // is promised.
 //
 // RAM is bounded whatever the files hold: the buffer of Options, about 150
-// bytes for each pack and ten bits for each of the newest 64 million chunks in a
-// Writer; about 70 bytes for each pack and ten bits for
-// each chunk, at most 32 MiB, in a Memory; 13 MiB while files are merged.
+// bytes for each pack and ten bits for each chunk in the newest 512 chunks
+// files, which are 64 million at most, in a Writer; about 70 bytes for each pack
+// and ten bits for each chunk, at most 32 MiB, in a Memory; 13 MiB while files
+// are merged.
 package memory
 
 import (

@@ -10,8 +10,9 @@ import (
 
 // maxRecalled bounds the files in which a Writer looks for chunks of its own
 // run, each of which takes a file descriptor and a filter: with the default
-// buffer they hold 64 million chunks. Of what came before those it knows
-// nothing; if it comes again, it is stored again.
+// buffer they hold 64 million chunks at most, and less where checkpoints cut
+// them short. Of what came before those it knows nothing; if it comes again, it
+// is stored again.
 const maxRecalled = 512
 
 // A recall finds what a Writer has written to its chunks files. It may be used
