@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 
 	"strongroom/internal/safe"
 	"strongroom/internal/store"
@@ -39,6 +41,7 @@ func (t *reading) do(ctx context.Context) (*read, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
+	debug.SetMemoryLimit(restore.Heap(runtime.GOMAXPROCS(0)))
 	blobs, err := dir.Open(t.Store)
 	if err != nil {
 		return nil, err

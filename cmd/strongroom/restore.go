@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -148,6 +150,7 @@ func (a *app) restore(snapshot *store.Snapshot, name, to string, opts restore.Op
 }
 
 func (a *app) runRestore(snapshot *store.Snapshot, to string, opts restore.Options) (restore.Report, error) {
+	debug.SetMemoryLimit(restore.Heap(runtime.GOMAXPROCS(0)))
 	if to == "" {
 		report, err := restore.Verify(a.stop, snapshot, opts)
 		return report, explainGate(err)

@@ -33,6 +33,11 @@ import (
 // restore of the snapshot.
 var ErrNotEmpty = errors.New("the target is not empty")
 
+// Heap is the memory limit (debug.SetMemoryLimit) of a process that restores on
+// so many processors: there its heap begins to be collected ever more often
+// instead of growing. What a restore needs is little more than half of it.
+func Heap(processors int) int64 { return 32<<20 + int64(processors)*32<<20 }
+
 // Owner says to whom restored files are given.
 type Owner int
 
