@@ -84,14 +84,15 @@ func chunkOf(age int, i byte) manifest.Chunk {
 }
 
 func TestWhichChunks(t *testing.T) {
-	full := Pack{Frames: 100, Used: 50}
+	third := Pack{Frames: 99, Used: 33}
 	n := night(399, 400)
 	for _, c := range []struct {
 		age  int
 		pack Pack
 		want bool
 	}{
-		{1, full, false}, {365, full, false}, {366, full, true}, {1, Pack{Frames: 100, Used: 49}, true}, {1, Pack{}, false},
+		{1, third, false}, {365, third, false}, {366, third, true},
+		{1, Pack{Frames: 99, Used: 32}, true}, {1, Pack{Frames: 100, Used: 33}, true}, {1, Pack{}, false},
 	} {
 		if got := n.FileChunk(chunkOf(c.age, 0), c.pack); got != c.want {
 			t.Errorf("a chunk of %d days in a pack %+v: stored again is %v, want %v", c.age, c.pack, got, c.want)
