@@ -176,7 +176,7 @@ func TestRun(t *testing.T) {
 	if want := "still          kept 1.00; chunk by chunk 1.00; a night 0.00 %, at most 0.00; 0 % again; at most 33 packs, 2 runs\n"; out.String() != want {
 		t.Errorf("said was %q, want %q", out.String(), want)
 	}
-	for _, args := range []string{"-scale 0", "-years 0", "-years 51", "-packs some", "-what"} {
+	for _, args := range []string{"-scale 0", "-years 0", "-years 51", "-packs some", "-threshold 101", "-threshold half", "-what"} {
 		if err := run(strings.Fields(args), io.Discard, io.Discard); err == nil {
 			t.Errorf("%s was taken", args)
 		}

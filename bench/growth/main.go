@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -48,7 +49,14 @@ func run(args []string, out, problems io.Writer) error {
 	r := product
 	reread := flags.Int("reread", 30, "an unchanged file is read after so many days")
 	renewed := flags.Int("refresh", 365, "a chunk is stored again after so many days")
-	flags.Int64Var(&r.half, "half", r.half, "chunks are stored again if less `per cent` of their pack are in use")
+	flags.Func("threshold", "chunks are stored again if less `per cent` of their pack are in use (default a third)", func(s string) error {
+		percent, err := strconv.ParseFloat(s, 64)
+		if err == nil && !(percent >= 0 && percent <= 100) {
+			err = errors.New("want 0 to 100")
+		}
+		r.threshold = percent / 100
+		return err
+	})
 	packs := flags.String("packs", "one", "what goes into packs together: "+strings.Join(laneNames(), ", "))
 	if err := flags.Parse(args); err != nil {
 		return err

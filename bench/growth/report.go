@@ -30,18 +30,18 @@ type change struct {
 // never is longer than anything that is simulated.
 const never = mostYears * 366 * day
 
-func half(percent int64) func(*rules)         { return func(r *rules) { r.half = percent } }
+func leftBelow(share float64) func(*rules)    { return func(r *rules) { r.threshold = share } }
 func reread(days time.Duration) func(*rules)  { return func(r *rules) { r.Reread = days * day } }
 func renewed(days time.Duration) func(*rules) { return func(r *rules) { r.Refresh = days * day } }
 func packs(name string) func(*rules)          { return func(r *rules) { r.lane = laneRules[name] } }
 
 func changes() []change {
 	return []change{
-		{"as it is: 30 days, 365 days, half a pack", func(*rules) {}},
-		{"packs are left below 75 % in use", half(75)},
-		{"below 33 %", half(33)},
-		{"below 25 %", half(25)},
-		{"never for that reason", half(0)},
+		{"as it is: 30 days, 365 days, a third of a pack", func(*rules) {}},
+		{"packs are left below 75 % in use", leftBelow(0.75)},
+		{"below 50 %", leftBelow(0.5)},
+		{"below 25 %", leftBelow(0.25)},
+		{"never for that reason", leftBelow(0)},
 		{"unchanged files are read every 10 days", reread(10)},
 		{"every 90 days", reread(90)},
 		{"chunks are stored again after 180 days", renewed(180)},
@@ -49,8 +49,8 @@ func changes() []change {
 		{"never for their age", renewed(never / day)},
 		{"what is stored again has packs of its own", packs("apart")},
 		{"and so has what replaces something young", packs("lifetime")},
-		{"the same, and packs are left below 25 %", func(r *rules) { packs("lifetime")(r); half(25)(r) }},
-		{"below 25 %, and 730 days", func(r *rules) { half(25)(r); renewed(730)(r) }},
+		{"the same, and packs are left below 25 %", func(r *rules) { packs("lifetime")(r); leftBelow(0.25)(r) }},
+		{"below 25 %, and 730 days", func(r *rules) { leftBelow(0.25)(r); renewed(730)(r) }},
 	}
 }
 

@@ -15,16 +15,16 @@ const day = 24 * time.Hour
 // rules are those of the product, and some that were tried.
 type rules struct {
 	refresh.Rules
-	// half is the share of a pack, in per cent, that must be in use; from what
-	// is in a pack below that, chunks are stored again. The product has 50.
-	half int64
+	// threshold is the share of a pack that must be in use: of one of which less
+	// is, chunks are stored again.
+	threshold float64
 	// lane chooses the packs that a chunk goes into: nil is the product, where
 	// all go into one sequence of packs.
 	lane func(how) int
 }
 
 // product has the rules that are in force unless configured otherwise.
-var product = rules{Rules: refresh.Rules{Reread: 30 * day, Refresh: 365 * day}, half: 50}
+var product = rules{Rules: refresh.Rules{Reread: 30 * day, Refresh: 365 * day}, threshold: 1.0 / 3}
 
 // how is why a chunk is stored.
 type how struct {
@@ -177,10 +177,10 @@ func (s *store) end(was place, length int64) {
 func (s *store) renew(plan *refresh.Night, c int, length int64, stream bool) bool {
 	was := s.places[c]
 	p := s.packs[was.pack]
-	// Another threshold than a half is a half of another number.
+	// Another threshold than the product's is the product's of another number.
 	known := refresh.Pack{Frames: p.frames, Used: p.frames}
-	if s.rules.half > 0 {
-		known.Used = p.used * 50 / s.rules.half
+	if s.rules.threshold > 0 {
+		known.Used = int64(float64(p.used) * (product.threshold / s.rules.threshold))
 	}
 	chunk := manifest.Chunk{Run: s.runs[was.stored], Length: uint32(length)}
 	if !stream {
