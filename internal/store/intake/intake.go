@@ -59,6 +59,10 @@ const (
 	// buffer, so that many small files can be under way at once.
 	smallChunk = 64 << 10
 
+	// queued is how many pieces may wait to be digested, so that there is work
+	// while whoever reads has other things to do for a moment.
+	queued = 64
+
 	// waiting is how many pieces may wait for the lane: with small chunks
 	// 16 MiB at most, and enough to keep the workers busy while the lane
 	// begins a pack.
@@ -109,7 +113,7 @@ func New(ctx context.Context, dst blob.Writer, run safe.RunID, seal Seal, known 
 	in := &Intake{
 		dst: dst, run: run, seal: seal, known: known, opts: opts,
 		ctx: ctx, group: group,
-		jobs:     make(chan *task),
+		jobs:     make(chan *task, queued),
 		buffers:  make(chan []byte, opts.Workers+bigBuffers),
 		underway: make(map[safe.Digest]*task),
 	}
