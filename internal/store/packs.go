@@ -73,6 +73,7 @@ type openPack struct {
 	stream    *stream    // nil if there is none
 
 	users   int  // guarded by packs.mu
+	failed  bool // to be unsealed, as err says; guarded by packs.mu
 	dropped bool // guarded by packs.mu
 }
 
@@ -193,7 +194,7 @@ func (p *packs) release(o *openPack) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	o.users--
-	if o.err != nil && !o.dropped {
+	if o.failed && !o.dropped {
 		p.dropLocked(o)
 	}
 	if o.dropped && o.users == 0 {
@@ -221,28 +222,37 @@ func (p *packs) open(o *openPack, run safe.RunID) error {
 // unseal opens a pack and its seal, at most once.
 func (p *packs) unseal(o *openPack, run safe.RunID) error {
 	o.unsealing.Do(func() {
-		if o.err = p.open(o, run); o.err != nil {
-			return
-		}
-		identity, err := p.identity(run)
-		if err != nil {
-			o.err = err
-			return
-		}
-		// The header, and the last piece, which authenticates the size.
-		size := o.object.Size()
-		var end *region
-		var group sync.WaitGroup
-		group.Go(func() { end = o.object.load(size-sealedPiece, size) })
-		begin := o.object.load(0, maxHeader)
-		group.Wait()
-		defer o.object.unload(begin)
-		defer o.object.unload(end)
-		if o.reader, err = pack.Open(o.object, size, identity.OpenAt); err != nil {
-			o.err = p.corrupt(layout.Pack(run, o.digest), err)
+		if o.reader, o.err = p.newReader(o, run); o.err != nil {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			o.failed = true
 		}
 	})
 	return o.err
+}
+
+func (p *packs) newReader(o *openPack, run safe.RunID) (*pack.Reader, error) {
+	if err := p.open(o, run); err != nil {
+		return nil, err
+	}
+	identity, err := p.identity(run)
+	if err != nil {
+		return nil, err
+	}
+	// The header, and the last piece, which authenticates the size.
+	size := o.object.Size()
+	var end *region
+	var group sync.WaitGroup
+	group.Go(func() { end = o.object.load(size-sealedPiece, size) })
+	begin := o.object.load(0, maxHeader)
+	group.Wait()
+	defer o.object.unload(begin)
+	defer o.object.unload(end)
+	reader, err := pack.Open(o.object, size, identity.OpenAt)
+	if err != nil {
+		return nil, p.corrupt(layout.Pack(run, o.digest), err)
+	}
+	return reader, nil
 }
 
 // corrupt blames an object for an error of reading it, unless the reading as a
