@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build age test lint demo soak fuzz clean deps bench peers bench-remote bench-scale bench-growth
+.PHONY: help build age test lint demo soak fuzz clean deps bench peers bench-remote bench-bucket bench-scale bench-growth
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -74,6 +74,9 @@ bench-scale: ## millions of files, hundreds of GB, in bounded memory: docs/scale
 bench-growth: ## simulates how a store grows over seven years: docs/growth.md
 	@go build -o bin/growth ./bench/growth
 	@bin/growth -write docs $(GROWTH)
+
+bench-bucket: ## reading a snapshot from where every request takes long: requests, bytes, seconds
+	go test -run '^$$' -bench . -benchtime 1x ./bench/s3shape
 
 clean: ## remove what was built, and what the demo left
 	rm -rf bin
