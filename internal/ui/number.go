@@ -82,10 +82,19 @@ func Ago(t, now time.Time) string {
 	case d >= time.Minute:
 		return coarse(d) + " ago"
 	case d <= -time.Minute:
-		return "in " + coarse(-d)
+		return "in " + soon(-d)
 	default:
 		return "now"
 	}
+}
+
+// soon writes how long something will take to come. People wait for it, so
+// nothing large is cut off.
+func soon(d time.Duration) string {
+	if d = d.Round(time.Minute); d < time.Hour {
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return Duration(d)
 }
 
 // coarse writes an age in whole units, as people give it.

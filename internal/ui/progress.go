@@ -116,15 +116,16 @@ func (p *Progress) line(now time.Time) string {
 	if total >= last.bytes && total > 0 {
 		fmt.Fprintf(&s, " of %s, %d %%", Size(total), int64(100*float64(last.bytes)/float64(total)))
 	}
-	if n := p.count.Load(); n > 0 {
-		fmt.Fprintf(&s, ", %s %s", Count(n), p.noun)
-	}
-	fmt.Fprintf(&s, ", %s/s", Size(int64(rate)))
+	// What people wait for comes before what a narrow terminal cuts off.
 	left := float64(total-last.bytes) / rate // not a number, or endless, if the rate is 0
 	if total >= last.bytes && left < (100*time.Hour).Seconds() {
 		fmt.Fprintf(&s, ", %s left", Duration(time.Duration(left*float64(time.Second)).Round(time.Second)))
 	} else {
 		fmt.Fprintf(&s, ", %s so far", Duration(now.Sub(p.begun)))
+	}
+	fmt.Fprintf(&s, ", %s/s", Size(int64(rate)))
+	if n := p.count.Load(); n > 0 {
+		fmt.Fprintf(&s, ", %s %s", Count(n), p.noun)
 	}
 	return s.String()
 }

@@ -80,26 +80,26 @@ func TestProgress(t *testing.T) {
 		expect("")
 		p.Add(100, 10_000_000)
 		time.Sleep(100 * time.Millisecond)
-		expect("erp-files: 200 MB of 1.0 GB, 20 %, 2,000 files, 100 MB/s, 8 s left")
+		expect("erp-files: 200 MB of 1.0 GB, 20 %, 8 s left, 100 MB/s, 2,000 files")
 
 		// Other output does not mix with the line, which comes back.
 		term.Printf("a result")
 		expect("")
 		term.Note("a note")
 		time.Sleep(200 * time.Millisecond)
-		expect("erp-files: 200 MB of 1.0 GB, 20 %, 2,000 files, 90.9 MB/s, 9 s left")
+		expect("erp-files: 200 MB of 1.0 GB, 20 %, 9 s left, 90.9 MB/s, 2,000 files")
 		if got := strings.Join(screen.lines, "|"); got != "a result|a note" {
 			t.Errorf("the lines above are %q", got)
 		}
 
 		// A stall shows within the time over which the rate is taken.
 		time.Sleep(11 * time.Second)
-		expect("erp-files: 200 MB of 1.0 GB, 20 %, 2,000 files, 0 B/s, 13 s so far")
+		expect("erp-files: 200 MB of 1.0 GB, 20 %, 13 s so far, 0 B/s, 2,000 files")
 
 		// More than was expected: the expectation is not shown any more.
 		p.Add(0, 900_000_000)
 		time.Sleep(200 * time.Millisecond)
-		expect("erp-files: 1.1 GB, 2,000 files, 90.0 MB/s, 13 s so far")
+		expect("erp-files: 1.1 GB, 13 s so far, 90.0 MB/s, 2,000 files")
 
 		p.Done()
 		expect("")
@@ -139,7 +139,7 @@ func TestProgressIsCutToTheTerminal(t *testing.T) {
 		p := term.Progress("erp\x1b[2J", "files")
 		defer p.Done()
 		time.Sleep(2 * time.Second)
-		want := `erp\x1b[2J: 0 B, 0…`
+		want := `erp\x1b[2J: 0 B, 2…`
 		if got, _ := screen.current(); got != want {
 			t.Errorf("the line is %q, want %q", got, want)
 		}

@@ -238,6 +238,7 @@ func TestAge(t *testing.T) {
 		{26 * time.Hour, "26 h ago (2026-11-20 02:10)"},
 		{72 * time.Hour, "3 d ago (2026-11-18 04:10)"},
 		{3 * 365 * 24 * time.Hour, "3 y ago (2023-11-22 04:10)"},
+		{-time.Hour - 59*time.Minute - 50*time.Second, "in 2 h (2026-11-21 06:09)"},
 		{-72 * time.Hour, "in 3 d (2026-11-24 04:10)"},
 	}
 	for _, tt := range tests {
