@@ -49,9 +49,14 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Show the version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			a.talk().Printf("strongroom %s, %s, %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			a.talk().Printf("strongroom %s", longVersion())
 			a.talk().Emit("version", map[string]string{"version": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH})
 			return nil
 		},
 	}
+}
+
+// longVersion tells which program this is.
+func longVersion() string {
+	return fmt.Sprintf("%s, %s, %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

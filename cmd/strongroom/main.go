@@ -200,9 +200,12 @@ that were named, 4 refused.`,
   strongroom collect --all
   strongroom snapshots
   strongroom help restore`,
+		Version:       longVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	})
+	root.Flags().Bool("version", false, "show the version")
+	root.SetVersionTemplate("strongroom {{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.configFile, "config", "c", "", "configuration `file` (default strongroom.yaml here, or "+defaultConfig+")")
 	flags.StringVar(&a.profileDir, "profile", "", "`folder` of a person's profile (default: the only one of this user)")

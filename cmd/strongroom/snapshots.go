@@ -400,10 +400,15 @@ func (a *app) tellUnmatched(w *wanted) error {
 	}
 	var err error
 	for i, m := range w.tally.Matches() {
-		if m.Entries == 0 {
-			a.talk().Warn("%q matches nothing in the snapshot", w.lines[i])
-			err = errLosses
+		if m.Entries > 0 {
+			continue
 		}
+		hint := ""
+		if line := w.lines[i]; !strings.Contains(line, "/") {
+			hint = fmt.Sprintf("; it was looked for at the top only, in any folder it is %q", "**/"+line)
+		}
+		a.talk().Warn("%q matches nothing in the snapshot%s", w.lines[i], hint)
+		err = errLosses
 	}
 	return err
 }
