@@ -111,11 +111,11 @@ that was typed or scanned into a file, or is typed now (-).`,
 				return err
 			}
 			defer p.Close()
-			_, roster, err := p.people(a.stop)
+			everyone, roster, err := p.people(a.stop)
 			if err != nil {
 				return err
 			}
-			ring, lost, err := a.ringToCheck(p, roster, paper, phrase)
+			ring, lost, err := a.ringToCheck(p, everyone, roster, paper, phrase)
 			if err != nil {
 				return err
 			}
@@ -129,7 +129,7 @@ that was typed or scanned into a file, or is typed now (-).`,
 
 // ringToCheck opens what is to be proven. lost is about copies that do not
 // open, beside which others do.
-func (a *app) ringToCheck(p *person, roster access.Roster, paper string, phrase *passphrase) (ring compose.Keyring, lost, err error) {
+func (a *app) ringToCheck(p *person, everyone api.Everyone, roster access.Roster, paper string, phrase *passphrase) (ring compose.Keyring, lost, err error) {
 	if paper != "" {
 		key, err := a.typedKey(paper, "The key from the page")
 		if err != nil {
@@ -138,7 +138,7 @@ func (a *app) ringToCheck(p *person, roster access.Roster, paper string, phrase 
 		ring, err = paperRing(roster, key)
 		return ring, nil, err
 	}
-	if _, err := p.own(roster); err != nil {
+	if _, err := p.own(everyone, roster); err != nil {
 		return ring, nil, err
 	}
 	personal, err := a.unlock(p.profile, phrase)
@@ -260,11 +260,11 @@ func (a *app) restoreKey(paper, newFile string) error {
 		return err
 	}
 	defer p.Close()
-	_, roster, err := p.people(a.stop)
+	everyone, roster, err := p.people(a.stop)
 	if err != nil {
 		return err
 	}
-	self, err := p.own(roster)
+	self, err := p.own(everyone, roster)
 	if err != nil {
 		return err
 	}

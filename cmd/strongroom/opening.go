@@ -101,11 +101,11 @@ func (q *requesting) run() error {
 		return err
 	}
 	defer p.Close()
-	_, roster, err := p.people(q.stop)
+	everyone, roster, err := p.people(q.stop)
 	if err != nil {
 		return err
 	}
-	self, err := p.own(roster)
+	self, err := p.own(everyone, roster)
 	if err != nil {
 		return err
 	}

@@ -50,11 +50,11 @@ that only operators can open, for the time of the opening.`,
 }
 
 func (p *person) releaseOpening(part string, c *confirm, phrase *passphrase) error {
-	_, roster, err := p.people(p.stop)
+	everyone, roster, err := p.people(p.stop)
 	if err != nil {
 		return err
 	}
-	self, err := p.own(roster)
+	self, err := p.own(everyone, roster)
 	if err != nil {
 		return err
 	}

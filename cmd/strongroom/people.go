@@ -252,7 +252,7 @@ func (a *app) showProposals(everyone api.Everyone, roster access.Roster) {
 			t.Warn("a proposal cannot be read: %v", err)
 			continue
 		}
-		t.Printf("\nProposed by %s %s: version %d, %.8s\n  words    %s\n  %s", p.By, ui.Ago(p.Proposed, a.now()), next.Number, next.Digest(), words.Of(next.Digest()), a.waitsFor(p, roster, next))
+		t.Printf("\nProposed by %s %s: version %d, %.8s\n  words    %s\n  %s", p.By, ui.Ago(p.Proposed, a.now()), next.Number, next.Digest(), words.Of(next.Digest()), a.standsAt(p, roster, next))
 		for _, line := range compose.Changes(roster, next) {
 			t.Printf("  - %s", line)
 		}
@@ -272,8 +272,8 @@ func agreed(p access.Proposal) []safe.PersonName {
 	return names
 }
 
-// waitsFor tells what a proposal waits for.
-func (a *app) waitsFor(p access.Proposal, roster, next access.Roster) string {
+// standsAt tells what people have said of a proposal and what it waits for.
+func (a *app) standsAt(p access.Proposal, roster, next access.Roster) string {
 	var parts []string
 	if names := agreed(p); len(names) > 0 {
 		parts = append(parts, "agreed: "+joined(names))
@@ -284,12 +284,15 @@ func (a *app) waitsFor(p access.Proposal, roster, next access.Roster) string {
 	if p.Papers {
 		parts = append(parts, "both role keys were proven from paper")
 	}
+	return strings.Join(append(parts, a.waitsFor(p, roster, next)), "; ")
+}
+
+// waitsFor tells what a proposal waits for.
+func (a *app) waitsFor(p access.Proposal, roster, next access.Roster) string {
 	if p.Ready.IsZero() {
-		parts = append(parts, "waits for "+a.missingVoices(p, roster, next))
-	} else {
-		parts = append(parts, "comes into force "+ui.Age(p.Ready.Local(), a.now()))
+		return "waits for " + a.missingVoices(p, roster, next)
 	}
-	return strings.Join(parts, "; ")
+	return "comes into force " + ui.Age(p.Ready.Local(), a.now())
 }
 
 func (a *app) missingVoices(p access.Proposal, roster, next access.Roster) string {

@@ -122,7 +122,7 @@ func (c *change) add(p *person, everyone api.Everyone, roster access.Roster, giv
 	if !roster.Founded() {
 		return c.found(p, roster, enrolments)
 	}
-	self, err := p.own(roster)
+	self, err := p.own(everyone, roster)
 	if err != nil {
 		return roster, err
 	}
@@ -283,9 +283,9 @@ then on, they cannot. In a hurry, suspend them first: that counts at once.`,
 		Example: `  strongroom people suspend kate --reason "has left"
   strongroom people remove kate`,
 		Args: args(1, 1, "one name"),
-	}, func(c *change, p *person, _ api.Everyone, roster access.Roster, given []string) (access.Roster, error) {
+	}, func(c *change, p *person, everyone api.Everyone, roster access.Roster, given []string) (access.Roster, error) {
 		leaver, ok := roster.Person(safe.PersonName(given[0]))
-		self, err := p.own(roster)
+		self, err := p.own(everyone, roster)
 		switch {
 		case err != nil:
 			return roster, err
@@ -337,8 +337,8 @@ The paper page of an old role key does not open what is sealed to the new one;
 pages with personal keys do.`,
 		Example: `  strongroom keys new-period`,
 		Args:    noArgs,
-	}, func(c *change, p *person, _ api.Everyone, roster access.Roster, _ []string) (access.Roster, error) {
-		self, err := p.own(roster)
+	}, func(c *change, p *person, everyone api.Everyone, roster access.Roster, _ []string) (access.Roster, error) {
+		self, err := p.own(everyone, roster)
 		switch {
 		case err != nil:
 			return roster, err

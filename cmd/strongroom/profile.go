@@ -230,12 +230,22 @@ func (p *person) sign(act access.Act) (ledger.Signed, error) {
 }
 
 // own returns how the person stands in the roster.
-func (p *person) own(r access.Roster) (access.Person, error) {
+func (p *person) own(everyone api.Everyone, r access.Roster) (access.Person, error) {
 	self, ok := r.Person(p.profile.Person)
-	if !ok {
-		return self, refusedError{ui.WithRemedy(fmt.Errorf("%s is not in the roster", p.profile.Person), "Somebody in it adds you: strongroom people add "+string(p.profile.Person))}
+	if ok {
+		return self, nil
 	}
-	return self, nil
+	remedy := "Somebody in it adds you: strongroom people add " + string(p.profile.Person)
+	for _, proposal := range everyone.Proposals {
+		next, err := access.ParseRoster(proposal.Roster)
+		if err != nil {
+			continue // people list warns of it
+		}
+		if _, ok := next.Person(p.profile.Person); ok {
+			remedy = fmt.Sprintf("Version %d has %s; it %s.", next.Number, p.profile.Person, p.waitsFor(proposal, r, next))
+		}
+	}
+	return self, refusedError{ui.WithRemedy(fmt.Errorf("%s is not in the roster that is in force", p.profile.Person), remedy)}
 }
 
 // passphrase is the flag with which scripts give a passphrase.
@@ -269,13 +279,22 @@ func firstLine(file string) (string, error) {
 
 const passphraseRemedy = "Name a file that holds it: --passphrase-file FILE"
 
-// old asks for a passphrase that was chosen before.
-func (f *passphrase) old(a *app) (string, error) {
-	s, given, err := f.fromFile()
-	if given || err != nil {
-		return s, err
+// attempts is how often a passphrase is asked for at a terminal.
+const attempts = 3
+
+// attempt calls try with what a person types until it fits, or too often.
+// Another error than wrong ends it.
+func (a *app) attempt(question, otherwise string, wrong error, try func(phrase string) error) error {
+	for n := 1; ; n++ {
+		phrase, err := a.talk().AskSecret(a.stop, question, otherwise)
+		if err != nil {
+			return err
+		}
+		if err = try(phrase); !errors.Is(err, wrong) || n == attempts {
+			return err
+		}
+		a.talk().Warn("%v", wrong)
 	}
-	return a.talk().AskSecret(a.stop, "Passphrase of your personal key:", passphraseRemedy)
 }
 
 // fresh asks twice for a passphrase that is chosen now.
@@ -311,12 +330,19 @@ func (f *passphrase) fresh(a *app) (string, error) {
 }
 
 // unlock opens the personal key of a profile.
-func (a *app) unlock(p *profile.Profile, flag *passphrase) (seal.PersonalIdentity, error) {
-	phrase, err := flag.old(a)
-	if err != nil {
-		return seal.PersonalIdentity{}, err
+func (a *app) unlock(p *profile.Profile, flag *passphrase) (personal seal.PersonalIdentity, err error) {
+	try := func(phrase string) (err error) {
+		personal, err = p.Unlock(phrase)
+		return err
 	}
-	personal, err := p.Unlock(phrase)
+	phrase, given, err := flag.fromFile()
+	switch {
+	case err != nil:
+	case given:
+		err = try(phrase)
+	default:
+		err = a.attempt("Passphrase of your personal key:", passphraseRemedy, seal.ErrPassphrase, try)
+	}
 	if errors.Is(err, seal.ErrPassphrase) {
 		err = refusedError{ui.WithRemedy(err, "Try again. If it is lost, the paper page of your key brings it back: strongroom keys restore")}
 	}

@@ -74,11 +74,11 @@ func readLocked(a *app, file string) (*seal.PersonalIdentity, error) {
 	if err != nil || !bytes.HasPrefix(b, []byte("-----BEGIN AGE ENCRYPTED FILE-----")) {
 		return nil, err
 	}
-	phrase, err := a.talk().AskSecret(a.stop, "Passphrase of "+file+":", "Give the same key as it stands on paper.")
-	if err != nil {
-		return nil, err
-	}
-	personal, err := seal.OpenLocked(bytes.NewReader(b), phrase)
+	var personal seal.PersonalIdentity
+	err = a.attempt("Passphrase of "+file+":", "Give the same key as it stands on paper.", seal.ErrPassphrase, func(phrase string) (err error) {
+		personal, err = seal.OpenLocked(bytes.NewReader(b), phrase)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}

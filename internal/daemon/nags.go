@@ -35,7 +35,11 @@ func (s *Safe) Nags(ctx context.Context) ([]Nag, error) {
 	case s.keys.gate.public.IsZero():
 		n.add(ErrNoGate.Error(), "")
 	case !sit.roster.Founded():
-		n.add("nobody stands in the roster: whoever has both role keys opens this safe alone", "Begin with: strongroom people invite NAME --role keykeeper")
+		remedy, err := founding(v)
+		if err != nil {
+			return nil, err
+		}
+		n.add("nobody stands in the roster: whoever has both role keys opens this safe alone", remedy)
 	default:
 		n.roles()
 		if s.config.Serve == nil {
@@ -46,6 +50,22 @@ func (s *Safe) Nags(ctx context.Context) ([]Nag, error) {
 		n.add("nobody is told what happens: no mail is configured", "Add a section mail to the configuration; see strongroom config example")
 	}
 	return n.all, nil
+}
+
+// founding returns what is left to do until people stand in the roster.
+func founding(v state.View) (string, error) {
+	proposals, err := v.Proposals()
+	if err != nil {
+		return "", err
+	}
+	remedy := "Begin with: strongroom people invite NAME --role keykeeper"
+	for _, p := range proposals {
+		if !p.Ready.IsZero() {
+			return "It is agreed who will, and comes into force on " + p.Ready.Local().Format("2006-01-02 at 15:04"), nil
+		}
+		remedy = "It is proposed who will, and waits for agreement: strongroom people list"
+	}
+	return remedy, nil
 }
 
 type nagging struct {
