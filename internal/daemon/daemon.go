@@ -67,6 +67,7 @@ type Safe struct {
 	opts    Options
 	log     *slog.Logger
 	keys    keys
+	unlock  func() // lets go of the state
 	state   *state.State
 	store   *dir.Store
 	id      safe.StoreID
@@ -99,6 +100,11 @@ const stateFile = "state.db"
 // paths of a safe beneath its folder.
 func statePath(cfg *config.Config) string { return filepath.Join(cfg.Dir, stateFile) }
 func keysPath(cfg *config.Config) string  { return filepath.Join(cfg.Dir, "keys") }
+
+// stateLockPath is shared by all who have the state open, though its file be
+// gone meanwhile: what they sign would contradict what a new one signs.
+func stateLockPath(cfg *config.Config) string { return filepath.Join(cfg.Dir, "state.lock") }
+
 func (s *Safe) memoryPath(source safe.SourceName) string {
 	return filepath.Join(s.config.Dir, "memory", string(source))
 }
@@ -262,13 +268,11 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) 
 	if err != nil {
 		return nil, fmt.Errorf("reading the safe's keys: %w", err)
 	}
-	if err := checkLost(ctx, cfg, k); err != nil {
-		return nil, err
+	unlock, err := shareFile(stateLockPath(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("the state of the safe is being made anew: %w", err)
 	}
-	if _, err := os.Stat(statePath(cfg)); errors.Is(err, os.ErrNotExist) {
-		return nil, &NotInitialisedError{Dir: cfg.Dir}
-	}
-	s := &Safe{config: cfg, opts: opts, log: opts.Logger, keys: k}
+	s := &Safe{config: cfg, opts: opts, log: opts.Logger, keys: k, unlock: unlock}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.open(ctx); err != nil {
 		s.Close() // the error is the one to report
@@ -278,6 +282,12 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) 
 }
 
 func (s *Safe) open(ctx context.Context) (err error) {
+	if err := checkLost(ctx, s.config, s.keys); err != nil {
+		return err
+	}
+	if _, err := os.Stat(statePath(s.config)); errors.Is(err, os.ErrNotExist) {
+		return &NotInitialisedError{Dir: s.config.Dir}
+	}
 	if s.state, err = state.Open(ctx, statePath(s.config), s.keys.ledger); err != nil {
 		return err
 	}
@@ -400,6 +410,7 @@ func (s *Safe) Close() error {
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
+	s.unlock()
 	return errors.Join(errs...)
 }
 

@@ -18,7 +18,13 @@ func (s *Safe) lockSource(source safe.SourceName) (unlock func(), err error) {
 
 // lockFile makes the file if there is none, and locks it: ErrBusy if another
 // process has. The lock ends with the process, however that ends.
-func lockFile(path string) (unlock func(), err error) {
+func lockFile(path string) (unlock func(), err error) { return flock(path, unix.LOCK_EX) }
+
+// shareFile is lockFile for a lock that many may have, while nobody has it by
+// lockFile.
+func shareFile(path string) (unlock func(), err error) { return flock(path, unix.LOCK_SH) }
+
+func flock(path string, how int) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -26,7 +32,7 @@ func lockFile(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrBusy
 	}

@@ -112,7 +112,8 @@ func ownKeys(cfg *config.Config) (keys, error) {
 //
 // The order matters:
 //
-//  1. lock     nobody works with an older state, or makes another
+//  1. lock     nobody works with an older state, be its file gone, or makes
+//     another
 //  2. verify   the whole ledger, up to the store's newest checkpoint
 //  3. replay   it into a new database, in a folder of its own, which ends with
 //     the entry that says so
@@ -139,8 +140,16 @@ func Rebuild(ctx context.Context, cfg *config.Config, ropts RebuildOptions, opts
 		return nil, err
 	}
 	defer unlock()
+	unlockState := func() {}
 	if !ropts.DryRun {
 		if err := checkNoState(cfg); err != nil {
+			return nil, err
+		}
+		if unlockState, err = lockOut(stateLockPath(cfg)); err != nil {
+			return nil, err
+		}
+		defer unlockState()
+		if err := checkNoState(cfg); err != nil { // whoever had it may have left something
 			return nil, err
 		}
 	}
@@ -164,6 +173,7 @@ func Rebuild(ctx context.Context, cfg *config.Config, ropts RebuildOptions, opts
 		return nil, fmt.Errorf("putting the new state into its place: %w", err)
 	}
 	s.step("placed")
+	unlockState() // it is a state like any other now
 	return rebuilt, publishRebuilt(ctx, cfg, opts)
 }
 
@@ -198,10 +208,7 @@ func lockForRebuild(cfg *config.Config, dry bool) (unlock func(), err error) {
 		}
 	}
 	for _, file := range files {
-		u, err := lockFile(file)
-		if errors.Is(err, ErrBusy) {
-			err = fmt.Errorf("%s is locked: %w", file, ErrAtWork)
-		}
+		u, err := lockOut(file)
 		if err != nil {
 			unlock()
 			return nil, err
@@ -209,6 +216,15 @@ func lockForRebuild(cfg *config.Config, dry bool) (unlock func(), err error) {
 		held = append(held, u)
 	}
 	return unlock, nil
+}
+
+// lockOut is lockFile: ErrAtWork if another process has the lock.
+func lockOut(file string) (unlock func(), err error) {
+	unlock, err = lockFile(file)
+	if errors.Is(err, ErrBusy) {
+		err = fmt.Errorf("%s is locked: %w", file, ErrAtWork)
+	}
+	return unlock, err
 }
 
 // checkNoState refuses to go on where there is a state, or one of the files

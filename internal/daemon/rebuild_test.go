@@ -446,9 +446,16 @@ func TestRebuildRefuses(t *testing.T) {
 	h.refuses("another process works")
 	stop()
 	newest := h.checkpoint()
-	h.must(h.safe.Close())
 	wal := statePath(h.cfg) + "-wal"
 	h.loseFiles()
+	for _, path := range []string{wal, statePath(h.cfg) + "-shm"} {
+		h.must(os.Rename(path, filepath.Join(t.TempDir(), "lost")))
+	}
+	// Such as a scrub, which would sign another entry of the same number.
+	if err := h.refuses("state.lock"); !errors.Is(err, ErrAtWork) {
+		t.Errorf("while somebody still has the lost state open: %v", err)
+	}
+	h.must(h.safe.Close())
 	write := func(path string) {
 		t.Helper()
 		h.must(os.WriteFile(path, []byte("x"), 0o600))
