@@ -269,8 +269,8 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*Safe, error) 
 		return nil, fmt.Errorf("reading the safe's keys: %w", err)
 	}
 	unlock, err := shareFile(stateLockPath(cfg))
-	if err != nil {
-		return nil, fmt.Errorf("the state of the safe is being made anew: %w", err)
+	if err != nil { // ErrBusy while a Rebuild makes another
+		return nil, fmt.Errorf("locking the safe's state: %w", err)
 	}
 	s := &Safe{config: cfg, opts: opts, log: opts.Logger, keys: k, unlock: unlock}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
