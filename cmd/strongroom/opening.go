@@ -354,12 +354,8 @@ func (p *person) showOpening(o seen) {
 	t := p.talk()
 	t.Printf("Opening %s is %s\n  operator  %s, from %s\n  asked     %s, for %s\n  reason    %s", o.ID, o.State, o.by.Person, o.request.Address,
 		ui.Age(o.by.Time.Local(), p.now()), plural(int64(o.request.Hours), "hour", "hours"), o.request.Reason)
-	for i, run := range o.request.Snapshots {
-		source := safe.SourceName("?")
-		if i < len(o.Sources) {
-			source = o.Sources[i]
-		}
-		t.Printf("  snapshot  %s of %s", run, source)
+	for _, name := range o.snapshots() {
+		t.Printf("  snapshot  %s", name)
 	}
 	switch {
 	case o.State == opening.Open:
@@ -378,6 +374,24 @@ func (p *person) showOpening(o seen) {
 		}
 	}
 	o.emit(t)
+}
+
+// snapshots returns the names of what was asked for. A run has its id when it
+// starts.
+func (o seen) snapshots() (shown []string) {
+	var all []safe.Snapshot
+	for i, run := range o.request.Snapshots {
+		s := safe.Snapshot{Run: run, Source: "?", Started: run.Time()}
+		if i < len(o.Sources) {
+			s.Source = o.Sources[i]
+		}
+		all = append(all, s)
+	}
+	names := namesOf(all)
+	for _, s := range all {
+		shown = append(shown, names.of(s))
+	}
+	return shown
 }
 
 // restorable returns the names under which the operator restores what was

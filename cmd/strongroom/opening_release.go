@@ -143,8 +143,9 @@ func (p *person) showReview(r *review.Review, openings []seen) {
 	}
 	t.Printf("%s asks to read\n  why       %s\n  from      %s, with the SSH key %s\n  until     %s, %s\n  asked     %s\n  opening   %s", who, g.Reason, g.Address, r.Key.Fingerprint(),
 		g.Until.Local().Format("2006-01-02 15:04"), plural(int64(g.Until.Sub(g.From)/time.Hour), "hour", "hours"), ui.Age(r.Asked.Local(), p.now()), g.Opening)
+	names := namesOf(r.Descriptions)
 	for _, d := range r.Descriptions {
-		t.Printf("  snapshot  %s of %s, with %s", d.Source, d.Started.Local().Format("2006-01-02 15:04"), ui.Size(d.Bytes))
+		t.Printf("  snapshot  %s, with %s", names.of(d), ui.Size(d.Bytes))
 	}
 	for _, d := range r.Disclosed {
 		t.Printf("  opens     %s of %s, %s", plural(int64(d.Collections), "collection", "collections"), d.Source, span(d.From.Local(), d.To.Local()))

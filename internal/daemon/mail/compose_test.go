@@ -84,6 +84,10 @@ var (
 		Opening: opening, Address: netip.MustParseAddr("10.0.9.7"), Hours: 4, Reason: "quarterly drill", Until: night.Add(24 * time.Hour), Signed: signed,
 		Snapshots: []ledger.SnapshotNamed{{Run: runAt(night, 1), Source: "erp-db"}, {Run: runAt(night, 2), Source: "erp-files"}},
 	}
+	twice = ledger.OpeningRequested{
+		Opening: opening, Address: netip.MustParseAddr("10.0.9.7"), Hours: 4, Reason: "quarterly drill", Until: night.Add(24 * time.Hour), Signed: signed,
+		Snapshots: []ledger.SnapshotNamed{{Run: runAt(night, 1), Source: "erp-db"}, {Run: runAt(night.Add(30*time.Second), 2), Source: "erp-db"}},
+	}
 	evil = ledger.TextOf("go to http://evil.example/ or www.evil.example \u200b\u202e <script>alert(1)</script> \r\nBcc: all@acme.example & more")
 )
 
@@ -148,6 +152,7 @@ func mails() map[string][]Item {
 		"person-suspended":   one(entry("karl", ledger.PersonSuspended{Person: "olga", Reason: "laptop stolen", Signed: signed})),
 		"key-checked":        one(entry("karl", ledger.KeyChecked{Role: "outer", Period: 2, Paper: true})),
 		"opening-requested":  one(entry("olga", request)),
+		"opening-twice":      one(entry("olga", twice)),
 		"opening-released":   about("karl", ledger.OpeningReleased{Opening: opening, Runs: 91, Release: digest, Until: night.Add(4 * time.Hour)}),
 		"opening-opened":     about(ledger.Safe, ledger.OpeningOpened{Opening: opening, Listen: netip.MustParseAddrPort("10.0.9.2:2222"), Until: night.Add(4 * time.Hour)}),
 		"opening-refused":    about("karl", ledger.OpeningRefused{Opening: opening, Reason: "olga knows nothing of it", Signed: signed}),

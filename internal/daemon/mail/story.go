@@ -145,5 +145,6 @@ func change(n int64, write func(int64) string) string {
 type clock struct{ zone *time.Location }
 
 func (c clock) minute(t time.Time) string { return t.In(c.zone).Format("2006-01-02 15:04 MST") }
+func (c clock) milli(t time.Time) string  { return t.In(c.zone).Format("2006-01-02 15:04:05.000 MST") }
 func (c clock) date(t time.Time) string   { return t.In(c.zone).Format(time.DateOnly) }
 func (c clock) hour(t time.Time) string   { return t.In(c.zone).Format("15:04") }

@@ -487,12 +487,21 @@ func requestFacts(s *story, entry ledger.Entry, e ledger.OpeningRequested, c clo
 	s.fact("Operator", "%s, from %s", entry.Who, e.Address)
 	s.fact("Asked", "%s, for %s", c.minute(entry.Time), count(e.Hours, "hour", "hours"))
 	s.fact("Reason", "%s", quote(e.Reason))
+	same := make(map[string]int) // how many snapshots of a source began in a minute
+	name := func(n ledger.SnapshotNamed, at string) string { return string(n.Source) + " of " + at }
+	for _, snapshot := range e.Snapshots {
+		same[name(snapshot, c.minute(snapshot.Run.Time()))]++
+	}
 	for i, snapshot := range e.Snapshots {
 		if i == most {
 			s.fact("And", "%s", count(len(e.Snapshots)-i, "other snapshot", "other snapshots"))
 			break
 		}
-		s.fact("Snapshot", "%s of %s", snapshot.Source, c.minute(snapshot.Run.Time()))
+		shown := name(snapshot, c.minute(snapshot.Run.Time()))
+		if same[shown] > 1 {
+			shown = name(snapshot, c.milli(snapshot.Run.Time()))
+		}
+		s.fact("Snapshot", "%s", shown)
 	}
 }
 
