@@ -31,11 +31,17 @@ type refusedError struct{ error }
 
 func (e refusedError) Unwrap() error { return e.error }
 
+// A noConfigError says that there is no configuration file.
+type noConfigError struct{ error }
+
+func (e noConfigError) Unwrap() error { return e.error }
+
 // exitCode is where errors become exit codes.
 func exitCode(err error) int {
 	var (
 		usage   *ui.UsageError
 		mistake config.Errors
+		missing noConfigError
 		find    *profile.FindError
 		refused refusedError
 		label   *seal.LabelError
@@ -47,7 +53,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage), errors.As(err, &mistake), errors.As(err, &find):
+	case errors.As(err, &usage), errors.As(err, &mistake), errors.As(err, &missing), errors.As(err, &find):
 		return exitUsage
 	case errors.Is(err, errLosses):
 		return exitLosses

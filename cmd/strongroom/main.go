@@ -150,7 +150,7 @@ func (a *app) config() (*config.Config, error) {
 	}
 	cfg, err := config.Load(file)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, ui.WithRemedy(err, "Name the configuration with --config FILE, or begin one: strongroom config example > strongroom.yaml")
+		return nil, ui.WithRemedy(noConfigError{err}, "Name the configuration with --config FILE, or begin one: strongroom config example > strongroom.yaml")
 	}
 	if err != nil {
 		return nil, err

@@ -90,11 +90,11 @@ func readLocked(a *app, file string) (*seal.PersonalIdentity, error) {
 func (k *roleKeys) open(a *app, rosters []access.Roster) ([]seal.OuterIdentity, []seal.InnerIdentity, error) {
 	outer, err := readKeyFile(a, k.outerFile)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("reading the outer key: %w", err)
 	}
 	inner, err := readKeyFile(a, k.innerFile)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("reading the inner key: %w", err)
 	}
 	outerHolder, innerHolder := findHolder(outer, rosters), findHolder(inner, rosters)
 	if err := k.explain(outer, inner, outerHolder, innerHolder); err != nil {
