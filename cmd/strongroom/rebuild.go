@@ -102,7 +102,7 @@ func explainRebuild(err error) error {
 	case errors.Is(err, daemon.ErrStateExists):
 		return refuse("If it cannot be used any more, move it away and keep it: state.db, and the files beside it whose names begin alike.")
 	case errors.Is(err, daemon.ErrAtWork):
-		return refuse("Stop it and its timers first: systemctl stop strongroom.service strongroom-collect.timer strongroom-collect.service")
+		return refuse("Stop it and its timers first, and a scrub if one is under way: systemctl stop strongroom.service strongroom-collect.timer strongroom-collect.service")
 	case errors.As(err, &beyond):
 		return refuse("Give a newer checkpoint, from a mail or a person's machine: --checkpoint FILE. Or put back what is missing, from a copy of the store. If there is neither, see docs/handbook/state-lost.md.")
 	case errors.As(err, &short):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -535,7 +536,8 @@ func (r *replay) record() error {
 // ledger has their digests, not their bytes. Nothing of them comes into force
 // before it is proposed, agreed on and waited for anew.
 func (r *replay) dropProposals() (events []ledger.Event) {
-	for digest, p := range r.proposed {
+	for _, digest := range slices.SortedFunc(maps.Keys(r.proposed), safe.Digest.Compare) {
+		p := r.proposed[digest]
 		events = append(events, ledger.RosterDropped{Version: p.number, Digest: digest, Reason: "the state of the safe was lost: propose it again"})
 		r.rebuilt.Again = append(r.rebuilt.Again, fmt.Sprintf("version %d of the roster, which %s has proposed", p.number, p.by))
 	}

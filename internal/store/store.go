@@ -23,6 +23,7 @@ import (
 	"strongroom/internal/store/blob"
 	"strongroom/internal/store/layout"
 	"strongroom/internal/store/manifest"
+	"strongroom/internal/store/pack"
 	"strongroom/internal/store/seal"
 )
 
@@ -211,6 +212,10 @@ func (s *Snapshot) Manifest(ctx context.Context) (*manifest.Reader, manifest.Hea
 func (s *Snapshot) Chunk(ctx context.Context, dst []byte, c manifest.Chunk) ([]byte, error) {
 	return s.packs.chunk(ctx, dst, c)
 }
+
+// Room returns how many bytes Chunk and Decode need behind dst for a chunk of n,
+// so that they take no memory of their own.
+func Room(n uint32) int { return pack.Room(n) }
 
 // Decode is Chunk for a chunk whose frame a Load has.
 func (s *Snapshot) Decode(dst, frame []byte, c manifest.Chunk) ([]byte, error) {

@@ -97,7 +97,8 @@ func (w *worker) digest(t *task) error {
 			return fmt.Errorf("looking up a chunk: %w", err)
 		}
 		if ok && known.Length == p.length && (t.renew == nil || !t.renew(known)) {
-			p.known = &known
+			p.known = new(manifest.Chunk)
+			*p.known = known
 		} else if in.claim(t) {
 			w.compress(t)
 			return nil

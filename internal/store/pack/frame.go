@@ -186,6 +186,10 @@ func checkFrame(b []byte, n uint32) error {
 // decodeSlack is room behind a chunk, which lets the decoder copy in long steps.
 const decodeSlack = 16
 
+// Room returns how many bytes Decode needs behind dst for a chunk of n, so that
+// it takes no memory of its own.
+func Room(n uint32) int { return int(n) + decodeSlack }
+
 // decoder is shared by all readers: its DecodeAll has no state, and as many
 // calls run at once as there are processors. It never allocates for content:
 // that must fit in what it is given.
@@ -215,7 +219,7 @@ func Decode(dst, frame []byte, want Ref) ([]byte, error) {
 	}
 	// The decoder writes in place: it may not go beyond the capacity it sees.
 	start, end := len(dst), len(dst)+int(want.Length)
-	dst = slices.Grow(dst, int(want.Length)+decodeSlack)
+	dst = slices.Grow(dst, Room(want.Length))
 	got, err := decoder().DecodeAll(frame, dst[:start:end+decodeSlack])
 	if err != nil {
 		return nil, corrupt(err)

@@ -320,7 +320,7 @@ func (p *pipe) close(err error) error {
 // work goes on taking tasks when the pipe was stopped, so that every content
 // is ended.
 func (p *pipe) work() {
-	small := make([]byte, smallChunk)
+	small := make([]byte, store.Room(smallChunk))
 	for t := range p.tasks {
 		if err := p.move(t, small); err != nil {
 			t.to.fail(err)
@@ -343,8 +343,8 @@ func (p *pipe) move(t task, buf []byte) error {
 	}
 	if t.chunk.Length > smallChunk {
 		buf = <-p.big
-		if cap(buf) < int(t.chunk.Length) {
-			buf = make([]byte, t.chunk.Length)
+		if room := store.Room(t.chunk.Length); cap(buf) < room {
+			buf = make([]byte, room)
 		}
 		defer func() { p.big <- buf }() // never blocks: there are as many places as buffers
 	}
