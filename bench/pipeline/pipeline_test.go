@@ -10,8 +10,9 @@ package pipeline
 import (
 	"cmp"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,8 +105,17 @@ func cores(b *testing.B) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
+// tree is what is collected.
 func tree(b *testing.B) string {
-	path, err := filepath.EvalSymlinks(cmp.Or(os.Getenv("BENCH_TREE"), filepath.Join(runtime.GOROOT(), "src")))
+	path := os.Getenv("BENCH_TREE")
+	if path == "" {
+		root, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			b.Fatal(err)
+		}
+		path = filepath.Join(strings.TrimSpace(string(root)), "src")
+	}
+	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		b.Fatal(err)
 	}
