@@ -193,7 +193,7 @@ func arm(t *testing.T, folder string) {
 // that a safe has.
 func (s *site) holdsOnlyItsOwn(source string) {
 	s.t.Helper()
-	known := regexp.MustCompile(`^(strongroom\.yaml|dir/(state\.db(-wal|-shm)?|keys/(ledger\.key|memory\.key|gate\.key|secret)|locks/` + source +
+	known := regexp.MustCompile(`^(strongroom\.yaml|dir/(state\.db(-wal|-shm)?|state\.lock|keys/(ledger\.key|memory\.key|gate\.key|secret)|locks/` + source +
 		`|memory/` + source + `/[0-9a-f-]{36}/(lines-\d+|tags|index|checkpoint-\d+|chunks-\d+)\.age))$`)
 	everyFile(s.t, s.path("host"), func(path string) {
 		rel, _ := filepath.Rel(s.path("host"), path)
