@@ -62,7 +62,7 @@ func (t *collecting) do(ctx context.Context) (_ *collected, err error) {
 	if err != nil {
 		return nil, err
 	}
-	debug.SetMemoryLimit(collect.Heap(runtime.GOMAXPROCS(0)))
+	debug.SetGCPercent(collect.GCPercent)
 	done := new(collected)
 	in := collect.Input{
 		Store: t.Store, Run: t.Run, Source: sourceName, Kind: "generated", Started: t.Started,

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"runtime/debug"
 
 	"strongroom/internal/safe"
@@ -41,7 +40,7 @@ func (t *reading) do(ctx context.Context) (*read, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	debug.SetMemoryLimit(restore.Heap(runtime.GOMAXPROCS(0)))
+	debug.SetGCPercent(restore.GCPercent)
 	blobs, err := dir.Open(t.Store)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -150,7 +149,7 @@ func (a *app) restore(snapshot *store.Snapshot, name, to string, opts restore.Op
 }
 
 func (a *app) runRestore(snapshot *store.Snapshot, to string, opts restore.Options) (restore.Report, error) {
-	debug.SetMemoryLimit(restore.Heap(runtime.GOMAXPROCS(0)))
+	debug.SetGCPercent(restore.GCPercent)
 	if to == "" {
 		report, err := restore.Verify(a.stop, snapshot, opts)
 		return report, explainGate(err)

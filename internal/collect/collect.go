@@ -26,11 +26,10 @@ import (
 	"strongroom/internal/store/seal"
 )
 
-// Heap is the memory limit (debug.SetMemoryLimit) of a process that collects on
-// so many processors: there its heap begins to be collected ever more often
-// instead of growing. What a collection needs is about half of it, of which each
-// processor takes a compressor and buffers; see docs/scale.md.
-func Heap(processors int) int64 { return 16<<20 + int64(processors)*32<<20 }
+// GCPercent is the setting of Go's garbage collector (debug.SetGCPercent) for a
+// process that collects: its heap is collected when it has grown by so much
+// instead of to the double. What a host has to have spare at night is the peak.
+const GCPercent = 35
 
 // Input is what a collection needs. Everything but Options and the earlier
 // runs is required.

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"net"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -40,7 +39,7 @@ func Collect(stdin io.Reader, stdout io.Writer) error {
 	if err := confine.NoDump(); err != nil {
 		return err
 	}
-	debug.SetMemoryLimit(collect.Heap(runtime.GOMAXPROCS(0)))
+	debug.SetGCPercent(collect.GCPercent)
 	in := bufio.NewReader(stdin)
 	var task CollectTask
 	if err := readTask(in, &task); err != nil {

@@ -33,10 +33,10 @@ import (
 // restore of the snapshot.
 var ErrNotEmpty = errors.New("the target is not empty")
 
-// Heap is the memory limit (debug.SetMemoryLimit) of a process that restores on
-// so many processors: there its heap begins to be collected ever more often
-// instead of growing. What a restore needs is little more than half of it.
-func Heap(processors int) int64 { return 32<<20 + int64(processors)*32<<20 }
+// GCPercent is the setting of Go's garbage collector (debug.SetGCPercent) for a
+// process that restores: its heap is collected when it has grown by so much
+// instead of to the double.
+const GCPercent = 50
 
 // Owner says to whom restored files are given.
 type Owner int
