@@ -19,9 +19,8 @@ import (
 )
 
 // openPacks bounds how many packs are held open at a time where they are not
-// read as streams: enough for a few
-// files whose chunks lie in packs of different years, few enough to stay far
-// from the limits of a process.
+// read as streams: enough for a few files whose chunks lie in packs of
+// different years, few enough to stay far from the limits of a process.
 const openPacks = 32
 
 // packs opens the packs of one snapshot as they are needed, and keeps those
