@@ -19,7 +19,7 @@ func TestFailed(t *testing.T) {
 		want CollectAnswer
 	}{
 		{errors.New("connection refused"), CollectAnswer{Failed: "connection refused"}},
-		{fmt.Errorf("writing a pack: %w", fmt.Errorf("writing a pack: %w", full)),
+		{fmt.Errorf("writing a pack: %w", full),
 			CollectAnswer{Failed: "no space left on device, in /srv/store/stage", NoSpace: true}},
 		{fmt.Errorf("remembering: %w", syscall.EDQUOT), CollectAnswer{Failed: "no space left on device", NoSpace: true}},
 	} {

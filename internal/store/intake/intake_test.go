@@ -448,6 +448,31 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestErrorOfWritingSaysItOnce lets the first write of a pack fail: an error for
+// people names what was being done, and once is enough.
+func TestErrorOfWritingSaysItOnce(t *testing.T) {
+	r := newRun(t)
+	for _, test := range []struct {
+		where string
+		size  int
+	}{
+		{"when the pack is ended", 80_000},
+		{"when more is added", 8 << 20}, // more than is under way to the store
+	} {
+		t.Run(test.where, func(t *testing.T) {
+			in := r.intake(t.Context(), fault.New(mem.New(mem.Options{}), fault.Fail, 2), nil, intake.Options{})
+			lane := in.NewLane()
+			if _, _, err := lane.Store(bytes.NewReader(noise(1, test.size)), cutter(chunk.Files), nil); err == nil {
+				lane.Finish() // what it returns is that of Close
+			}
+			err := in.Close()
+			if err == nil || err.Error() != "writing a pack: writing: "+fault.ErrInjected.Error() {
+				t.Errorf("Close returns %v", err)
+			}
+		})
+	}
+}
+
 // storeThreePacks stores something through two lanes, and returns the chunks
 // and packs that have a place according to the Intake.
 func storeThreePacks(t *testing.T, r run, faulty *fault.Store) (chunks []manifest.Chunk, packs []intake.Finished) {

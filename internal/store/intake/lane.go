@@ -212,7 +212,7 @@ func (l *Lane) add(t *task) error {
 	}
 	offset, err := l.open.writer.Add(t.piece.hash, t.frame, int(t.piece.length))
 	if err != nil {
-		return fmt.Errorf("writing a pack: %w", err)
+		return err
 	}
 	l.newBytes.Add(int64(t.piece.length))
 	l.in.settle(t, l.open, offset)
@@ -294,7 +294,7 @@ func (in *Intake) publish(p *openPack) error {
 	defer staged.Discard() // after Publish this only releases it
 	sealed, err := p.writer.Close()
 	if err != nil {
-		return fmt.Errorf("ending a pack: %w", err)
+		return err
 	}
 	if err := staged.Publish(in.ctx, layout.Pack(in.run, sealed.Digest)); err != nil {
 		return fmt.Errorf("publishing a pack: %w", err)
