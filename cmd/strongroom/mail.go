@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strongroom/internal/daemon"
+	"strongroom/internal/daemon/mail"
 	"strongroom/internal/ui"
 )
 
@@ -96,9 +97,14 @@ func parts(err error) []error {
 	return []error{err}
 }
 
-// mail tries the mail server.
+// mail tries the mail server, which the name of the check names.
 func (d *doctor) mail() error {
-	if err := daemon.ProbeMail(d.app.stop, d.cfg); err != nil {
+	err := daemon.ProbeMail(d.app.stop, d.cfg)
+	var server *mail.ServerError
+	if errors.As(err, &server) {
+		return server.Err
+	}
+	if err != nil {
 		return err
 	}
 	if d.safe != nil && len(d.safe.Recipients()) == 0 {

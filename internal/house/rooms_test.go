@@ -453,7 +453,7 @@ var rooms = []room{
 	{"cmd/strongroom", map[string]string{
 		"internal/daemon":          "serves a safe",
 		"internal/daemon/child":    "is also its children",
-		"internal/daemon/mail":     "finds the checkpoint of a mail that was kept",
+		"internal/daemon/mail":     "finds the checkpoint of a mail that was kept, knows what a mail server did",
 		"internal/daemon/state":    "tells what became of the last runs",
 		"internal/safe":            "ids on the command line",
 		"internal/safe/config":     "reads it",
