@@ -66,55 +66,58 @@ func (m *measuring) add(shape generated.Shape, what string, a answer) {
 	fmt.Fprintln(m.progress, r)
 }
 
-// nights collects a source for the first time, the same again, and with a part
-// of its files changed.
-func (m *measuring) nights(ctx context.Context, shape generated.Shape) error {
-	room, err := newRoom(m.options, false, m.progress)
+// inRoom calls do with a room that is there for so long.
+func (m *measuring) inRoom(keep bool, do func(*room) error) error {
+	r, err := newRoom(m.options, keep, m.progress)
 	if err != nil {
 		return err
 	}
-	defer room.close() // what it leaves is seen
-	for _, what := range []string{"collect first", "collect again", "collect 1 % changed"} {
-		if what == "collect 1 % changed" {
-			shape.Night++
-		}
-		a, err := room.collect(ctx, shape)
-		if err != nil {
-			return err
-		}
+	defer r.close() // what it leaves is seen
+	return do(r)
+}
+
+// collect collects a source and adds what that took.
+func (m *measuring) collect(ctx context.Context, r *room, shape generated.Shape, what string) error {
+	a, err := r.collect(ctx, shape)
+	if err == nil {
 		m.add(shape, what, a)
 	}
-	return nil
+	return err
+}
+
+// nights collects a source for the first time, the same again, and with a part
+// of its files changed.
+func (m *measuring) nights(ctx context.Context, shape generated.Shape) error {
+	return m.inRoom(false, func(r *room) error {
+		if err := m.collect(ctx, r, shape, "collect first"); err != nil {
+			return err
+		}
+		if err := m.collect(ctx, r, shape, "collect again"); err != nil {
+			return err
+		}
+		shape.Night++
+		return m.collect(ctx, r, shape, "collect 1 % changed")
+	})
 }
 
 // first collects a source for the first time.
 func (m *measuring) first(ctx context.Context, shape generated.Shape) error {
-	room, err := newRoom(m.options, false, m.progress)
-	if err != nil {
-		return err
-	}
-	defer room.close() // what it leaves is seen
-	a, err := room.collect(ctx, shape)
-	if err != nil {
-		return err
-	}
-	m.add(shape, "collect first", a)
-	return nil
+	return m.inRoom(false, func(r *room) error { return m.collect(ctx, r, shape, "collect first") })
 }
 
 // kept collects a source into a folder, and reads what is there.
 func (m *measuring) kept(ctx context.Context, shape generated.Shape) error {
-	room, err := newRoom(m.options, true, m.progress)
-	if err != nil {
-		return err
-	}
-	defer room.close() // what it leaves is seen
-	a, err := room.collect(ctx, shape)
-	if err != nil {
-		return err
-	}
-	m.add(shape, "collect into a folder", a)
-	one, all := filepath.Join(room.folder, "one"), filepath.Join(room.folder, "all")
+	return m.inRoom(true, func(r *room) error {
+		if err := m.collect(ctx, r, shape, "collect into a folder"); err != nil {
+			return err
+		}
+		return m.read(ctx, r, shape)
+	})
+}
+
+// read reads what a source was collected into, in every way.
+func (m *measuring) read(ctx context.Context, r *room, shape generated.Shape) error {
+	one, all := filepath.Join(r.folder, "one"), filepath.Join(r.folder, "all")
 	if err := errors.Join(os.Mkdir(one, 0o700), os.Mkdir(all, 0o700)); err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func (m *measuring) kept(ctx context.Context, shape generated.Shape) error {
 		{"restore one", reading{Restore: generated.New(shape).File(ctx, shape.Files/2).Path, To: one}},
 		{"restore all", reading{To: all}},
 	} {
-		a, err := room.read(ctx, each.reading)
+		a, err := r.read(ctx, each.reading)
 		if err != nil {
 			return err
 		}
