@@ -110,7 +110,7 @@ func differenceLine(c diff.Change) string {
 	if c.Kind == diff.Removed {
 		e = c.Before
 	}
-	path := ui.Clean(e.Path)
+	path := ui.Name(e.Path)
 	if e.Type == safe.Dir {
 		path += "/"
 	}
@@ -139,7 +139,7 @@ func whatChanged(c diff.Change) (all []string) {
 		all = append(all, "same size and time")
 	}
 	changed("type", string(a.Type), string(b.Type))
-	changed("target", ui.Clean(a.Target), ui.Clean(b.Target))
+	changed("target", ui.Name(a.Target), ui.Name(b.Target))
 	if a.Size != b.Size {
 		changed("", ui.Size(a.Size), ui.Size(b.Size))
 	}

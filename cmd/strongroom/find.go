@@ -389,7 +389,7 @@ func (f *finder) show(d safe.Snapshot, change string, e safe.Entry) error {
 		t.Emit("found", m)
 		return nil
 	}
-	path := ui.Clean(e.Path)
+	path := ui.Name(e.Path)
 	if e.Type == safe.Dir {
 		path += "/"
 	}

@@ -185,7 +185,8 @@ func (a *app) lsCommand() *cobra.Command {
 		Use:   "ls SNAPSHOT [PATH...]",
 		Short: "List what a snapshot contains",
 		Long: `List what a snapshot contains: everything, or what the paths and patterns match.
-It needs both role keys, or the gate of an opening.`,
+It needs both role keys, or the gate of an opening. In names \\ is a backslash,
+and what a terminal might obey or hide is shown as in \n, \x1b or \u202e.`,
 		Example: `  strongroom ls erp-files --outer-key outer.key --inner-key inner.key
   strongroom ls -l erp-files@2026-11-20 '/etc/**/*.conf' \
       --outer-key outer.key --inner-key inner.key`,
@@ -244,7 +245,7 @@ func (a *app) list(snapshot *store.Snapshot, paths []string, long bool) error {
 }
 
 func entryLine(e safe.Entry, long bool) string {
-	name := ui.Clean(e.Path)
+	name := ui.Name(e.Path)
 	if e.Type == safe.Dir {
 		name += "/"
 	}
@@ -252,7 +253,7 @@ func entryLine(e safe.Entry, long bool) string {
 		return name
 	}
 	if e.Target != "" {
-		name += " -> " + ui.Clean(e.Target)
+		name += " -> " + ui.Name(e.Target)
 	}
 	return fmt.Sprintf("%s%04o %s %10s  %s  %s", typeLetter(e.Type), e.Mode, owner(e), ui.Size(e.Size), e.MTime.Local().Format("2006-01-02 15:04:05"), name)
 }
@@ -320,7 +321,7 @@ func (a *app) cat(snapshot *store.Snapshot, name, path string) error {
 	for {
 		e, err := reader.Next()
 		if err == io.EOF || err == nil && safe.ComparePaths(e.Path, path) > 0 {
-			return ui.WithRemedy(fmt.Errorf("%s: %w", ui.Clean(path), errNothingThere), "See what is in it: strongroom ls "+name)
+			return ui.WithRemedy(fmt.Errorf("%s: %w", ui.Name(path), errNothingThere), "See what is in it: strongroom ls "+name)
 		}
 		if err != nil {
 			return err
@@ -332,7 +333,7 @@ func (a *app) cat(snapshot *store.Snapshot, name, path string) error {
 			return a.cat(snapshot, name, e.Target)
 		}
 		if e.Type != safe.File && e.Type != safe.Stream {
-			return fmt.Errorf("%s is a %s and has no content", ui.Clean(path), describeType(e))
+			return fmt.Errorf("%s is a %s and has no content", ui.Name(path), describeType(e))
 		}
 		_, err = io.Copy(a.stdout, snapshot.Content(a.stop, reader))
 		return err
@@ -345,7 +346,7 @@ func describeType(e safe.Entry) string {
 	case safe.Dir:
 		return "folder"
 	case safe.Symlink:
-		return "symbolic link to " + ui.Clean(e.Target)
+		return "symbolic link to " + ui.Name(e.Target)
 	default:
 		return "device, socket or pipe"
 	}

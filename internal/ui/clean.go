@@ -11,7 +11,7 @@ import (
 // terminal might obey or hide, such as control characters, marks that turn
 // the direction of writing, invisible spaces and bytes that are not UTF-8, is
 // escaped as in a Go string. It is for showing, not for reading back: a
-// backslash remains as it is.
+// backslash remains as it is, so what is clean stays so. See Name.
 func Clean(s string) string {
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, isHostile) {
 		return s
@@ -39,6 +39,10 @@ func Clean(s string) string {
 	}
 	return b.String()
 }
+
+// Name is Clean for a path, or where a link leads: a backslash in it is
+// doubled, so that no two are shown alike. What it returns is clean.
+func Name(s string) string { return Clean(strings.ReplaceAll(s, `\`, `\\`)) }
 
 // width returns how many columns a clean s takes.
 func width(s string) int {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -154,14 +155,36 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestName has names that Clean shows alike.
+func TestName(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"/srv/erp/Müller & Söhne.txt", "/srv/erp/Müller & Söhne.txt"},
+		{"a\nb", `a\nb`},
+		{`a\nb`, `a\\nb`},
+		{`a\`, `a\\`},
+		{"\\\x1b", `\\\x1b`},
+		{"\xff", `\xff`},
+		{`\xff`, `\\xff`},
+	}
+	for _, tt := range tests {
+		if got := Name(tt.in); got != tt.want {
+			t.Errorf("Name(%q) = %s, want %s", tt.in, got, tt.want)
+		}
+	}
+}
+
 func FuzzClean(f *testing.F) {
-	for _, s := range []string{"a", "\x1b[2J", "\u009b", "\xff", "データ", "e\u0301", "\u202e"} {
+	for _, s := range []string{"a", `a\n"\`, "\x1b[2J", "\u009b", "\xff", "データ", "e\u0301", "\u202e"} {
 		f.Add(s, 3)
 	}
 	f.Fuzz(func(t *testing.T, s string, columns int) {
 		got := Clean(s)
 		if strings.ContainsFunc(got, isHostile) || Clean(got) != got {
 			t.Errorf("Clean(%q) = %q", s, got)
+		}
+		name := Name(s)
+		if again, err := strconv.Unquote(`"` + strings.ReplaceAll(name, `"`, `\"`) + `"`); again != s || Clean(name) != name {
+			t.Errorf("Name(%q) = %q, which says %q, %v", s, name, again, err)
 		}
 		if w := width(cut(got, columns)); w > max(columns, 0) {
 			t.Errorf("cut(%q, %d) has %d columns", got, columns, w)
