@@ -144,9 +144,9 @@ func (a *app) loadSigner(path string) (ssh.Signer, func(), error) {
 		}
 	}
 	signer, err := sshsig.LoadSigner(path,
-		func() ([]byte, error) {
-			s, err := a.talk().AskSecret(a.stop, fmt.Sprintf("Passphrase of the SSH key %s:", path), "Load the key into an ssh-agent and name its public half, the .pub file.")
-			return []byte(s), err
+		func(try func(phrase string) error) error {
+			return a.attempt(fmt.Sprintf("Passphrase of the SSH key %s:", path),
+				"Load the key into an ssh-agent and name its public half, the .pub file.", sshsig.ErrPassphrase, try)
 		},
 		func() (agent.Agent, error) {
 			socket := os.Getenv("SSH_AUTH_SOCK")
@@ -160,6 +160,9 @@ func (a *app) loadSigner(path string) (ssh.Signer, func(), error) {
 			connections = append(connections, conn)
 			return agent.NewClient(conn), nil
 		})
+	if errors.Is(err, sshsig.ErrPassphrase) {
+		err = refusedError{err}
+	}
 	if err != nil {
 		release()
 		return nil, nil, err

@@ -17,16 +17,20 @@ import (
 // maxKeyFile bounds a key file. Ours have about 400 bytes.
 const maxKeyFile = 64 << 10
 
+// ErrPassphrase means that a passphrase is not that of the key.
+var ErrPassphrase = errors.New("the passphrase is wrong")
+
 // LoadSigner returns what signs with the key that path names: an OpenSSH
 // private key, or the public key beside it. The private half comes from the
-// file, and passphrase is asked if it has one; if there is only the .pub, or
-// the key is a security key, the ssh-agent signs. Neither function is called
-// without need; each may be nil if there is nobody to ask. The signer of an
-// agent works as long as the agent's connection.
+// file; if it has a passphrase, unlock calls try with it, and may do so again
+// while that returns ErrPassphrase. If there is only the .pub, or the key is a
+// security key, the ssh-agent signs. Neither function is called without need;
+// each may be nil if there is nobody to ask. The signer of an agent works as
+// long as the agent's connection.
 //
 // Its errors are for the person who named the path and hold nothing of a
 // private key.
-func LoadSigner(path string, passphrase func() ([]byte, error), agent func() (agent.Agent, error)) (ssh.Signer, error) {
+func LoadSigner(path string, unlock func(try func(passphrase string) error) error, agent func() (agent.Agent, error)) (ssh.Signer, error) {
 	b, err := readKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if public, inner := readKeyFile(path + ".pub"); inner == nil {
@@ -50,7 +54,7 @@ func LoadSigner(path string, passphrase func() ([]byte, error), agent func() (ag
 	if key.SSH().Type() == ssh.KeyAlgoSKED25519 {
 		return fromAgent(path, key, agent) // the file has no private half: that is in the security key
 	}
-	signer, err := fromFile(b, passphrase)
+	signer, err := fromFile(b, unlock)
 	if err != nil {
 		return nil, fmt.Errorf("reading the SSH key %s: %w", path, err)
 	}
@@ -104,7 +108,7 @@ func publicHalf(b []byte) (PublicKey, error) {
 	return PublicKeyOf(key)
 }
 
-func fromFile(b []byte, passphrase func() ([]byte, error)) (ssh.Signer, error) {
+func fromFile(b []byte, unlock func(try func(passphrase string) error) error) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(b)
 	var locked *ssh.PassphraseMissingError
 	if !errors.As(err, &locked) {
@@ -113,19 +117,22 @@ func fromFile(b []byte, passphrase func() ([]byte, error)) (ssh.Signer, error) {
 		}
 		return signer, nil
 	}
-	if passphrase == nil {
+	if unlock == nil {
 		return nil, errors.New("it has a passphrase, and there is nobody to ask for it; load it into an ssh-agent and name its .pub file")
 	}
-	secret, err := passphrase()
+	err = unlock(func(passphrase string) error {
+		var err error
+		signer, err = ssh.ParsePrivateKeyWithPassphrase(b, []byte(passphrase))
+		switch {
+		case errors.Is(err, x509.IncorrectPasswordError):
+			return ErrPassphrase
+		case err != nil:
+			return errors.New("the file is damaged")
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("asking for its passphrase: %w", err)
-	}
-	signer, err = ssh.ParsePrivateKeyWithPassphrase(b, secret)
-	switch {
-	case errors.Is(err, x509.IncorrectPasswordError):
-		return nil, errors.New("the passphrase is wrong")
-	case err != nil:
-		return nil, errors.New("the file is damaged")
+		return nil, err
 	}
 	return signer, nil
 }

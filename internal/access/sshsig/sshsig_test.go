@@ -545,25 +545,34 @@ func TestLoadSigner(t *testing.T) {
 	d.write("damaged", bytes.Join(block, []byte("\n")))
 	d.write("cut", append(bytes.Join(append(block[:2:2], block[len(block)-2]), []byte("\n")), '\n'))
 
-	says := func(text string) func() ([]byte, error) {
-		return func() ([]byte, error) { return []byte(text), nil }
+	type try = func(passphrase string) error
+	says := func(texts ...string) func(try) error {
+		return func(try try) (err error) {
+			for _, text := range texts {
+				if err = try(text); !errors.Is(err, ErrPassphrase) {
+					return err
+				}
+			}
+			return err
+		}
 	}
-	unasked := func() ([]byte, error) { t.Error("a passphrase was asked for"); return nil, nil }
-	nobody := func() ([]byte, error) { return nil, errors.New("no terminal") }
+	unasked := func(try) error { t.Error("a passphrase was asked for"); return errors.New("asked") }
+	nobody := func(try) error { return errors.New("no terminal") }
 	running := serveAgent(t, newSigner(t), touched, remote)
 	unneeded := func() (agent.Agent, error) { t.Error("the agent was asked"); return nil, nil }
 	stopped := func() (agent.Agent, error) { return nil, errors.New("SSH_AUTH_SOCK is not set") }
 
 	tests := []struct {
-		file       string
-		passphrase func() ([]byte, error)
-		agent      func() (agent.Agent, error)
-		problem    string
+		file    string
+		unlock  func(try) error
+		agent   func() (agent.Agent, error)
+		problem string
 	}{
 		{"plain", unasked, unneeded, ""},
 		{"locked", says("open sesame"), unneeded, ""},
 		{"locked", says("sesame"), unneeded, "the passphrase is wrong"},
-		{"locked", nobody, unneeded, "asking for its passphrase: no terminal"},
+		{"locked", says("sesame", "open sesame"), unneeded, ""},
+		{"locked", nobody, unneeded, "no terminal"},
 		{"locked", nil, nil, "nobody to ask for it"},
 		{"locked.pub", unasked, running, "the ssh-agent does not have the SSH key"},
 		{"touched", unasked, running, ""},
@@ -584,7 +593,7 @@ func TestLoadSigner(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.file+" "+tt.problem, func(t *testing.T) {
-			signer, err := LoadSigner(d.path(tt.file), tt.passphrase, tt.agent)
+			signer, err := LoadSigner(d.path(tt.file), tt.unlock, tt.agent)
 			if tt.problem != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.problem) {
 					t.Errorf("LoadSigner = %v, want %q", err, tt.problem)
