@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,7 +25,8 @@ func (a *app) doctorCommand() *cobra.Command {
 each of its sources and its mail server; whether there is room for the next
 collection, and what became of the last. Nothing is pulled, sent or changed.
 Each line begins with ok or BAD; if any is bad, the exit status is 3. Lines that
-begin with note tell what people should see to before it goes wrong.`,
+begin with note tell what people should see to before it goes wrong, and what
+the store could not give back.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.config()
@@ -168,6 +170,7 @@ func (d *doctor) nag() error {
 	if err != nil {
 		return err
 	}
+	nags = append(nags, d.notInStore())
 	if d.safe.Roster().Founded() {
 		nags = append(nags, daemon.Nag{
 			Text:   "whoever is root here decides what is collected from now on; an operator who is root makes two people one",
@@ -183,6 +186,20 @@ func (d *doctor) nag() error {
 		t.Emit("nag", nagMessage(n))
 	}
 	return nil
+}
+
+// notInStore names what no copy of the store brings back. What the safe
+// remembers of its sources is no part of it: without that, the next collections
+// read and store everything, and nothing is lost.
+func (d *doctor) notInStore() daemon.Nag {
+	all := "the safe's own keys in " + filepath.Join(d.cfg.Dir, "keys")
+	if d.cfg.Serve != nil && d.cfg.Serve.TLS.IsAuto() {
+		all += ", its certificate authority in " + authorityFolder(d.cfg)
+	}
+	return daemon.Nag{
+		Text:   "not in the store, and lost with this disk: " + all + ", and the configuration with the files that it names",
+		Remedy: "Have a copy where only root of the safe reads it. The state comes back from the store: strongroom rebuild",
+	}
 }
 
 func nagMessage(n daemon.Nag) map[string]string {

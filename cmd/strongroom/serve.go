@@ -110,12 +110,15 @@ func (a *app) certificate(cfg *config.Config, log *slog.Logger) (show func(*tls.
 		}
 		return files.GetCertificate, "", nil
 	}
-	auto, err := certificate.Open(filepath.Join(cfg.Dir, "tls"), cfg.Serve.Names, a.now)
+	auto, err := certificate.Open(authorityFolder(cfg), cfg.Serve.Names, a.now)
 	if err != nil {
 		return nil, "", err
 	}
 	return auto.GetCertificate, auto.Fingerprint().String(), nil
 }
+
+// authorityFolder is where the safe's own certificate authority is.
+func authorityFolder(cfg *config.Config) string { return filepath.Join(cfg.Dir, "tls") }
 
 // listen opens the port of the people's API. Multipath TCP would pass by the
 // rules of a firewall that knows only TCP.
