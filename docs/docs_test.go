@@ -106,6 +106,25 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 }
 
+// TestReadmeNamesTargets: what the Makefile lists, the README says too.
+func TestReadmeNamesTargets(t *testing.T) {
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := regexp.MustCompile(`(?m)^([a-z-]+):.* ## `).FindAllStringSubmatch(string(makefile), -1)
+	if len(targets) < 10 {
+		t.Fatalf("found %d targets only", len(targets))
+	}
+	readme := documents(t)["../README.md"]
+	for _, m := range targets {
+		named := regexp.MustCompile("`make " + m[1] + "[ `]")
+		if m[1] != "help" && !named.MatchString(readme) {
+			t.Errorf("the README does not tell of make %s", m[1])
+		}
+	}
+}
+
 // TestConfigurationsAreSound reads the configurations that documents show.
 func TestConfigurationsAreSound(t *testing.T) {
 	block := regexp.MustCompile("(?s)```yaml\n(.*?)```")
