@@ -290,11 +290,21 @@ type piece struct {
 	settle bool // got is valid
 }
 
-// refill keeps reads under way, up to the listed size.
+// refill keeps reads under way, up to the listed size. Whether that is the end
+// is asked for along with the last of them, so that nobody waits for it.
 func (f *file) refill() {
 	for f.asked < f.listed && f.asked+f.readSize <= f.offset+tree.Ahead {
 		f.ask(min(f.readSize, f.listed-f.asked))
+		if f.asked == f.listed {
+			f.askStat()
+		}
 	}
+}
+
+// askStat asks for the attributes as they are after all reads under way: a
+// server has to do in order what concerns one file.
+func (f *file) askStat() {
+	f.stat, f.statAt = f.handle.Stat(), f.asked
 }
 
 func (f *file) ask(n int64) {
@@ -368,8 +378,8 @@ func (f *file) more() error {
 // attrs returns the attributes as they were when all that was handed out had
 // been read.
 func (f *file) attrs() (wire.Attrs, error) {
-	if f.statAt != f.offset {
-		f.stat, f.statAt = f.handle.Stat(), f.offset
+	if f.statAt != f.offset { // since then less came, or more
+		f.askStat()
 	}
 	now, err := f.handle.Attrs(f.stat)
 	return now, judge("asking for its attributes", err)
