@@ -343,6 +343,14 @@ var rooms = []room{
 		"golang.org/x/crypto":        "the host key of the gate",
 	}},
 
+	// What people look at.
+	{"internal/report", map[string]string{
+		"internal/safe":           "tells of sources, runs and snapshots",
+		"internal/ledger":         "and of entries",
+		"internal/access":         "of people with their roles",
+		"internal/access/opening": "and of openings with their states",
+	}},
+
 	// People's way in.
 	{"internal/web/certificate", map[string]string{
 		"internal/safe": "a certificate authority is known by its digest",
@@ -507,7 +515,6 @@ var rooms = []room{
 	}},
 	{"bench/pipeline", nil},
 	{"bench/remote", nil},
-	{"bench/s3shape", nil},
 	{"bench/growth", map[string]string{
 		"internal/safe":           "names runs by their nights",
 		"internal/safe/keep":      "how long a snapshot is kept",
