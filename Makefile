@@ -76,7 +76,7 @@ bench-growth: ## simulates how a store grows over seven years: docs/growth.md
 	@bin/growth -write docs $(GROWTH)
 
 bench-bucket: ## reading a snapshot from where every request takes long: requests, bytes, seconds
-	go test -run '^$$' -bench . -benchtime 1x ./bench/s3shape
+	go test -run '^$$' -bench Bucket -benchtime 1x ./bench/remote
 
 clean: ## remove what was built, and what the demo left
 	rm -rf bin

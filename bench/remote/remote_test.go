@@ -1,19 +1,18 @@
-// Package remote measures a restore from far away against copying the same
-// packs with OpenSSH's sftp: in one run, by turns, on the same data. It is run
-// by make bench-remote, and fails nobody's test for being slow.
+// Package remote measures how a snapshot is read from far away: through a gate,
+// against copying the same packs with OpenSSH's sftp, in one run, by turns, on
+// the same data; and from a bucket. It is run by make bench-remote and make
+// bench-bucket, and fails nobody's test for being slow.
 package remote
 
 import (
 	"cmp"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,47 +23,21 @@ import (
 	"strongroom/internal/safe"
 	"strongroom/internal/source/sftp/sshdtest"
 	"strongroom/internal/store"
-	"strongroom/internal/store/blob"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/layout"
 	"strongroom/internal/store/restore"
 	"strongroom/internal/store/storetest"
 )
 
-// fill makes a store in a folder: a great file of which nothing can be
-// compressed, and 3,000 files that can be, half.
-func fill(b *testing.B, folder string) (*storetest.Store, safe.Snapshot) {
-	s := storetest.New(b)
-	src := rand.NewChaCha8([32]byte{1})
-	r := rand.New(rand.NewPCG(1, 2))
-	random := func(n int) string {
-		p := make([]byte, n)
-		src.Read(p)
-		return string(p)
+// fillFolder is fill for a store in a folder, with one snapshot.
+func fillFolder(b *testing.B, folder string) (*storetest.Store, safe.Snapshot) {
+	s, d := fill(b, 0)
+	to, err := dir.Create(folder)
+	if err != nil {
+		b.Fatal(err)
 	}
-	entries := []storetest.Entry{storetest.File("great", random(160<<20))}
-	for i := range 3000 {
-		half := r.IntN(40 << 10)
-		line := fmt.Sprint("line ", i)
-		entries = append(entries, storetest.File(fmt.Sprintf("files/%02d/%04d", i/100, i), random(half)+strings.Repeat(line, half/len(line)+1)))
-	}
-	d := s.Snapshot(entries...)
-	for info, err := range s.Blobs.List(b.Context(), "") {
-		if err != nil {
-			b.Fatal(err)
-		}
-		data, err := blob.ReadAll(b.Context(), s.Blobs, info.Name, info.Size)
-		if err != nil {
-			b.Fatal(err)
-		}
-		path := filepath.Join(folder, info.Name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			b.Fatal(err)
-		}
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			b.Fatal(err)
-		}
-	}
+	defer to.Close() // what it has is read by others
+	copyStore(b, s, to)
 	return s, d
 }
 
@@ -84,24 +57,6 @@ func measure(b *testing.B, do func()) cost {
 	began, before := time.Now(), cores()
 	do()
 	return cost{time.Since(began), cores() - before}
-}
-
-// restoreAll restores a snapshot, opening it first.
-func restoreAll(b *testing.B, r blob.Reader, s *storetest.Store, d safe.Snapshot, to string) {
-	snapshot, err := store.Open(b.Context(), r, d, s.Identities(r, d))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer snapshot.Close()
-	root, err := os.OpenRoot(to)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer root.Close()
-	report, err := restore.Run(b.Context(), snapshot, root, restore.Options{Owner: restore.NoOwner})
-	if err != nil || report.LossCount > 0 {
-		b.Fatal(err, report.Losses)
-	}
 }
 
 // inNewFolder calls do with a folder that is there for so long.
@@ -150,8 +105,8 @@ func median(all []cost) cost {
 // /dev/shm: then it is the reading that is compared.
 func BenchmarkRemote(b *testing.B) {
 	fmt.Println("target:", os.TempDir())
-	folder := b.TempDir()
-	s, d := fill(b, folder)
+	folder := filepath.Join(b.TempDir(), "store")
+	s, d := fillFolder(b, folder)
 	server := sshdtest.ForTest(b, sshdtest.Options{ForceCommand: "internal-sftp -R -d " + folder})
 	for _, delay := range []time.Duration{0, 20 * time.Millisecond} {
 		for _, connections := range []int{2, 4, 6} {
@@ -171,7 +126,7 @@ func BenchmarkRemote(b *testing.B) {
 							if err != nil {
 								b.Fatal(err)
 							}
-							restoreAll(b, r, s, d, to)
+							open(b, r, s, d, func(s *store.Snapshot) { restoreAll(b, s, to) })
 							r.Close()
 						}))
 					})
@@ -193,8 +148,8 @@ func BenchmarkRemote(b *testing.B) {
 // BenchmarkLocal restores and verifies from a folder, to be compared with the
 // same of another version.
 func BenchmarkLocal(b *testing.B) {
-	folder := b.TempDir()
-	s, d := fill(b, folder)
+	folder := filepath.Join(b.TempDir(), "store")
+	s, d := fillFolder(b, folder)
 	r, err := dir.Open(folder)
 	if err != nil {
 		b.Fatal(err)
@@ -204,7 +159,9 @@ func BenchmarkLocal(b *testing.B) {
 		b.SetBytes(d.Bytes)
 		var all []cost
 		for b.Loop() {
-			inNewFolder(b, func(to string) { all = append(all, measure(b, func() { restoreAll(b, r, s, d, to) })) })
+			inNewFolder(b, func(to string) {
+				all = append(all, measure(b, func() { open(b, r, s, d, func(s *store.Snapshot) { restoreAll(b, s, to) }) }))
+			})
 		}
 		b.ReportMetric(median(all).cores.Seconds(), "core-s")
 	})
@@ -213,14 +170,11 @@ func BenchmarkLocal(b *testing.B) {
 		var all []cost
 		for b.Loop() {
 			all = append(all, measure(b, func() {
-				snapshot, err := store.Open(b.Context(), r, d, s.Identities(r, d))
-				if err != nil {
-					b.Fatal(err)
-				}
-				if _, err := restore.Verify(b.Context(), snapshot, restore.Options{}); err != nil {
-					b.Fatal(err)
-				}
-				snapshot.Close()
+				open(b, r, s, d, func(s *store.Snapshot) {
+					if _, err := restore.Verify(b.Context(), s, restore.Options{}); err != nil {
+						b.Fatal(err)
+					}
+				})
 			}))
 		}
 		b.ReportMetric(median(all).cores.Seconds(), "core-s")
