@@ -247,6 +247,10 @@ var rooms = []room{
 	{"internal/access/sshsig", map[string]string{
 		"golang.org/x/crypto": "SSH keys, agents and their formats",
 	}},
+	{"internal/access/passkey", nil},
+	{"internal/access/passkey/passkeytest", map[string]string{
+		"internal/access/passkey": "makes its keys and assertions",
+	}},
 	{"internal/access", map[string]string{
 		"internal/safe":          "people",
 		"internal/ledger":        "the roster lists the keys that sign it",
