@@ -364,6 +364,10 @@ var rooms = []room{
 		"internal/access/sshsig": "with people's signatures",
 		"golang.org/x/crypto":    "whatever signs with an SSH key",
 	}},
+	{"internal/web/session", map[string]string{
+		"internal/safe":           "who is signed in",
+		"internal/access/passkey": "and with what",
+	}},
 	{"internal/web", map[string]string{
 		"internal/safe":           "openings, runs and people by their names",
 		"internal/ledger":         "signed statements",
