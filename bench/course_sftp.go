@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"strongroom/bench/far"
+	"strongroom/internal/fartest"
 	"strongroom/internal/source/sftp/sshdtest"
 )
 
@@ -122,7 +122,7 @@ func beginSSH(delay time.Duration, mount bool) func(context.Context, *stage) (fu
 		ends = append(ends, func() error { server.Stop(); return nil })
 		addr := server.Addr
 		if delay > 0 {
-			link, err := far.NewLink(addr, delay)
+			link, err := fartest.NewLink(addr, delay)
 			if err != nil {
 				return nil, err
 			}

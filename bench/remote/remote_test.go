@@ -20,6 +20,7 @@ import (
 
 	"strongroom/internal/access/remote"
 	"strongroom/internal/access/remote/remotetest"
+	"strongroom/internal/fartest"
 	"strongroom/internal/safe"
 	"strongroom/internal/source/sftp/sshdtest"
 	"strongroom/internal/store"
@@ -113,7 +114,7 @@ func BenchmarkRemote(b *testing.B) {
 			b.Run(fmt.Sprintf("delay=%v/connections=%d", delay, connections), func(b *testing.B) {
 				addr := server.Addr
 				if delay > 0 {
-					addr = remotetest.NewFar(b, addr, delay).Addr
+					addr = fartest.ForTest(b, addr, delay).Addr
 				}
 				o := remotetest.Options(b, server)
 				o.Addr, o.Connections = addr, connections

@@ -195,6 +195,7 @@ var rooms = []room{
 	{"internal/source/sftp/sshdtest", map[string]string{
 		"golang.org/x/crypto": "key files of OpenSSH",
 	}},
+	{"internal/fartest", nil},
 	{"internal/source/sftp/sftptest", map[string]string{
 		"golang.org/x/crypto": "the SSH server beneath",
 	}},
@@ -515,9 +516,8 @@ var rooms = []room{
 	// The house itself and its documents: tests without a program.
 	{"internal/house", nil},
 	{"internal/promise", nil},
-	{"bench/far", nil},
 	{"bench", map[string]string{
-		"bench/far":                     "a host that is far away",
+		"internal/fartest":              "a host that is far away",
 		"internal/source/sftp/sshdtest": "plays a host to pull from",
 		"golang.org/x/sys":              "what was written is synced into the time of a run",
 	}},
@@ -607,7 +607,6 @@ var reserves = []reserve{
 			"internal/daemon/child":     "looks up the one host and dials it, opens the gate's port",
 			"internal/daemon/mail":      "connects to the mail server",
 			"hack/":                     "plays the production host",
-			"bench/far":                 "plays a link to a host that is far away",
 		},
 	},
 	{

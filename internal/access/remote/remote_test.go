@@ -20,6 +20,7 @@ import (
 
 	"strongroom/internal/access/remote"
 	"strongroom/internal/access/remote/remotetest"
+	"strongroom/internal/fartest"
 	"strongroom/internal/safe"
 	"strongroom/internal/source/sftp/sftptest"
 	"strongroom/internal/source/sftp/sshdtest"
@@ -179,7 +180,7 @@ func TestRestoreFromFarAway(t *testing.T) {
 	folder := t.TempDir()
 	put(t, folder, s)
 	o := serve(t, folder)
-	o.Addr = remotetest.NewFar(t, o.Addr, 20*time.Millisecond).Addr
+	o.Addr = fartest.ForTest(t, o.Addr, 20*time.Millisecond).Addr
 	if err := restoreFrom(t, dial(t, o), s, d, away); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func TestCut(t *testing.T) {
 	folder := t.TempDir()
 	put(t, folder, s)
 	o := serve(t, folder)
-	f := remotetest.NewFar(t, o.Addr, 20*time.Millisecond)
+	f := fartest.ForTest(t, o.Addr, 20*time.Millisecond)
 	o.Addr = f.Addr
 	r := dial(t, o)
 	snapshot, err := store.Open(t.Context(), r, d, s.Identities(r, d))
@@ -233,7 +234,7 @@ func TestReconnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := serve(t, folder)
-	f := remotetest.NewFar(t, o.Addr, 0)
+	f := fartest.ForTest(t, o.Addr, 0)
 	o.Addr, o.Connections = f.Addr, 2
 	r := dial(t, o)
 	object, err := r.Open(t.Context(), "a")

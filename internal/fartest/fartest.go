@@ -1,14 +1,15 @@
-// Package far plays a distant host: a link that delays every byte by a time in
-// each direction, and limits nothing else.
+// Package fartest plays a distant host, for tests and benches: a link that
+// delays every byte by a time in each direction, and limits nothing else.
 //
 // It is not a network: it loses nothing, and a connection is made at once, since
 // the near end accepts it.
-package far
+package fartest
 
 import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,10 +20,12 @@ type Link struct {
 	delay    time.Duration
 	to       string
 	listener net.Listener
+	made     atomic.Int64
 	wg       sync.WaitGroup
 
-	mu   sync.Mutex // guards open
-	open []net.Conn
+	mu    sync.Mutex // guards the fields below
+	open  []net.Conn
+	ended bool
 }
 
 // NewLink makes a link on which every byte takes delay in each direction.
@@ -36,13 +39,48 @@ func NewLink(to string, delay time.Duration) (*Link, error) {
 	return l, nil
 }
 
-// Close ends all connections.
-func (l *Link) Close() {
-	l.listener.Close()
+// TB is what ForTest needs of a *testing.T.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatal(args ...any)
+}
+
+// ForTest makes a link that ends with the test.
+func ForTest(t TB, to string, delay time.Duration) *Link {
+	t.Helper()
+	l, err := NewLink(to, delay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// Connections is how many were made so far.
+func (l *Link) Connections() int64 { return l.made.Load() }
+
+// Cut ends all connections. New ones can be made.
+func (l *Link) Cut() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cutLocked()
+}
+
+// cutLocked is Cut. l.mu must be held.
+func (l *Link) cutLocked() {
 	for _, c := range l.open {
 		c.Close()
 	}
+	l.open = nil
+}
+
+// Close ends all connections, for good. It may be repeated.
+func (l *Link) Close() {
+	l.listener.Close()
+	l.mu.Lock()
+	l.ended = true
+	l.cutLocked()
 	l.mu.Unlock()
 	l.wg.Wait()
 }
@@ -58,8 +96,12 @@ func (l *Link) accept() {
 			near.Close() // whoever connects sees it
 			continue
 		}
+		l.made.Add(1)
 		l.mu.Lock()
 		l.open = append(l.open, near, distant)
+		if l.ended { // while this one was made
+			l.cutLocked()
+		}
 		l.mu.Unlock()
 		l.wg.Go(func() { l.connect(near.(*net.TCPConn), distant.(*net.TCPConn)) })
 	}

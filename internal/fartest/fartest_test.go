@@ -1,4 +1,4 @@
-package far
+package fartest
 
 import (
 	"bytes"
@@ -24,11 +24,7 @@ func TestLink(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	link, err := NewLink(echo.Addr().String(), delay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer link.Close()
+	link := ForTest(t, echo.Addr().String(), delay)
 	conn, err := net.Dial("tcp", link.Addr)
 	if err != nil {
 		t.Fatal(err)
