@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,30 +18,43 @@ import (
 
 // connect makes the first connection.
 func (s *Source) connect(ctx context.Context) (*host, error) {
-	l, err := s.connectOne(ctx)
+	c, err := s.connectOne(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
-	return &host{links: []*link{l}, buffers: make(buffers, idleBuffers)}, nil
+	h := &host{buffers: make(buffers, idleBuffers), busy: make(chan struct{}), grown: make(chan struct{})}
+	h.add(c)
+	return h, nil
 }
 
-// shortPull is how long a pull goes on with one connection. Most of those that
-// find nothing changed are over by then, and would wait for another in vain.
-const shortPull = 300 * time.Millisecond
+// longWalk is how long a pull that reads next to nothing goes on with one
+// connection. Most of those that find nothing changed are over by then, and
+// would wait for another in vain.
+const longWalk = 3 * time.Second
 
-// grow makes the further connections, one after the other: a server that limits
-// how many there may be, or how many may be about to log in, then has as many as
-// it likes. That it refuses one is no reason to fail; but if one ends at a host
-// that is not the one that was pinned, this error is returned, since then
-// somebody else may have answered all along.
+// grow makes the further connections as soon as there is work for them, one
+// after the other: a server that limits how many there may be, or how many may
+// be about to log in, then has as many as it likes. That it refuses one is no
+// reason to fail; but if one ends at a host that is not the one that was pinned,
+// this error is returned, since then somebody else may have answered all along.
 func (s *Source) grow(ctx context.Context, h *host) error {
+	defer close(h.grown)
+	further := s.options.Connections - 1
+	if further == 0 {
+		return nil
+	}
 	select {
-	case <-time.After(shortPull):
+	case <-h.busy:
+	case <-time.After(longWalk):
 	case <-ctx.Done():
 		return nil
 	}
-	for range s.options.Connections - 1 {
-		l, err := s.connectOne(ctx)
+	sessions := 1
+	if h.connections[0].distance > nearby { // nobody else adds any
+		sessions = max(1, (maxLanes-1)/further)
+	}
+	for range further {
+		c, err := s.connectOne(ctx, sessions)
 		if err != nil {
 			var stranger *sshclient.HostKeyError
 			if errors.As(err, &stranger) {
@@ -48,17 +62,28 @@ func (s *Source) grow(ctx context.Context, h *host) error {
 			}
 			return nil // what there is must do
 		}
-		h.add(l)
+		h.add(c)
 	}
 	return nil
 }
 
-// link is one connection with SFTP on it.
+// nearby is how long an answer takes, at most, from a host for which one session
+// of each connection is enough. SSH lets 2 MiB be on their way in a session, so
+// beyond that it could bring less than 400 MB a second.
+const nearby = 5 * time.Millisecond
+
+// connection is a connection with one session or more.
+type connection struct {
+	conn     *sshclient.Conn
+	links    []*link
+	distance time.Duration  // how long an answer takes, about
+	wg       sync.WaitGroup // what reads and drops what is not SFTP
+}
+
+// link is one session with SFTP in it.
 type link struct {
-	conn   *sshclient.Conn
 	client *wire.Client
-	under  atomic.Int32   // files and folders that are being opened, read or listed
-	wg     sync.WaitGroup // what reads and drops what is not SFTP
+	under  atomic.Int32 // files and folders that are being opened, read or listed
 }
 
 // open opens a file, openDir a folder; both are to be given back.
@@ -79,53 +104,82 @@ func (l *link) give(h *wire.Handle) {
 	l.under.Add(-1)
 }
 
-func (s *Source) connectOne(ctx context.Context) (*link, error) {
-	l := &link{}
-	var err error
-	l.conn, err = s.host.Connect(ctx, func(conn *sshclient.Conn) error {
-		if err := l.beginSFTP(conn, s.options.StallTimeout); err != nil {
+// connectOne makes a connection with so many sessions, or with as many of them
+// as the server lets there be.
+func (s *Source) connectOne(ctx context.Context, sessions int) (*connection, error) {
+	c := &connection{}
+	conn, err := s.host.Connect(ctx, func(conn *sshclient.Conn) error {
+		if err := c.begin(conn, sessions, s.options.StallTimeout); err != nil {
 			return fmt.Errorf("asking %s for SFTP: %w", s.options.Addr, sshclient.Plain(err))
 		}
 		return nil
 	})
 	if err != nil {
-		l.end()
+		c.end() // it was closed
 		return nil, err
 	}
-	return l, nil
+	c.conn = conn
+	return c, nil
 }
 
-func (l *link) beginSFTP(conn *sshclient.Conn, stall time.Duration) error {
+func (c *connection) begin(conn *sshclient.Conn, sessions int, stall time.Duration) error {
+	asked := time.Now()
 	channel, requests, err := conn.Session()
 	if err != nil {
 		return err
 	}
-	l.wg.Go(func() { ssh.DiscardRequests(requests) })
-	// What is said here is for nobody, but unread it would block the channel.
-	l.wg.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
-	ok, err := channel.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
+	c.distance = time.Since(asked)
+	first, err := c.beginSFTP(conn, channel, requests, stall)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return errors.New("the host refuses it: is the sftp subsystem enabled for this account?")
+	links := make([]*link, sessions) // nil where the server refuses
+	links[0] = first
+	var wg sync.WaitGroup
+	for i := 1; i < sessions; i++ {
+		wg.Go(func() {
+			if channel, requests, err := conn.Session(); err == nil {
+				links[i], _ = c.beginSFTP(conn, channel, requests, stall)
+			}
+		})
 	}
-	l.client, err = wire.NewClient(channel, conn.Interrupt, stall)
-	return err
+	wg.Wait()
+	c.links = slices.DeleteFunc(links, func(l *link) bool { return l == nil })
+	if len(c.links) < sessions {
+		return conn.Alive() // what there is must do, if there still is anything
+	}
+	return nil
+}
+
+func (c *connection) beginSFTP(conn *sshclient.Conn, channel ssh.Channel, requests <-chan *ssh.Request, stall time.Duration) (*link, error) {
+	c.wg.Go(func() { ssh.DiscardRequests(requests) })
+	// What is said here is for nobody, but unread it would block the channel.
+	c.wg.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
+	ok, err := channel.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, errors.New("the host refuses it: is the sftp subsystem enabled for this account?")
+	}
+	client, err := wire.NewClient(channel, conn.Interrupt, stall)
+	if err != nil {
+		return nil, err
+	}
+	return &link{client: client}, nil
 }
 
 // close ends the connection and waits for everything that ran on it.
-func (l *link) close() {
-	l.conn.Interrupt()
-	l.client.Close()
-	l.conn.Close()
-	l.wg.Wait()
+func (c *connection) close() {
+	c.conn.Interrupt()
+	c.conn.Close()
+	c.end()
 }
 
-// end waits for what ran on a connection that was closed before it was ready.
-func (l *link) end() {
-	if l.client != nil {
+// end waits for what ran on a connection that was closed.
+func (c *connection) end() {
+	for _, l := range c.links {
 		l.client.Close()
 	}
-	l.wg.Wait()
+	c.wg.Wait()
 }

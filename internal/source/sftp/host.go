@@ -26,26 +26,35 @@ type host struct {
 	buffers buffers
 	pages   atomic.Int64 // parts of listings under way, but for two of each folder
 
+	asked    atomic.Int64  // bytes of the files that were opened, and something for each
+	busy     chan struct{} // closed when there is work for further connections
+	busyOnce sync.Once
+	grown    chan struct{} // closed when there are going to be no more connections
+	widening sync.WaitGroup
+
 	mu          sync.Mutex // guards the fields below
-	links       []*link    // one at least
+	connections []*connection
+	links       []*link // of all connections, one at least
 	interrupted bool
 }
 
 // add gives the host another connection.
-func (h *host) add(l *link) {
+func (h *host) add(c *connection) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.links = append(h.links, l)
+	h.connections = append(h.connections, c)
+	h.links = append(h.links, c.links...)
 	if h.interrupted {
-		l.conn.Interrupt()
+		c.conn.Interrupt()
 	}
 }
 
 // Close ends all connections and waits for everything that ran on them.
 func (h *host) Close() {
 	h.Interrupt()
-	for _, l := range h.links { // nobody adds any more
-		l.close()
+	h.widening.Wait()
+	for _, c := range h.connections { // nobody adds any more
+		c.close()
 	}
 }
 
@@ -54,24 +63,52 @@ func (h *host) Interrupt() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.interrupted = true
-	for _, l := range h.links {
-		l.conn.Interrupt()
+	for _, c := range h.connections {
+		c.conn.Interrupt()
 	}
 }
 
 // Root implements tree.Tree.
 func (h *host) Root() (tree.Dir, error) { return &dir{host: h, path: "/"}, nil }
 
-// Handles implements tree.Distant. Connections may yet come and go, so it is
-// what one of them allows.
-func (h *host) Handles() int { return h.links[0].client.Handles() }
+// Handles implements tree.Distant. Sessions are yet to come, so it is what one of
+// them allows.
+func (h *host) Handles() int {
+	h.mu.Lock()
+	first := h.links[0]
+	h.mu.Unlock()
+	return first.client.Handles()
+}
 
-// pick returns the connection that does least. So none has more open than one
-// may have.
+// pick returns the session that does least. So none has more open than one may
+// have.
 func (h *host) pick() *link {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.MinFunc(h.links, func(a, b *link) int { return cmp.Compare(a.under.Load(), b.under.Load()) })
+}
+
+// others returns the sessions to read a file over along with one.
+func (h *host) others(one *link) []*link {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	links := slices.DeleteFunc(slices.Clone(h.links), func(l *link) bool { return l == one })
+	return links[:min(len(links), maxLanes-1)]
+}
+
+const (
+	// much is how many bytes a pull reads before it is worth another connection,
+	// and leastAsked what a file counts at least: it takes as many round trips as
+	// one much larger.
+	much       = 1 << 20
+	leastAsked = 16 << 10
+)
+
+// reads notes that a file of this size is going to be read.
+func (h *host) reads(size int64) {
+	if h.asked.Add(max(min(size, much), leastAsked)) >= much {
+		h.busyOnce.Do(func() { close(h.busy) })
+	}
 }
 
 // judge tells refusals, which concern one entry, from the end of a connection.
@@ -206,6 +243,7 @@ func (d *dir) Readlink(name string) (string, error) {
 // Open implements tree.Dir. A small file is whole when it returns, after two
 // round trips.
 func (d *dir) Open(name string, listed safe.Entry) (tree.File, error) {
+	d.host.reads(listed.Size)
 	link, path := d.host.pick(), d.join(name)
 	handle, err := link.open(path)
 	if err != nil {
@@ -221,9 +259,44 @@ func (d *dir) Open(name string, listed safe.Entry) (tree.File, error) {
 			return nil, judge("opening", err)
 		}
 	}
-	f := &file{link: link, handle: handle, buffers: d.host.buffers, readSize: readSize, listed: listed.Size, statAt: -1}
+	f := &file{lanes: []*lane{{link: link, handle: handle}}, buffers: d.host.buffers, readSize: readSize, listed: listed, statAt: -1, closed: make(chan struct{})}
+	if listed.Size > tree.Ahead && time.Since(listed.MTime) > settled {
+		f.wider = make(chan []*lane)
+		d.host.widening.Go(func() { d.host.widen(f, path) })
+	}
 	f.refill()
 	return f, nil
+}
+
+// widen opens a file in further sessions too, as soon as there are some. Where one
+// refuses it, those that do not must do; if a connection has ended, whoever reads
+// from it will see.
+func (h *host) widen(f *file, path string) {
+	select {
+	case <-h.grown:
+	case <-f.closed:
+		return
+	}
+	var mu sync.Mutex
+	var lanes []*lane // guarded by mu
+	var wg sync.WaitGroup
+	for _, l := range h.others(f.lanes[0].link) {
+		wg.Go(func() {
+			if handle, err := l.open(path); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				lanes = append(lanes, &lane{link: l, handle: handle})
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case f.wider <- lanes:
+	case <-f.closed:
+		for _, l := range lanes {
+			l.link.give(l.handle)
+		}
+	}
 }
 
 // readWhole reads a file that has the size listed, and gives the handle back.
@@ -264,24 +337,46 @@ func entryOf(now wire.Attrs) safe.Entry {
 	return safe.Entry{Size: int64(now.Size), MTime: time.Unix(int64(now.MTime), 0).UTC()}
 }
 
+const (
+	// maxLanes is over how many sessions one file is read at most, with
+	// tree.Ahead of it on its way in each: at 40 ms for a round trip that is 200
+	// MB a second. It bounds the memory of the one file that is being read.
+	maxLanes = 4
+	// settled is how long ago a file must have changed for that. Each session
+	// opens it by its name, and if meanwhile a file of the same size and second
+	// takes this name, nobody can tell them apart. The clocks of the host and of
+	// the safe may differ by as much.
+	settled = time.Hour
+)
+
 // file reads an open file ahead of its reader. It is for one goroutine.
 type file struct {
-	link     *link
-	handle   *wire.Handle
+	lanes    []*lane      // one at least
+	wider    chan []*lane // brings further lanes, once; nil if there are to be none
+	closed   chan struct{}
 	buffers  buffers
 	readSize int64
-	listed   int64 // size in the listing
+	listed   safe.Entry
+	turn     bool // its reader has begun
 
 	flight []piece // reads under way or not used up, without gaps
 	asked  int64   // where the next read will begin
 	offset int64   // how much was handed out
+	statAt int64   // how much was read when attributes were asked for; -1 before
+	ended  bool    // there is nothing more
+}
+
+// lane is the file as one session has it open.
+type lane struct {
+	link   *link
+	handle *wire.Handle
+	under  int // reads under way
 	stat   *wire.Call
-	statAt int64 // how much was read when stat was asked; -1 before
-	ended  bool  // there is nothing more
 }
 
 // piece is one read.
 type piece struct {
+	lane   *lane
 	call   *wire.Call
 	buffer []byte
 	data   []byte // what was asked for, in buffer
@@ -290,33 +385,58 @@ type piece struct {
 	settle bool // got is valid
 }
 
-// refill keeps reads under way, up to the listed size. Whether that is the end
-// is asked for along with the last of them, so that nobody waits for it.
+// refill keeps reads under way, up to the listed size: tree.Ahead before the
+// file's turn has come, then as much on each lane. Whether that is the end is
+// asked for along with the last of them, so that nobody waits for it.
 func (f *file) refill() {
-	for f.asked < f.listed && f.asked+f.readSize <= f.offset+tree.Ahead {
-		f.ask(min(f.readSize, f.listed-f.asked))
-		if f.asked == f.listed {
+	if f.asked < f.listed.Size {
+		select {
+		case lanes := <-f.wider:
+			f.lanes, f.wider = append(f.lanes, lanes...), nil
+		default:
+		}
+	}
+	ahead := int64(tree.Ahead)
+	if f.turn {
+		ahead *= int64(len(f.lanes))
+	}
+	for f.asked < f.listed.Size && f.asked+f.readSize <= f.offset+ahead {
+		f.ask(min(f.readSize, f.listed.Size-f.asked))
+		if f.asked == f.listed.Size {
 			f.askStat()
 		}
 	}
 }
 
-// askStat asks for the attributes as they are after all reads under way: a
-// server has to do in order what concerns one file.
-func (f *file) askStat() {
-	f.stat, f.statAt = f.handle.Stat(), f.asked
-}
-
 func (f *file) ask(n int64) {
 	buffer := f.buffers.take(int(n))
 	data := buffer[:n]
-	f.flight = append(f.flight, piece{call: f.handle.Read(f.asked, data), buffer: buffer, data: data})
+	lane := slices.MinFunc(f.lanes, func(a, b *lane) int { return cmp.Compare(a.under, b.under) })
+	f.flight = append(f.flight, piece{lane: lane, call: lane.read(f.asked, data), buffer: buffer, data: data})
 	f.asked += n
+}
+
+func (l *lane) read(offset int64, data []byte) *wire.Call {
+	l.under++
+	return l.handle.Read(offset, data)
+}
+
+// askStat asks for the attributes as they are after all reads under way: a
+// server has to do in order what concerns one file.
+func (f *file) askStat() {
+	for _, l := range f.lanes {
+		l.stat = l.handle.Stat()
+	}
+	f.statAt = f.asked
 }
 
 func (f *file) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
+	}
+	if !f.turn {
+		f.turn = true
+		f.refill()
 	}
 	for {
 		if f.ended {
@@ -330,7 +450,8 @@ func (f *file) Read(b []byte) (int, error) {
 		}
 		p := &f.flight[0]
 		if !p.settle {
-			n, err := f.handle.Data(p.call)
+			n, err := p.lane.handle.Data(p.call)
+			p.lane.under--
 			if err == io.EOF {
 				f.ended = true
 				continue
@@ -350,7 +471,7 @@ func (f *file) Read(b []byte) (int, error) {
 			// The server gave less than it was asked for, which it may:
 			// ask for the rest, before what follows.
 			rest := p.data[p.got:]
-			*p = piece{buffer: p.buffer, data: rest, call: f.handle.Read(f.offset, rest)}
+			*p = piece{lane: p.lane, buffer: p.buffer, data: rest, call: p.lane.read(f.offset, rest)}
 			f.statAt = -1
 			continue
 		}
@@ -376,13 +497,22 @@ func (f *file) more() error {
 }
 
 // attrs returns the attributes as they were when all that was handed out had
-// been read.
+// been read: where a lane has others than were listed, those.
 func (f *file) attrs() (wire.Attrs, error) {
 	if f.statAt != f.offset { // since then less came, or more
 		f.askStat()
 	}
-	now, err := f.handle.Attrs(f.stat)
-	return now, judge("asking for its attributes", err)
+	var now wire.Attrs
+	for _, l := range f.lanes {
+		var err error
+		if now, err = l.handle.Attrs(l.stat); err != nil {
+			return now, judge("asking for its attributes", err)
+		}
+		if e := entryOf(now); e.Size != f.listed.Size || !e.MTime.Equal(f.listed.MTime) {
+			break // what one connection has shows that it changed, or is another file
+		}
+	}
+	return now, nil
 }
 
 // Stat implements tree.File.
@@ -398,7 +528,10 @@ func (f *file) Stat() (safe.Entry, error) {
 }
 
 func (f *file) Close() error {
-	f.link.give(f.handle)
+	close(f.closed)
+	for _, l := range f.lanes {
+		l.link.give(l.handle)
+	}
 	return nil
 }
 

@@ -11,7 +11,8 @@
 // A server follows symbolic links when it opens a file; should a file be
 // exchanged for a link after it was listed, the content of what the link leads
 // to is kept under the file's name, with the warning that it changed. It is
-// never more than the account may read.
+// never more than the account may read. A big file is opened and read over several
+// connections at once; they must agree on its size and time at its end.
 package sftp
 
 import (
@@ -41,8 +42,10 @@ type Options struct {
 
 	// Connections is how many connections share the work, at most; 0 means 1.
 	// More of them help where one core of the other side is the limit, or how
-	// much one connection lets be on its way. A pull begins with one, and goes
-	// on with those that the server lets it have.
+	// much one connection lets be on its way. A pull begins with one, and when
+	// there is much to read goes on with those that the server lets it have. To
+	// a distant host all but the first have several sessions, which each let as
+	// much be on its way.
 	Connections int
 	// ConnectTimeout is how long connecting may take, until files can be
 	// asked for; 0 means 20 seconds.

@@ -55,12 +55,12 @@ type Dir interface {
 	Describe(Name) (Stat, error)
 	Readlink(name string) (string, error)
 	// Open opens a regular file, and no symbolic link. The File may begin to
-	// read ahead, at most Ahead bytes.
+	// read ahead, at most Ahead bytes until its Read is called.
 	Open(name string, listed safe.Entry) (File, error)
 	Close()
 }
 
-// Ahead is how much of a file may be held in memory before it is asked for.
+// Ahead is how much of a file may be held in memory before its turn has come.
 const Ahead = 2 << 20
 
 // A File is an open file.
