@@ -313,9 +313,10 @@ var rooms = []room{
 	}},
 	{"internal/access/remote", map[string]string{
 		"internal/source/sftp/wire": "the protocol, reading only",
+		"internal/source/sshclient": "connects to the gate, and to no other",
 		"internal/store/blob":       "implements reading a store, through a gate",
 		"internal/store/layout":     "which objects are large",
-		"golang.org/x/crypto":       "the SSH connection beneath",
+		"golang.org/x/crypto":       "keys, and a session's messages",
 		"golang.org/x/sync":         "connects several times at once",
 	}},
 	{"internal/access/remote/remotetest", map[string]string{
@@ -354,6 +355,7 @@ var rooms = []room{
 		"internal/ledger":         "and of entries",
 		"internal/access":         "of people with their roles",
 		"internal/access/opening": "and of openings with their states",
+		"internal/ui":             "writes sizes and numbers as the terminal does",
 	}},
 
 	// People's way in.
@@ -599,7 +601,7 @@ var reserves = []reserve{
 			"internal/web":              "accepts people's connections",
 			"internal/web/certificate":  "addresses and networks in a certificate, opens nothing",
 			"internal/web/client":       "connects to the safe",
-			"internal/source/sshclient": "connects to the host that it collects from",
+			"internal/source/sshclient": "connects to the host that it collects from, or to a gate",
 			"internal/source/sftp":      "takes another way to dial that host, opens nothing",
 			"internal/access/remote":    "connects to the gate of a safe",
 			"internal/access/gate":      "listens for the one peer of an opening",

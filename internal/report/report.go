@@ -97,8 +97,8 @@ const (
 	MarkPartial Mark = "partial" // no complete one, but a partial one
 	MarkFailed  Mark = "failed"  // collections, and nothing was kept of any
 	MarkLate    Mark = "late"    // no collection, though there should have been one
-	MarkNone    Mark = "none"    // from before the source's first collection, or after it was taken out
-	MarkFuture  Mark = "future"  // today, and the collection is still to come or under way
+	MarkNone    Mark = "none"    // none was due: before the first, soon enough after the last, or no longer configured
+	MarkFuture  Mark = "future"  // still to come today, or under way
 )
 
 // Marks are all there are, the best first.
@@ -212,7 +212,8 @@ type LedgerLine struct {
 	Time    time.Time
 	Kind    ledger.Kind
 	Who     ledger.Who
-	What    string // a sentence
+	What    string // a sentence without its full stop
+	Detail  string // what else is known, such as the reason; "" if nothing is
 	Level   Level
 	Source  safe.SourceName // that it is about; "" if about none
 	Opening safe.OpeningID  // zero if about none
@@ -375,13 +376,14 @@ type OpeningPage struct {
 
 // An OpeningEvent is a step of an opening.
 type OpeningEvent struct {
-	Entry int64 // of the ledger
-	Time  time.Time
-	Kind  ledger.Kind
-	Who   ledger.Who
-	From  string    // address that it came from, or where the gate listens; "" if that is not known
-	What  string    // a sentence
-	Until time.Time // zero if it brings no new end
+	Entry  int64 // of the ledger
+	Time   time.Time
+	Kind   ledger.Kind
+	Who    ledger.Who
+	From   string    // address that it came from, or where the gate listens; "" if that is not known
+	What   string    // a sentence without its full stop
+	Detail string    // what else is known, such as the reason; "" if nothing is
+	Until  time.Time // zero if it brings no new end
 }
 
 // A RecordLine is a record that an operator left in the gate's inbox.
