@@ -27,6 +27,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"strongroom/internal/source/sftp/wire"
+	"strongroom/internal/source/sshclient"
 	"strongroom/internal/store/blob"
 )
 
@@ -53,6 +54,7 @@ type Options struct {
 // A Store is a blob.Reader. After Close nothing can be read.
 type Store struct {
 	options Options
+	host    *sshclient.Host
 	// ctx is kept because a connection may have to be made anew whenever
 	// something is read.
 	ctx   context.Context
@@ -79,10 +81,11 @@ func Dial(ctx context.Context, o Options) (*Store, error) {
 	if o.Stall == 0 {
 		o.Stall = 30 * time.Second
 	}
-	if _, err := hostKeyAlgorithms(o.HostKey); err != nil {
-		return nil, fmt.Errorf("the gate's host key: %w", err)
+	host, err := o.host()
+	if err != nil {
+		return nil, fmt.Errorf("reaching the gate: %w", err)
 	}
-	s := &Store{options: o}
+	s := &Store{options: o, host: host}
 	s.ctx, s.end = context.WithCancelCause(ctx)
 	dialled := make(chan error, o.Connections) // one for each line
 	for range o.Connections {

@@ -33,7 +33,8 @@ type Conn struct {
 // when it is over, or ctx is cancelled, the connection closes, so that begin
 // ends too, and the error tells why.
 //
-// A host that does not prove to be the one that was pinned is a *HostKeyError.
+// A host that does not prove to be the one that was pinned is a *HostKeyError,
+// and one that does not accept the key a *LoginError.
 func (h *Host) Connect(ctx context.Context, begin func(*Conn) error) (*Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.options.Timeout,
 		fmt.Errorf("connecting to %s took longer than %v", h.options.Addr, h.options.Timeout))

@@ -28,6 +28,17 @@ func (e *HostKeyError) Error() string {
 		e.Addr, what, strings.Join(e.Want, " or "))
 }
 
+// LoginError means that a host does not let in who has the key.
+type LoginError struct {
+	Addr, User string
+	Key        string // its fingerprint, with its type
+}
+
+func (e *LoginError) Error() string {
+	return fmt.Sprintf("logging in to %s as %s: the host does not accept the key %s: is it in the account's authorized_keys, and may the account log in from here?",
+		e.Addr, e.User, e.Key)
+}
+
 func fingerprint(key ssh.PublicKey) string {
 	return key.Type() + " " + ssh.FingerprintSHA256(key)
 }
@@ -50,8 +61,7 @@ func (h *Host) explain(err, badKey error) error {
 	case errors.As(err, &none) && none.What == "host key":
 		return &HostKeyError{Addr: h.options.Addr, Want: h.pinned()}
 	case strings.Contains(err.Error(), "unable to authenticate"):
-		return fmt.Errorf("logging in to %s as %s: the host does not accept the key %s: is it in the account's authorized_keys, and may the account log in from here?",
-			h.options.Addr, h.options.User, fingerprint(h.signer.PublicKey()))
+		return &LoginError{Addr: h.options.Addr, User: h.options.User, Key: fingerprint(h.signer.PublicKey())}
 	}
 	return fmt.Errorf("beginning SSH with %s: %w", h.options.Addr, Plain(err))
 }

@@ -1,10 +1,10 @@
-// Package sshclient connects to a production host by SSH: to one whose keys
-// were pinned beforehand, and to no other, with one private key and nothing
-// else that could let somebody in.
+// Package sshclient connects to a host by SSH: to one whose keys were pinned
+// beforehand, and to no other, with one private key and nothing else that could
+// let somebody in. Sources use it for hosts in production, and an operator's
+// program for a gate.
 //
-// What a connection is for, SFTP or a command, is up to the source that makes
-// it. What a server says here comes into no error but cleaned and bounded. That
-// a server goes silent on a session is for the source to notice: keep-alives
+// What a connection is for, SFTP or a command, is up to who makes it. What a server says here comes into no error but cleaned and bounded. That
+// a server goes silent on a session is for its user to notice: keep-alives
 // show firewalls that the connection is in use, and nobody waits for answers
 // to them.
 package sshclient
@@ -26,7 +26,10 @@ type Options struct {
 	Addr     string   // host:port; required
 	User     string   // required
 	HostKeys []string // each as in "ssh-ed25519 AAAA..."; at least one
-	Key      []byte   // the private key, unencrypted, in OpenSSH's or a PEM format; required
+	Key      []byte   // the private key, unencrypted, in OpenSSH's or a PEM format
+
+	// Signer is the private key if Key is nil: one that is in an agent, say.
+	Signer ssh.Signer
 
 	// Timeout is how long connecting may take, until the connection can be
 	// used for what it is for; 0 means 20 seconds.
@@ -44,7 +47,7 @@ type Host struct {
 
 // New checks options. No error of it holds anything of the private key.
 func New(options Options) (*Host, error) {
-	h := &Host{options: options}
+	h := &Host{options: options, signer: options.Signer}
 	if _, _, err := net.SplitHostPort(options.Addr); err != nil {
 		return nil, fmt.Errorf("address %q: want host:port", options.Addr)
 	}
@@ -55,12 +58,10 @@ func New(options Options) (*Host, error) {
 	if h.keys, err = parseHostKeys(options.HostKeys); err != nil {
 		return nil, err
 	}
-	if h.signer, err = ssh.ParsePrivateKey(options.Key); err != nil {
-		var locked *ssh.PassphraseMissingError
-		if errors.As(err, &locked) {
-			return nil, errors.New("the private key is encrypted; the safe works unattended, so it needs a key without passphrase")
+	if h.signer == nil {
+		if h.signer, err = parseKey(options.Key); err != nil {
+			return nil, err
 		}
-		return nil, errors.New("the private key cannot be read: want an unencrypted key as ssh-keygen makes it")
 	}
 	if h.options.Timeout == 0 {
 		h.options.Timeout = 20 * time.Second
@@ -73,6 +74,18 @@ func New(options Options) (*Host, error) {
 
 // Addr is the host's address, for errors.
 func (h *Host) Addr() string { return h.options.Addr }
+
+func parseKey(b []byte) (ssh.Signer, error) {
+	signer, err := ssh.ParsePrivateKey(b)
+	var locked *ssh.PassphraseMissingError
+	switch {
+	case errors.As(err, &locked):
+		return nil, errors.New("the private key is encrypted; the safe works unattended, so it needs a key without passphrase")
+	case err != nil:
+		return nil, errors.New("the private key cannot be read: want an unencrypted key as ssh-keygen makes it")
+	}
+	return signer, nil
+}
 
 func parseHostKeys(lines []string) ([]ssh.PublicKey, error) {
 	if len(lines) == 0 {
