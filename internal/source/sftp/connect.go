@@ -22,9 +22,7 @@ func (s *Source) connect(ctx context.Context) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{buffers: make(buffers, idleBuffers), busy: make(chan struct{}), grown: make(chan struct{})}
-	h.add(c)
-	return h, nil
+	return newHost(c), nil
 }
 
 // longWalk is how long a pull that reads next to nothing goes on with one

@@ -120,3 +120,26 @@ func TestStrangerOnFurtherConnection(t *testing.T) {
 		t.Errorf("error %v, want a HostKeyError", err)
 	}
 }
+
+// The folders on the way to what is wanted are asked for all at once.
+func TestWayIsAskedForAtOnce(t *testing.T) {
+	var way []byte // answers that wait for the last; belongs to Serve
+	f := fake{Files: []named{entry("e/g", attrs(modeFile, 5))}, Data: map[string]string{"e/g": "hello"}}
+	f.Answer = func(typ byte, id uint32, text string, _ uint64) []byte {
+		switch {
+		case typ != sftptest.Lstat:
+			return nil
+		case text == "/d/e/g":
+			return append(way, sftptest.Attributes(id, attrs(modeFile, 5))...)
+		default:
+			way = append(way, sftptest.Attributes(id, attrs(sftptest.Dir, 0))...)
+			return silence
+		}
+	}
+	o := fakeSSH(t, sftptest.Signer(t, sftptest.NewKey(t)), f.Serve)
+	o.Include = []string{"/d/e/g"}
+	lines, err := outcome(t, o)
+	if want := "d: dir|d/e: dir|d/e/g: xxxxx"; err != nil || strings.Join(lines, "|") != want {
+		t.Errorf("got %s, %v; want %s", strings.Join(lines, "|"), err, want)
+	}
+}

@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/safe"
 	"strongroom/internal/source"
+	"strongroom/internal/source/pattern"
 	"strongroom/internal/source/sftp/wire"
 	"strongroom/internal/source/tree"
 )
@@ -24,18 +25,28 @@ import (
 type host struct {
 	owners  owners
 	buffers buffers
-	pages   atomic.Int64 // parts of listings under way, but for two of each folder
-
-	asked    atomic.Int64  // bytes of the files that were opened, and something for each
-	busy     chan struct{} // closed when there is work for further connections
-	busyOnce sync.Once
-	grown    chan struct{} // closed when there are going to be no more connections
-	widening sync.WaitGroup
+	pages   atomic.Int64   // parts of listings under way, but for two of each folder
+	asked   atomic.Int64   // see reads
+	begun   chan struct{}  // closed when what foresee asked for is there
+	busy    chan struct{}  // closed when there is work for further connections
+	hurry   sync.Once      // closes busy
+	grown   chan struct{}  // closed when there are going to be no more connections
+	wg      sync.WaitGroup // of what foresee and widen have begun
 
 	mu          sync.Mutex // guards the fields below
 	connections []*connection
-	links       []*link // of all connections, one at least
+	links       []*link // of all connections; one at least
+	foreseen    map[string]func() (wire.Attrs, error)
 	interrupted bool
+}
+
+func newHost(first *connection) *host {
+	h := &host{
+		buffers: make(buffers, idleBuffers), foreseen: make(map[string]func() (wire.Attrs, error)),
+		begun: make(chan struct{}), busy: make(chan struct{}), grown: make(chan struct{}),
+	}
+	h.add(first)
+	return h
 }
 
 // add gives the host another connection.
@@ -52,7 +63,7 @@ func (h *host) add(c *connection) {
 // Close ends all connections and waits for everything that ran on them.
 func (h *host) Close() {
 	h.Interrupt()
-	h.widening.Wait()
+	h.wg.Wait()
 	for _, c := range h.connections { // nobody adds any more
 		c.close()
 	}
@@ -68,8 +79,46 @@ func (h *host) Interrupt() {
 	}
 }
 
+// foresee asks at once for what a walk would ask for one after the other: the
+// attributes of the folders on the way to the first thing that the include list
+// names, and what root is called, who owns most of them. It waits for nothing;
+// Root does.
+func (h *host) foresee(list *pattern.List) {
+	first := h.pick().client
+	at := "/"
+	for place := list.Root(); place != nil; {
+		names, all := place.Names()
+		if all || len(names) == 0 {
+			break
+		}
+		at = path.Join(at, names[0])
+		call := first.Lstat(at)
+		h.foreseen[at] = func() (wire.Attrs, error) { return first.Attrs(call) }
+		place = place.Match(names[0]).Beneath
+	}
+	h.wg.Go(func() {
+		defer close(h.begun)
+		_ = h.owners.learn(first, []wire.Name{{}}) // what makes it fail will make the walk fail
+	})
+}
+
+// lstat returns what was foreseen, once: later it may be different.
+func (h *host) lstat(client *wire.Client, path string) (wire.Attrs, error) {
+	h.mu.Lock()
+	foreseen, ok := h.foreseen[path]
+	delete(h.foreseen, path)
+	h.mu.Unlock()
+	if ok {
+		return foreseen()
+	}
+	return client.Attrs(client.Lstat(path))
+}
+
 // Root implements tree.Tree.
-func (h *host) Root() (tree.Dir, error) { return &dir{host: h, path: "/"}, nil }
+func (h *host) Root() (tree.Dir, error) {
+	<-h.begun
+	return &dir{host: h, path: "/"}, nil
+}
 
 // Handles implements tree.Distant. Sessions are yet to come, so it is what one of
 // them allows.
@@ -107,7 +156,7 @@ const (
 // reads notes that a file of this size is going to be read.
 func (h *host) reads(size int64) {
 	if h.asked.Add(max(min(size, much), leastAsked)) >= much {
-		h.busyOnce.Do(func() { close(h.busy) })
+		h.hurry.Do(func() { close(h.busy) })
 	}
 }
 
@@ -147,9 +196,11 @@ const (
 	// fewPages is how many parts of a folder's listing are asked for at first:
 	// most folders have one, and another request shows that this was all.
 	fewPages = 2
-	// manyPages is how many, of a folder with very many names. With 100 names in
+	// manyPages is how many, of a folder with very many names, and morePages how
+	// many times as many as before are asked for until then. With 100 names in
 	// each, as OpenSSH sends, 1,000,000 names take 160 round trips.
 	manyPages = 64
+	morePages = 8
 	// maxPages bounds the parts under way beyond fewPages of each folder.
 	maxPages = 128
 )
@@ -191,7 +242,7 @@ func (d *dir) Names(add func(tree.Name) error) error {
 			}
 		}
 		d.host.pages.Add(int64(-extra))
-		if extra = min(2*n, manyPages) - fewPages; d.host.pages.Add(int64(extra)) > maxPages {
+		if extra = min(morePages*n, manyPages) - fewPages; d.host.pages.Add(int64(extra)) > maxPages {
 			d.host.pages.Add(int64(-extra))
 			extra = 0
 		}
@@ -217,7 +268,7 @@ func plausible(a wire.Attrs) bool {
 func (d *dir) Describe(n tree.Name) (tree.Stat, error) {
 	if !n.Listed {
 		client := d.host.pick().client
-		a, err := client.Lstat(d.join(n.Name))
+		a, err := d.host.lstat(client, d.join(n.Name))
 		if err != nil {
 			return tree.Stat{}, judge("asking for its attributes", err)
 		}
@@ -262,7 +313,7 @@ func (d *dir) Open(name string, listed safe.Entry) (tree.File, error) {
 	f := &file{lanes: []*lane{{link: link, handle: handle}}, buffers: d.host.buffers, readSize: readSize, listed: listed, statAt: -1, closed: make(chan struct{})}
 	if listed.Size > tree.Ahead && time.Since(listed.MTime) > settled {
 		f.wider = make(chan []*lane)
-		d.host.widening.Go(func() { d.host.widen(f, path) })
+		d.host.wg.Go(func() { d.host.widen(f, path) })
 	}
 	f.refill()
 	return f, nil
@@ -339,9 +390,9 @@ func entryOf(now wire.Attrs) safe.Entry {
 
 const (
 	// maxLanes is over how many sessions one file is read at most, with
-	// tree.Ahead of it on its way in each: at 40 ms for a round trip that is 200
+	// tree.Ahead of it on its way in each: at 40 ms for a round trip that is 150
 	// MB a second. It bounds the memory of the one file that is being read.
-	maxLanes = 4
+	maxLanes = 3
 	// settled is how long ago a file must have changed for that. Each session
 	// opens it by its name, and if meanwhile a file of the same size and second
 	// takes this name, nobody can tell them apart. The clocks of the host and of

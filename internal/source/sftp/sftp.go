@@ -107,6 +107,7 @@ func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[sou
 			return
 		}
 		defer h.Close()
+		h.foresee(s.list)
 		ctx, cancel := context.WithCancelCause(ctx)
 		var growing sync.WaitGroup
 		growing.Go(func() {
@@ -134,7 +135,7 @@ func (s *Source) Probe(ctx context.Context) error {
 	defer h.Close()
 	stop := context.AfterFunc(ctx, h.Interrupt)
 	defer stop()
-	if _, err := h.pick().client.Lstat("/"); err != nil {
+	if _, err := h.lstat(h.pick().client, "/"); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}

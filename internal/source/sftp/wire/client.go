@@ -448,13 +448,15 @@ func (h *Handle) ReadOnce(data []byte) (read, stat *Call) {
 func (h *Handle) Stat() *Call { return h.client.send(withString(typeFstat, h.name))[0] }
 
 // Attrs returns the answer to Stat.
-func (h *Handle) Attrs(call *Call) (Attrs, error) {
-	return parsed(h.client, call, typeAttrs, parseAttrs)
-}
+func (h *Handle) Attrs(call *Call) (Attrs, error) { return h.client.Attrs(call) }
 
-// Lstat returns the attributes of what is at path, without following a link.
-func (c *Client) Lstat(path string) (Attrs, error) {
-	return parsed(c, c.send(withString(typeLstat, path))[0], typeAttrs, parseAttrs)
+// Lstat asks for the attributes of what is at path, without following a link; see
+// Attrs.
+func (c *Client) Lstat(path string) *Call { return c.send(withString(typeLstat, path))[0] }
+
+// Attrs returns the answer to Lstat.
+func (c *Client) Attrs(call *Call) (Attrs, error) {
+	return parsed(c, call, typeAttrs, parseAttrs)
 }
 
 // Readlink returns where a symbolic link leads.
