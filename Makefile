@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build age test lint demo soak fuzz clean deps bench peers bench-remote bench-bucket bench-scale bench-growth
+.PHONY: help build web age test lint demo soak fuzz clean deps bench peers bench-remote bench-bucket bench-scale bench-growth
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -26,6 +26,9 @@ help: ## list the targets
 
 build: ## the program: bin/strongroom, static
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/strongroom ./cmd/strongroom
+
+web: deps ## the scripts of the pages, from TypeScript: internal/web/assets
+	@internal/web/src/build internal/web/assets internal/web/browsertest
 
 age: ## stock age of the pinned version: bin/age
 	@CGO_ENABLED=0 go build -trimpath -o bin/age filippo.io/age/cmd/age

@@ -359,6 +359,13 @@ var rooms = []room{
 	}},
 
 	// People's way in.
+	{"internal/web/assets", map[string]string{
+		"internal/safe": "the scripts are known by their digest",
+	}},
+	{"internal/web/browsertest", map[string]string{
+		"github.com/chromedp/chromedp": "a real browser",
+		"github.com/chromedp/cdproto":  "and what it is told",
+	}},
 	{"internal/web/certificate", map[string]string{
 		"internal/safe": "a certificate authority is known by its digest",
 	}},

@@ -1,0 +1,11 @@
+// What tests of Go packages call in a browser: all modules, by name.
+
+export * as age from "age-encryption";
+export * as base64 from "./base64.ts";
+export * as envelope from "./envelope.ts";
+export * as keys from "./keys.ts";
+export * as opener from "./opener.ts";
+export * as paper from "./paper.ts";
+export * as statement from "./statement.ts";
+export * as webauthn from "./webauthn.ts";
+export * as words from "./words.ts";
