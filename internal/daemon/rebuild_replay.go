@@ -130,9 +130,9 @@ func (r *replay) take(ctx context.Context, n int64, e ledger.Entry) error {
 		r.rebuilt.Runs++
 		return r.tx.AddRun(what)
 	case ledger.SnapshotKept:
-		return r.keep(ctx, what)
+		return r.keep(ctx, e.Time, what)
 	case ledger.RunFailed:
-		return r.tx.EndRun(what.Run, state.Failed)
+		return r.tx.EndRun(what.Run, state.End{Outcome: state.Failed, Time: e.Time, Reason: what.Reason})
 	case ledger.SafeStarted:
 		_, err := r.tx.BeginServing(e.Time)
 		return err
@@ -211,12 +211,8 @@ func (r *replay) lose(ctx context.Context, name string, err error) error {
 
 // keep takes a snapshot. One whose description is lost is a run that was
 // complete, and nothing that could be built on or restored.
-func (r *replay) keep(ctx context.Context, kept ledger.SnapshotKept) error {
-	outcome := state.Complete
-	if kept.Partial {
-		outcome = state.Partial
-	}
-	if err := r.tx.EndRun(kept.Run, outcome); err != nil {
+func (r *replay) keep(ctx context.Context, at time.Time, kept ledger.SnapshotKept) error {
+	if err := r.tx.EndRun(kept.Run, state.EndOf(at, kept)); err != nil {
 		return err
 	}
 	name := layout.Snapshot(kept.Run)
@@ -224,11 +220,12 @@ func (r *replay) keep(ctx context.Context, kept ledger.SnapshotKept) error {
 	if err != nil {
 		return r.lose(ctx, name, err)
 	}
-	if d, err := safe.ParseSnapshot(b); err != nil || d.Run != kept.Run || d.Store != r.safe.id {
+	d, err := safe.ParseSnapshot(b)
+	if err != nil || d.Run != kept.Run || d.Store != r.safe.id {
 		return unfit("the description of run %s that the ledger recorded is none: %w", kept.Run, err)
 	}
 	r.rebuilt.Snapshots++
-	return r.tx.AddSnapshot(kept.Run, b)
+	return r.tx.AddSnapshot(d)
 }
 
 // use takes a statement as used: it could be heard once more otherwise.

@@ -70,6 +70,7 @@ func TestARecipientBeginsWithWhatBringsThem(t *testing.T) {
 func TestAnOlderSchemaIsMigrated(t *testing.T) {
 	d := newDesk(t)
 	before := d.verify()
+	downgrade(t, d)
 	for _, table := range []string{"mail_cursor", "roster", "proposal", "invitation", "enrolment", "suspension", "key_check", "opening", "act", "serving"} {
 		if _, err := d.db.Exec("DROP TABLE " + table); err != nil {
 			t.Fatal(err)

@@ -12,49 +12,6 @@ import (
 	"strongroom/internal/safe"
 )
 
-// A Run is a run that was begun.
-type Run struct {
-	ID       safe.RunID
-	Source   safe.SourceName
-	Envelope safe.Digest
-	Outcome  Outcome
-}
-
-// Outcome says what became of a run.
-type Outcome string
-
-const (
-	Underway Outcome = "" // or broken off by a crash
-	Complete Outcome = "complete"
-	Partial  Outcome = "partial"
-	Failed   Outcome = "failed"
-)
-
-// Runs returns the runs of a source by id.
-func (s *State) Runs(ctx context.Context, source safe.SourceName) (map[safe.RunID]Run, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT id, envelope, outcome FROM run WHERE source = ?", string(source))
-	if err != nil {
-		return nil, fmt.Errorf("reading the runs of %s: %w", source, err)
-	}
-	defer rows.Close()
-	runs := make(map[safe.RunID]Run)
-	for rows.Next() {
-		var id, envelope string
-		r := Run{Source: source}
-		if err := rows.Scan(&id, &envelope, &r.Outcome); err != nil {
-			return nil, fmt.Errorf("reading the runs of %s: %w", source, err)
-		}
-		if r.ID, err = safe.ParseRunID(id); err != nil {
-			return nil, fmt.Errorf("reading the runs of %s: %w", source, err)
-		}
-		if r.Envelope, err = safe.ParseDigest(envelope); err != nil {
-			return nil, fmt.Errorf("reading the runs of %s: %w", source, err)
-		}
-		runs[r.ID] = r
-	}
-	return runs, rows.Err()
-}
-
 // Snapshots returns the descriptions of a source's snapshots, oldest first;
 // of all sources if the name is empty.
 func (s *State) Snapshots(ctx context.Context, source safe.SourceName) ([]safe.Snapshot, error) {

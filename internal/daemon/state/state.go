@@ -37,9 +37,12 @@ var peopleSchema string
 //go:embed entry.sql
 var entryIndexes string
 
+//go:embed run.sql
+var runFigures string
+
 // migrations lead from one version of the schema to the next, from an empty
 // database on. How many of them a database has had is its user_version.
-var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes}
+var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures}
 
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.
@@ -131,6 +134,17 @@ func (s *State) Update(ctx context.Context, change func(*Tx) error) error {
 		return fmt.Errorf("committing the state: %w", err)
 	}
 	return nil
+}
+
+// Look has look read what was known at one moment, however many queries it
+// makes. Nobody waits for it to end.
+func (s *State) Look(ctx context.Context, look func(View) error) error {
+	sqlTx, err := s.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("looking at the state: %w", err)
+	}
+	defer sqlTx.Rollback() // nothing was written
+	return look(View{ctx, sqlTx})
 }
 
 // A Tx is a transaction. It is used by one goroutine, within Update only.
@@ -237,15 +251,6 @@ func (tx *Tx) BeginRun(at time.Time, begun ledger.RunBegun, envelope []byte) err
 	return tx.Append(at, ledger.Safe, begun)
 }
 
-// AddRun keeps a run that was begun.
-func (tx *Tx) AddRun(begun ledger.RunBegun) error {
-	const insert = "INSERT INTO run (id, source, envelope, outcome) VALUES (?, ?, ?, '')"
-	if err := tx.set(insert, begun.Run.String(), string(begun.Source), begun.Envelope.String()); err != nil {
-		return fmt.Errorf("beginning run %s: %w", begun.Run, err)
-	}
-	return nil
-}
-
 // KeepSnapshot records a snapshot and puts its description into the outbox. It
 // refuses a description that could not be read again: with one such, no
 // snapshot could be listed any more.
@@ -254,49 +259,25 @@ func (tx *Tx) KeepSnapshot(at time.Time, snapshot safe.Snapshot, reason string) 
 	if _, err := safe.ParseSnapshot(b); err != nil {
 		return fmt.Errorf("keeping the snapshot of run %s: %w", snapshot.Run, err)
 	}
-	outcome := Complete
-	if snapshot.Partial {
-		outcome = Partial
-	}
-	if err := tx.EndRun(snapshot.Run, outcome); err != nil {
+	kept := ledger.KeptOf(snapshot, reason)
+	if err := tx.EndRun(snapshot.Run, EndOf(at, kept)); err != nil {
 		return err
 	}
-	if err := tx.AddSnapshot(snapshot.Run, b); err != nil {
+	if err := tx.AddSnapshot(snapshot); err != nil {
 		return err
 	}
 	if err := tx.Publish(snapshot.Name(), b); err != nil {
 		return err
 	}
-	return tx.Append(at, ledger.Safe, ledger.KeptOf(snapshot, reason))
-}
-
-// AddSnapshot keeps the description of a run's snapshot, which was read before.
-func (tx *Tx) AddSnapshot(run safe.RunID, description []byte) error {
-	if err := tx.set("INSERT INTO snapshot (run, description) VALUES (?, ?)", run.String(), description); err != nil {
-		return fmt.Errorf("keeping the snapshot of run %s: %w", run, err)
-	}
-	return nil
+	return tx.Append(at, ledger.Safe, kept)
 }
 
 // FailRun records that a run ended without a snapshot.
 func (tx *Tx) FailRun(at time.Time, failed ledger.RunFailed) error {
-	if err := tx.EndRun(failed.Run, Failed); err != nil {
+	if err := tx.EndRun(failed.Run, End{Outcome: Failed, Time: at, Reason: failed.Reason}); err != nil {
 		return err
 	}
 	return tx.Append(at, ledger.Safe, failed)
-}
-
-// EndRun gives a run its outcome, once.
-func (tx *Tx) EndRun(run safe.RunID, outcome Outcome) error {
-	result, err := tx.sql.ExecContext(tx.ctx, "UPDATE run SET outcome = ? WHERE id = ? AND outcome = ''", string(outcome), run.String())
-	if err != nil {
-		return err
-	}
-	n, err := result.RowsAffected()
-	if err == nil && n != 1 {
-		err = fmt.Errorf("run %s is not under way", run)
-	}
-	return err
 }
 
 // Snapshots returns the descriptions of a source's snapshots, oldest first.
