@@ -42,7 +42,7 @@ func describeOfPeople(what ledger.Event) string {
 		return fmt.Sprintf("%s, from %s, %s", e.Person, e.From, e.Digest)
 	case ledger.PersonSuspended:
 		if e.Key != "" {
-			return fmt.Sprintf("%s with the SSH key %s: %s", e.Person, e.Key, e.Reason)
+			return fmt.Sprintf("%s with the key %s: %s", e.Person, e.Key, e.Reason)
 		}
 		return fmt.Sprintf("%s: %s", e.Person, e.Reason)
 	case ledger.KeyChecked:

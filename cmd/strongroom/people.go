@@ -193,7 +193,7 @@ func (a *app) showPeople(everyone api.Everyone, roster access.Roster, pin profil
 	}
 	if len(roster.People) > 0 {
 		t.Printf("")
-		table := ui.NewTable(ui.Column{Title: "NAME"}, ui.Column{Title: "ROLES"}, ui.Column{Title: "OPENS"}, ui.Column{Title: "FROM"}, ui.Column{Title: "SSH KEY", Cut: true})
+		table := ui.NewTable(ui.Column{Title: "NAME"}, ui.Column{Title: "ROLES"}, ui.Column{Title: "OPENS"}, ui.Column{Title: "FROM"}, ui.Column{Title: "KEYS", Cut: true})
 		for _, p := range roster.People {
 			table.Row(p.Name, rolesOf(p.Roles), opens(roster, p.Name), addressesOf(p), keysOf(p))
 		}
@@ -208,7 +208,7 @@ func (a *app) showPeople(everyone api.Everyone, roster access.Roster, pin profil
 	t.Emit("roster", map[string]any{"n": roster.Number, "digest": roster.Digest(), "words": words.Of(roster.Digest()), "founded": roster.Founded(),
 		"periods": len(roster.Periods), "pinned": pin.Number})
 	for _, p := range roster.People {
-		t.Emit("person", map[string]any{"name": p.Name, "full_name": p.FullName, "roles": p.Roles, "mail": p.Mail, "ssh": p.SSH, "addresses": p.Addresses, "periods": periods(roster, p.Name)})
+		t.Emit("person", map[string]any{"name": p.Name, "full_name": p.FullName, "roles": p.Roles, "mail": p.Mail, "ssh": p.SSH, "passkeys": p.Passkeys, "addresses": p.Addresses, "periods": periods(roster, p.Name)})
 	}
 }
 
@@ -219,7 +219,7 @@ func (a *app) showSuspensions(everyone api.Everyone, roster access.Roster) {
 		key := ""
 		if !s.Key.IsZero() {
 			key = s.Key.Fingerprint()
-			what = "with the SSH key " + key
+			what = "with the " + s.Key.Kind() + " " + key
 		}
 		t.Printf("\nSuspended: %s, %s (ledger entry %d). strongroom people lift %s ends it.", s.Person, what, s.Entry, s.Person)
 		t.Emit("suspension", map[string]any{"person": s.Person, "key": key, "entry": s.Entry})
@@ -335,7 +335,7 @@ func addressesOf(p access.Person) string {
 
 func keysOf(p access.Person) string {
 	var s []string
-	for _, k := range p.SSH {
+	for _, k := range p.Keys() {
 		s = append(s, k.Fingerprint())
 	}
 	return strings.Join(s, ", ")

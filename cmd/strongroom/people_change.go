@@ -455,7 +455,7 @@ func (c *change) checkOwn(p *person, everyone api.Everyone, roster, next access.
 	if !is {
 		return nil // whoever is to leave may agree
 	}
-	if !was || before.Key != self.Key || !slices.Equal(before.SSH, self.SSH) {
+	if !was || before.Key != self.Key || !slices.Equal(before.Keys(), self.Keys()) {
 		if err := c.asEnrolled(p, everyone, self); err != nil {
 			return err
 		}
@@ -617,8 +617,8 @@ func (a *app) peopleSuspendCommand() *cobra.Command {
 	c := &confirm{}
 	cmd := &cobra.Command{
 		Use:   "suspend NAME --reason TEXT",
-		Short: "Stop somebody, or one of their SSH keys, at once",
-		Long: `Stop somebody at once, or one of their SSH keys: a lost laptop, somebody who has
+		Short: "Stop somebody, or one of their keys, at once",
+		Long: `Stop somebody at once, or one of their keys: a lost laptop, somebody who has
 left. Their openings close, and their agreements count no more. Any person of
 the roster may do it. It lasts until a version of the roster lifts it.`,
 		Example: `  strongroom people suspend otto --reason "laptop lost"
@@ -660,7 +660,7 @@ the roster may do it. It lasts until a version of the roster lifts it.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&reason, "reason", "", "why, for everybody to read")
-	f.StringVar(&fingerprint, "key", "", "`fingerprint` of the one SSH key that is meant, or its beginning")
+	f.StringVar(&fingerprint, "key", "", "`fingerprint` of the one SSH key or passkey that is meant, or its beginning")
 	c.register(cmd)
 	return cmd
 }
@@ -675,7 +675,7 @@ func suspension(roster access.Roster, name, fingerprint string, reason ledger.Te
 	if fingerprint == "" {
 		return act, nil
 	}
-	for _, key := range person.SSH {
+	for _, key := range person.Keys() {
 		if strings.HasPrefix(key.Fingerprint(), fingerprint) || strings.HasPrefix(strings.TrimPrefix(key.Fingerprint(), "SHA256:"), fingerprint) {
 			if !act.Key.IsZero() {
 				return act, &ui.UsageError{Problem: fmt.Sprintf("several keys of %s begin with %q", name, fingerprint), Remedy: "Give more of it."}
@@ -684,7 +684,7 @@ func suspension(roster access.Roster, name, fingerprint string, reason ledger.Te
 		}
 	}
 	if act.Key.IsZero() {
-		return act, &ui.UsageError{Problem: fmt.Sprintf("%s has no SSH key that begins with %q", name, fingerprint), Remedy: "There is " + keysOf(person)}
+		return act, &ui.UsageError{Problem: fmt.Sprintf("%s has no key that begins with %q", name, fingerprint), Remedy: "There is " + keysOf(person)}
 	}
 	return act, nil
 }

@@ -10,13 +10,14 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"strongroom/internal/access/signature"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
 )
 
-// ActNamespace is the namespace of the SSH signatures under acts.
+// ActNamespace is the namespace of the signatures under acts.
 const ActNamespace = "strongroom/v1/act"
 
 // An Act is what a person states and signs: one of the types of this file, and
@@ -48,11 +49,11 @@ type Object struct {
 
 func (Object) Act() string { return "roster.object" }
 
-// Suspend stops a person, or one SSH key of a person.
+// Suspend stops a person, or one key of a person.
 type Suspend struct {
-	Person safe.PersonName  `json:"person"`
-	Key    sshsig.PublicKey `json:"key,omitzero"` // zero for all that the person has
-	Reason ledger.Text      `json:"reason"`
+	Person safe.PersonName `json:"person"`
+	Key    signature.Key   `json:"key,omitzero"` // zero for all that the person has
+	Reason ledger.Text     `json:"reason"`
 }
 
 func (Suspend) Act() string { return "person.suspend" }
@@ -207,11 +208,11 @@ func Sign(s Statement, signer ssh.Signer) (ledger.Signed, error) {
 	if err != nil {
 		return ledger.Signed{}, fmt.Errorf("stating %s: %w", s.Act.Act(), err)
 	}
-	signature, err := sshsig.Sign(signer, ActNamespace, b)
+	made, err := sshsig.Sign(signer, ActNamespace, b)
 	if err != nil {
 		return ledger.Signed{}, fmt.Errorf("signing %s: %w", s.Act.Act(), err)
 	}
-	return ledger.Signed{Statement: string(b), Signature: signature.String()}, nil
+	return ledger.Signed{Statement: string(b), Signature: made.String()}, nil
 }
 
 // ErrNotSigned means that a statement does not bear the signature of the
@@ -221,23 +222,33 @@ var ErrNotSigned = errors.New("it is not signed by the person whom it names")
 // Verify returns what a person of the roster has stated, and with which key.
 // Suspensions are for the caller, who knows them. It returns ErrNotSigned
 // whatever is wrong with person, key or signature.
-func (r Roster) Verify(signed ledger.Signed) (Statement, sshsig.PublicKey, error) {
+func (r Roster) Verify(signed ledger.Signed) (Statement, signature.Key, error) {
 	s, err := ParseStatement([]byte(signed.Statement))
 	if err != nil {
-		return Statement{}, sshsig.PublicKey{}, err
+		return Statement{}, signature.Key{}, err
 	}
 	if s.Store != r.Store {
-		return Statement{}, sshsig.PublicKey{}, fmt.Errorf("a statement for store %s, not for %s", s.Store, r.Store)
+		return Statement{}, signature.Key{}, fmt.Errorf("a statement for store %s, not for %s", s.Store, r.Store)
 	}
-	signature, err := sshsig.ParseSignature(signed.Signature)
+	made, err := signature.Parse(signed.Signature)
 	if err != nil {
-		return Statement{}, sshsig.PublicKey{}, ErrNotSigned
+		return Statement{}, signature.Key{}, ErrNotSigned
 	}
-	p, _ := r.Person(s.Person)
-	for _, key := range p.SSH {
-		if signature.Verify(key, ActNamespace, []byte(signed.Statement)) == nil {
-			return s, key, nil
+	key, ok := r.SignedBy(s.Person, made, ActNamespace, []byte(signed.Statement))
+	if !ok {
+		return Statement{}, signature.Key{}, ErrNotSigned
+	}
+	return s, key, nil
+}
+
+// SignedBy finds the key with which that person of the roster has signed a
+// message for the purpose that the namespace names.
+func (r Roster) SignedBy(name safe.PersonName, made signature.Signature, namespace string, message []byte) (signature.Key, bool) {
+	p, _ := r.Person(name)
+	for _, key := range p.Signing() {
+		if made.Verify(key, r.Domain, namespace, message) == nil {
+			return key, true
 		}
 	}
-	return Statement{}, sshsig.PublicKey{}, ErrNotSigned
+	return signature.Key{}, false
 }

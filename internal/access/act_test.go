@@ -18,6 +18,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/safe"
 )
@@ -28,7 +29,7 @@ func acts(t testing.TB) []access.Act {
 		access.Agree{Number: 3, Digest: safe.Digest{1}, After: 17},
 		access.Object{Number: 3, Digest: safe.Digest{1}, Reason: "I know <nobody> of that name"},
 		access.Suspend{Person: "bob", Reason: "laptop lost"},
-		access.Suspend{Person: "bob", Key: accesstest.NewPerson(t, "bob", access.Auditor).SSH[0], Reason: "laptop lost"},
+		access.Suspend{Person: "bob", Key: accesstest.NewPerson(t, "bob", access.Auditor).Keys()[0], Reason: "laptop lost"},
 		access.Request{Opening: id, NotAfter: accesstest.Start.Add(time.Hour), Snapshots: []safe.RunID{safe.NewRunID(accesstest.Start)}, Hours: 4,
 			Reason: "quarterly rehearsal", Address: netip.MustParseAddr("127.0.0.2"), Known: 12},
 		access.Refuse{Opening: id, Reason: "on whose order?"},
@@ -46,10 +47,10 @@ func TestStatementsComeBack(t *testing.T) {
 			t.Fatalf("%s: %v", act.Act(), err)
 		}
 		want := access.Statement{Store: team.Store, Person: "ada", Time: accesstest.Start, Act: act}
-		if diff := cmp.Diff(want, s, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(sshsig.PublicKey.Equal)); diff != "" {
+		if diff := cmp.Diff(want, s, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(signature.Key.Equal)); diff != "" {
 			t.Errorf("%s differs (-want +got):\n%s", act.Act(), diff)
 		}
-		if key != team.People["ada"].SSH[0] {
+		if key != team.People["ada"].Keys()[0] {
 			t.Errorf("%s is signed with another key, %s", act.Act(), key)
 		}
 	}

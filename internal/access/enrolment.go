@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"strongroom/internal/access/passkey"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
 )
@@ -23,6 +24,10 @@ type Enrolment struct {
 	Store   safe.StoreID `json:"store"`
 	Time    time.Time    `json:"time"`
 	Person  Person       `json:"person"`
+	// Domain is what the person's passkeys were made for; it is there if they
+	// have any. As the words are compared, the safe's host cannot have named
+	// another one.
+	Domain string `json:"domain,omitempty"`
 	// OuterCopy or InnerCopy is the role key of the newest period, sealed to
 	// the person's own key, from a founder who has made it.
 	OuterCopy []byte `json:"outer_copy,omitempty"`
@@ -55,8 +60,15 @@ func ParseEnrolment(b []byte) (Enrolment, error) {
 		return Enrolment{}, fmt.Errorf("an enrolment of version %d, this program knows version 1", e.Version)
 	case e.OuterCopy != nil && !e.Person.Has(Keykeeper), e.InnerCopy != nil && !e.Person.Has(Operator):
 		return Enrolment{}, errors.New("an enrolment brings a role key of another role")
+	case (e.Domain == "") != (len(e.Person.Passkeys) == 0):
+		return Enrolment{}, errors.New("an enrolment has passkeys without their domain, or a domain without passkeys")
 	case !spelling.Is(b, e):
 		return Enrolment{}, errors.New("an enrolment is not in its canonical spelling")
+	}
+	if e.Domain != "" {
+		if err := passkey.CheckDomain(e.Domain); err != nil {
+			return Enrolment{}, err
+		}
 	}
 	return e, e.Person.Check()
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"strongroom/internal/access/passkey"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -47,10 +49,74 @@ type Person struct {
 	// Keykeepers and operators have one.
 	Key seal.PersonalRecipient `json:"key,omitzero"`
 	// SSH are the keys that sign for the person, and open the gate.
-	SSH []sshsig.PublicKey `json:"ssh"`
+	SSH []sshsig.PublicKey `json:"ssh,omitempty"`
 	// Addresses are those that an operator comes from: the usual one, and one
 	// for the day on which that is gone.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
+	Passkeys  []Passkey    `json:"passkeys,omitempty"`
+}
+
+// A Passkey is one that a person has, and what for.
+type Passkey struct {
+	Key  passkey.Key `json:"key"`
+	Use  PasskeyUse  `json:"use"`
+	Name ledger.Text `json:"name,omitempty"` // as the person calls it
+	// Synced passkeys are copied to other devices by their provider, and are as
+	// safe as an account there.
+	Synced bool `json:"synced,omitempty"`
+}
+
+// A PasskeyUse says what a passkey is for. One that people touch each morning
+// to look at pages shall not be the one whose touch releases.
+type PasskeyUse string
+
+const (
+	SignIn  PasskeyUse = "sign-in" // to look at the pages; signs no act
+	Release PasskeyUse = "release" // signs acts and releases, as an SSH key does
+)
+
+func (u *PasskeyUse) UnmarshalText(b []byte) error {
+	*u = PasskeyUse(b)
+	return u.check()
+}
+
+func (u PasskeyUse) check() error {
+	if u != SignIn && u != Release {
+		return fmt.Errorf("%.40q is no use of a passkey: there are sign-in and release", string(u))
+	}
+	return nil
+}
+
+// PasskeysFor returns the passkeys of that use.
+func (p Person) PasskeysFor(use PasskeyUse) []passkey.Key {
+	var keys []passkey.Key
+	for _, k := range p.Passkeys {
+		if k.Use == use {
+			keys = append(keys, k.Key)
+		}
+	}
+	return keys
+}
+
+// Signing returns the keys with which the person signs acts and releases.
+func (p Person) Signing() []signature.Key {
+	var keys []signature.Key
+	for _, k := range p.SSH {
+		keys = append(keys, signature.FromSSH(k))
+	}
+	for _, k := range p.PasskeysFor(Release) {
+		keys = append(keys, signature.FromPasskey(k))
+	}
+	return keys
+}
+
+// Keys returns all keys by which the safe knows the person.
+func (p Person) Keys() []signature.Key {
+	keys := p.Signing()
+	for _, k := range p.PasskeysFor(SignIn) {
+		keys = append(keys, signature.FromPasskey(k))
+	}
+	return keys
 }
 
 // Has reports whether the person has the role.
@@ -61,6 +127,7 @@ func (p Person) ComesFrom(a netip.Addr) bool { return slices.Contains(p.Addresse
 
 const (
 	maxKeysOfPerson = 4
+	maxPasskeys     = 8
 	maxAddresses    = 2
 )
 
@@ -90,13 +157,44 @@ func (p Person) check() error {
 			return fmt.Errorf("%.80q is not a mail address", p.Mail)
 		}
 	}
-	if len(p.SSH) == 0 || len(p.SSH) > maxKeysOfPerson {
-		return fmt.Errorf("has %d SSH keys, wants 1 to %d", len(p.SSH), maxKeysOfPerson)
+	if err := p.checkKeys(); err != nil {
+		return err
 	}
 	if (p.Has(Keykeeper) || p.Has(Operator)) == p.Key.IsZero() {
 		return errors.New("keykeepers and operators have a personal key, nobody else")
 	}
 	return p.checkAddresses()
+}
+
+// checkKeys sees that there is a key for what the person does: an operator
+// comes through the gate, and a keykeeper or an officer signs.
+func (p Person) checkKeys() error {
+	if len(p.SSH) > maxKeysOfPerson {
+		return fmt.Errorf("has %d SSH keys, at most %d are possible", len(p.SSH), maxKeysOfPerson)
+	}
+	if len(p.Passkeys) > maxPasskeys {
+		return fmt.Errorf("has %d passkeys, at most %d are possible", len(p.Passkeys), maxPasskeys)
+	}
+	for _, k := range p.Passkeys {
+		if k.Key.IsZero() {
+			return errors.New("has an empty passkey")
+		}
+		if err := k.Use.check(); err != nil {
+			return err
+		}
+	}
+	signs := p.Has(Keykeeper) || p.Has(Officer)
+	switch {
+	case p.Has(Operator) && len(p.SSH) == 0:
+		return errors.New("has no SSH key: an operator signs and reads with one")
+	case p.Has(Operator) && len(p.PasskeysFor(Release)) > 0:
+		return errors.New("has a passkey for releases: an operator signs with SSH keys alone")
+	case signs && len(p.Signing()) == 0:
+		return errors.New("has no key to sign with: neither SSH keys nor a passkey for releases")
+	case len(p.Keys()) == 0:
+		return errors.New("has no key: neither SSH keys nor passkeys")
+	}
+	return nil
 }
 
 func (p Person) checkAddresses() error {

@@ -141,11 +141,11 @@ func TestSuspendedDoNotCount(t *testing.T) {
 	s := newScene(t)
 	s.agree("ada", 0, nil)
 	bob := s.team.People["bob"]
-	for _, suspension := range []access.Suspension{{Entry: 3, Person: "bob"}, {Entry: 3, Person: "bob", Key: bob.SSH[0]}} {
+	for _, suspension := range []access.Suspension{{Entry: 3, Person: "bob"}, {Entry: 3, Person: "bob", Key: bob.Keys()[0]}} {
 		s.sit.Suspended = access.Suspensions{suspension}
 		s.agree("bob", 0, access.ErrSuspended)
 	}
-	s.sit.Suspended = access.Suspensions{{Entry: 3, Person: "bob", Key: s.team.People["ada"].SSH[0]}} // another key
+	s.sit.Suspended = access.Suspensions{{Entry: 3, Person: "bob", Key: s.team.People["ada"].Keys()[0]}} // another key
 	s.agree("bob", 0, nil)
 	s.ready(24 * time.Hour)
 

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"strongroom/internal/access/passkey"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -32,6 +33,10 @@ type Roster struct {
 	People     []Person           `json:"people,omitempty"`  // by name
 	// Gate is the host key of the gate.
 	Gate sshsig.PublicKey `json:"gate,omitzero"`
+	// Domain is what people's passkeys are bound to, the RP ID of WebAuthn:
+	// "acme.example". It is theirs for good, which is why it stands here and not
+	// in a configuration alone.
+	Domain string `json:"domain,omitempty"`
 	// Lifted are the numbers of the ledger's entries that suspended somebody
 	// and count no more, ascending.
 	Lifted []int64 `json:"lifted,omitempty"`
@@ -108,6 +113,11 @@ func (r Roster) Count(role Role) int {
 	return n
 }
 
+// HasPasskeys reports whether anybody has one.
+func (r Roster) HasPasskeys() bool {
+	return slices.ContainsFunc(r.People, func(p Person) bool { return len(p.Passkeys) > 0 })
+}
+
 // Person returns the person of that name.
 func (r Roster) Person(name safe.PersonName) (Person, bool) {
 	for _, p := range r.People {
@@ -171,12 +181,21 @@ func (r Roster) check() error {
 		return fmt.Errorf("it has %d people, %d periods, %d suspensions lifted", len(r.People), len(r.Periods), len(r.Lifted))
 	case !slices.IsSorted(r.Lifted) || len(slices.Compact(slices.Clone(r.Lifted))) != len(r.Lifted):
 		return errors.New("the suspensions lifted are not in order")
+	case r.Domain == "" && r.HasPasskeys():
+		return errors.New("it does not say of which domain its passkeys are")
+	}
+	if r.Domain != "" {
+		if err := passkey.CheckDomain(r.Domain); err != nil {
+			return err
+		}
 	}
 	return errors.Join(r.checkPeople(), r.checkPeriods())
 }
 
 func (r Roster) checkPeople() error {
 	ssh := make(map[string]safe.PersonName)
+	passkeys := make(map[string]safe.PersonName)    // by the public key
+	credentials := make(map[string]safe.PersonName) // by the passkey's id, by which a browser's answer is looked up
 	personal := make(map[string]safe.PersonName)
 	for i, p := range r.People {
 		if err := p.Check(); err != nil {
@@ -193,6 +212,17 @@ func (r Roster) checkPeople() error {
 				return fmt.Errorf("%s and %s have the same SSH key: two people must be two", other, p.Name)
 			}
 			ssh[key.String()] = p.Name
+		}
+		for _, k := range p.Passkeys {
+			key, credential := k.Key.Fingerprint(), string(k.Key.Credential())
+			other, taken := passkeys[key]
+			if !taken {
+				other, taken = credentials[credential]
+			}
+			if taken {
+				return fmt.Errorf("%s and %s have the same passkey: two people must be two, and so must the uses of one", other, p.Name)
+			}
+			passkeys[key], credentials[credential] = p.Name, p.Name
 		}
 		if p.Key.IsZero() {
 			continue

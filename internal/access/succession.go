@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/store/seal"
@@ -28,6 +28,8 @@ func (r Roster) CheckSuccessor(next Roster) error {
 		return errors.New("a key of the ledger is taken out")
 	case r.Founded() && next.Gate != r.Gate && !r.Gate.IsZero():
 		return errors.New("the gate has another host key")
+	case r.Domain != next.Domain && r.HasPasskeys() && next.HasPasskeys():
+		return fmt.Errorf("the domain of the passkeys is %q, was %q: they are bound to it, so it stays while there are any", next.Domain, r.Domain)
 	}
 	for _, entry := range r.Lifted {
 		if !slices.Contains(next.Lifted, entry) {
@@ -150,7 +152,7 @@ func (r Roster) voters(next Roster) Roster {
 }
 
 // verifyAgree verifies that a person of r has agreed with next.
-func (r Roster) verifyAgree(signed ledger.Signed, next Roster) (Statement, Agree, sshsig.PublicKey, error) {
+func (r Roster) verifyAgree(signed ledger.Signed, next Roster) (Statement, Agree, signature.Key, error) {
 	s, key, err := r.Verify(signed)
 	if err != nil {
 		return Statement{}, Agree{}, key, err

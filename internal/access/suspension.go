@@ -3,16 +3,16 @@ package access
 import (
 	"slices"
 
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/safe"
 )
 
 // A Suspension stops a person, or one key of a person, from the ledger entry
 // on that records it until a roster names that entry as lifted.
 type Suspension struct {
-	Entry  int64            `json:"entry"` // of the ledger
-	Person safe.PersonName  `json:"person"`
-	Key    sshsig.PublicKey `json:"key,omitzero"` // zero for all that the person has
+	Entry  int64           `json:"entry"` // of the ledger
+	Person safe.PersonName `json:"person"`
+	Key    signature.Key   `json:"key,omitzero"` // zero for all that the person has
 }
 
 // Suspensions are those that a safe's ledger records.
@@ -24,7 +24,7 @@ func (all Suspensions) In(r Roster) Suspensions {
 }
 
 // Stop reports whether they stop the person from using the key.
-func (all Suspensions) Stop(person safe.PersonName, key sshsig.PublicKey) bool {
+func (all Suspensions) Stop(person safe.PersonName, key signature.Key) bool {
 	return slices.ContainsFunc(all, func(s Suspension) bool {
 		return s.Person == person && (s.Key.IsZero() || s.Key == key)
 	})

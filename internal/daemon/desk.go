@@ -11,7 +11,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -118,7 +118,7 @@ func (sit situation) holder(name safe.PersonName, role access.Role) (access.Pers
 	switch {
 	case !ok || !p.Has(role):
 		return p, denyf("%s is no %s", name, role)
-	case sit.suspended.Stop(name, sshsig.PublicKey{}):
+	case sit.suspended.Stop(name, signature.Key{}):
 		return p, deny(access.ErrSuspended)
 	}
 	return p, nil

@@ -241,9 +241,9 @@ func TestDescriptionThatIsNotInTheLedger(t *testing.T) {
 	h.must(err)
 	other := h.collect(1)
 	g.Runs = append(g.Runs, other.Run)
-	by, key, err := h.roster().Verify(r.release.Request)
+	by, _, err := h.roster().Verify(r.release.Request)
 	h.must(err)
-	if err := g.Check(by, key, opening.Circumstances{Roster: h.roster(), Now: h.now(), Descriptions: []safe.Snapshot{d}}); err == nil {
+	if err := g.Check(by, g.Key, opening.Circumstances{Roster: h.roster(), Now: h.now(), Descriptions: []safe.Snapshot{d}}); err == nil {
 		t.Error("a grant with a run of another source was accepted")
 	}
 }

@@ -138,7 +138,11 @@ func (sit situation) asked(o state.Opening) (asked, error) {
 	case sit.suspended.Stop(p.Name, key):
 		return asked{}, fmt.Errorf("%s, or the key that asked, is suspended", p.Name)
 	}
-	return asked{o, by, key, q}, nil
+	ssh, ok := key.SSH()
+	if !ok {
+		return asked{}, errors.New("it was asked for with a passkey, which opens no gate")
+	}
+	return asked{o, by, ssh, q}, nil
 }
 
 // forKeykeeper returns the opening that a keykeeper may release or prolong.

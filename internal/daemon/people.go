@@ -13,7 +13,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -229,7 +229,7 @@ func (s *Safe) Voice(ctx context.Context, name safe.PersonName) (api.Voice, erro
 			return voice, fmt.Errorf("reading the enrolment of %s: %w", name, err)
 		}
 		if ok {
-			voice.Waiting = slices.DeleteFunc(parsed.Person.SSH, func(key sshsig.PublicKey) bool { return slices.Contains(p.SSH, key) })
+			voice.Waiting = slices.DeleteFunc(parsed.Person.Keys(), func(key signature.Key) bool { return slices.Contains(p.Keys(), key) })
 		} else {
 			p, voice.Pending = parsed.Person, true
 		}
@@ -238,7 +238,7 @@ func (s *Safe) Voice(ctx context.Context, name safe.PersonName) (api.Voice, erro
 		return voice, api.ErrNotFound
 	}
 	voice.Person = p
-	voice.Usable = slices.DeleteFunc(slices.Clone(p.SSH), func(key sshsig.PublicKey) bool { return sit.suspended.Stop(name, key) })
+	voice.Usable = slices.DeleteFunc(p.Keys(), func(key signature.Key) bool { return sit.suspended.Stop(name, key) })
 	return voice, nil
 }
 
@@ -303,7 +303,7 @@ func (sit situation) maySuspend(act access.Suspend) error {
 	switch {
 	case !ok:
 		return api.ErrNotFound
-	case !act.Key.IsZero() && !slices.Contains(p.SSH, act.Key):
+	case !act.Key.IsZero() && !slices.Contains(p.Keys(), act.Key):
 		return invalid("%s does not have that key", act.Person)
 	case sit.suspended.Stop(act.Person, act.Key):
 		return invalid("%s is suspended already", act.Person)

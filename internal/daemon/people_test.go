@@ -516,7 +516,7 @@ func TestEnrolledAnew(t *testing.T) {
 	h.enrol(after)
 	v, err := h.safe.Voice(t.Context(), "ada")
 	h.must(err)
-	if v.Pending || !slices.Equal(v.Usable, before.SSH) || !slices.Equal(v.Waiting, after.SSH) {
+	if v.Pending || !slices.Equal(v.Usable, before.Keys()) || !slices.Equal(v.Waiting, after.Keys()) {
 		t.Errorf("got voice %+v", v)
 	}
 	h.denied(h.suspend("ada", "bob"), access.ErrNotSigned.Error())

@@ -299,7 +299,7 @@ func (h *house) lastMinutes() {
 	h.release = h.sign("ada", h.open)
 	h.must(h.hall.release(h.release))
 	h.pass(time.Second)
-	key := h.people["mia"].SSH[0]
+	key := h.people["mia"].Keys()[0]
 	h.used = h.says("eve", access.Suspend{Person: "mia", Key: key, Reason: "a test"})
 	h.must(h.safe.Suspend(ctx, from, h.used))
 }

@@ -8,7 +8,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -181,7 +181,7 @@ func (sit situation) groundless(v state.View, o state.Opening) (string, error) {
 	switch {
 	case err != nil:
 		return fmt.Sprintf("%s, or the key that released it, is no keykeeper's any more", release.Keykeeper), nil
-	case sit.suspended.Stop(release.Keykeeper, key), sit.suspended.Stop(release.Keykeeper, sshsig.PublicKey{}):
+	case sit.suspended.Stop(release.Keykeeper, key), sit.suspended.Stop(release.Keykeeper, signature.Key{}):
 		return fmt.Sprintf("%s, or the key that released it, is suspended", release.Keykeeper), nil
 	}
 	return "", nil

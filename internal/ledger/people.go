@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"strongroom/internal/safe"
@@ -14,9 +15,10 @@ import (
 // Who did it stands in the entry.
 
 // Signed is the evidence that a person did what an entry says: the exact bytes
-// that were signed, and the signature (SSHSIG) without its armor, in base64.
-// Package access says what the bytes mean; with them, the roster and stock
-// ssh-keygen anyone can check an entry later.
+// that were signed, and the signature: one with an SSH key (SSHSIG) without its
+// armor, in base64, or what a passkey gave, five words on a line. Package access
+// says what the bytes mean; with them, the roster and stock ssh-keygen anyone
+// can check an entry later.
 type Signed struct {
 	Statement string `json:"statement"`
 	Signature string `json:"signature"`
@@ -24,7 +26,7 @@ type Signed struct {
 
 const (
 	maxStatement = 16 << 10 // a request names up to 64 snapshots and gives a reason
-	maxSignature = 2 << 10  // one by a hardware key takes about 400
+	maxSignature = 7 << 10  // one by an SSH key takes 260, one by a passkey about 410, with the longest id of all 6200
 )
 
 func (s Signed) check() error {
@@ -34,8 +36,27 @@ func (s Signed) check() error {
 	case s.Signature == "" || len(s.Signature) > maxSignature:
 		return fmt.Errorf("a signature of %d bytes", len(s.Signature))
 	}
+	if words, ok := strings.CutPrefix(s.Signature, passkeyWord); ok {
+		return checkPasskey(strings.Split(words, " "))
+	}
 	_, err := base64.StdEncoding.Strict().DecodeString(s.Signature)
 	return err
+}
+
+// passkeyWord begins what a passkey gave. Package passkey reads it; here it has
+// the form that everybody can pass over.
+const passkeyWord = "strongroom-passkey-v1 "
+
+func checkPasskey(words []string) error {
+	if len(words) != 4 {
+		return fmt.Errorf("a passkey's signature of %d parts, want 4", len(words))
+	}
+	for _, word := range words {
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(word); err != nil || word == "" {
+			return errors.New("a passkey's signature is not in base64url")
+		}
+	}
+	return nil
 }
 
 // checkOptional is check for a Signed that may be left out.
@@ -164,7 +185,7 @@ func (e EnrolmentReceived) check() error {
 // new version of the roster, which names the number of this entry, lifts it.
 type PersonSuspended struct {
 	Person Who    `json:"person"`
-	Key    Text   `json:"key,omitempty"` // fingerprint of the one SSH key that is meant; all if empty
+	Key    Text   `json:"key,omitempty"` // fingerprint of the one key that is meant; all if empty
 	Reason Text   `json:"reason"`
 	Signed Signed `json:"signed"`
 }

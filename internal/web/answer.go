@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/safe"
 	"strongroom/internal/web/signed"
 )
@@ -207,8 +208,9 @@ func (s *Server) admit(r route, from netip.Addr, req *http.Request) (signed.Clai
 	if err != nil {
 		return signed.Claim{}, err
 	}
-	waits := slices.Contains(voice.Waiting, claim.Key)
-	if !waits && !slices.Contains(voice.Usable, claim.Key) {
+	key := signature.FromSSH(claim.Key)
+	waits := slices.Contains(voice.Waiting, key)
+	if !waits && !slices.Contains(voice.Usable, key) {
 		return signed.Claim{}, s.refuse(ctx, r.name, fmt.Sprintf("%s, or the key that was used, is suspended", claim.Person), from)
 	}
 	if err := s.desk.Admit(ctx, from, claim.Person); err != nil {

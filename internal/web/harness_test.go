@@ -24,7 +24,7 @@ import (
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/web/certificate"
@@ -51,7 +51,7 @@ type fakeDesk struct {
 	roster    access.Roster
 	pending   map[safe.PersonName]bool
 	suspended map[safe.PersonName]bool
-	waiting   map[safe.PersonName][]sshsig.PublicKey // of who has enrolled anew
+	waiting   map[safe.PersonName][]signature.Key // of who has enrolled anew
 	calls     []string
 	refused   []string
 	answer    func() error               // nil for none
@@ -85,7 +85,7 @@ func (d *fakeDesk) Voice(_ context.Context, name safe.PersonName) (api.Voice, er
 	if !ok {
 		return api.Voice{}, api.ErrNotFound
 	}
-	v := api.Voice{Person: s.Person, Usable: s.SSH, Pending: d.pending[name], Waiting: d.waiting[name]}
+	v := api.Voice{Person: s.Person, Usable: s.Keys(), Pending: d.pending[name], Waiting: d.waiting[name]}
 	if d.suspended[name] {
 		v.Usable = nil
 	}

@@ -27,6 +27,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -147,10 +148,21 @@ func New(desk Desk, opts Options) *Server {
 		if errors.Is(err, api.ErrNotFound) {
 			return nil, nil
 		}
-		return slices.Concat(voice.Person.SSH, voice.Waiting), err
+		return sshKeys(slices.Concat(voice.Person.Keys(), voice.Waiting)), err
 	})
 	s.handler = s.routes()
 	return s
+}
+
+// sshKeys returns those of the keys that sign requests.
+func sshKeys(keys []signature.Key) []sshsig.PublicKey {
+	var all []sshsig.PublicKey
+	for _, k := range keys {
+		if key, ok := k.SSH(); ok {
+			all = append(all, key)
+		}
+	}
+	return all
 }
 
 // Handler returns what answers requests.

@@ -20,7 +20,7 @@ import (
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
 	"strongroom/internal/web/signed"
@@ -59,7 +59,7 @@ POST /v1/openings/{id}/close    ok ok ok 403 403 403 403 403 403 401 401 401
 	founding.roster = founding.team.First
 	eve := accesstest.NewPerson(t, "eve", access.Auditor)
 	anew := accesstest.NewPerson(t, "ada", access.Keykeeper)
-	founded.waiting = map[safe.PersonName][]sshsig.PublicKey{"ada": anew.SSH}
+	founded.waiting = map[safe.PersonName][]signature.Key{"ada": anew.Keys()}
 	callers := []func(route string) (*scene, shot){
 		func(r string) (*scene, shot) { return founded, founded.forRoute(r, "ada") },
 		func(r string) (*scene, shot) { return founded, founded.forRoute(r, "bob") },

@@ -4,18 +4,18 @@ import (
 	"errors"
 
 	"strongroom/internal/access"
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 )
 
 // A Voice is somebody who may call, as the safe knows them at the moment.
 type Voice struct {
 	Person  access.Person
-	Usable  []sshsig.PublicKey // of Person.SSH, those that are not suspended
-	Pending bool               // enrolled, and not in the roster yet
+	Usable  []signature.Key // of Person.Keys, those that are not suspended
+	Pending bool            // enrolled, and not in the roster yet
 	// Waiting are the keys of somebody in the roster who has enrolled anew, on
 	// another machine. Until the roster has them, they are only good for what
 	// those may ask who are Pending.
-	Waiting []sshsig.PublicKey
+	Waiting []signature.Key
 }
 
 // Errors by which a safe answers a call. Their texts are for the person who

@@ -32,6 +32,9 @@ func Changes(r, next access.Roster) []string {
 	if r.Gate != next.Gate {
 		lines = append(lines, "gives the gate the host key "+fingerprint(next))
 	}
+	if r.Domain != next.Domain {
+		lines = append(lines, fmt.Sprintf("binds passkeys to the domain %q, did to %q", next.Domain, r.Domain))
+	}
 	for _, key := range next.LedgerKeys[min(len(r.LedgerKeys), len(next.LedgerKeys)):] {
 		lines = append(lines, "gives the ledger one more key: "+key.String())
 	}
@@ -56,7 +59,13 @@ func describe(p access.Person) string {
 	if p.FullName != "" {
 		s += fmt.Sprintf(" (%s)", p.FullName)
 	}
-	s += ", " + roles(p) + ", SSH key " + sshKeys(p)
+	s += ", " + roles(p)
+	if len(p.SSH) > 0 {
+		s += ", SSH key " + sshKeys(p)
+	}
+	if len(p.Passkeys) > 0 {
+		s += ", " + passkeys(p)
+	}
 	if len(p.Addresses) > 0 {
 		s += ", from " + addresses(p)
 	}
@@ -74,12 +83,44 @@ func roles(p access.Person) string {
 	return strings.Join(s, " and ")
 }
 
+// sshKeys is never empty, unlike its list: "did with none".
 func sshKeys(p access.Person) string {
+	if len(p.SSH) == 0 {
+		return "none"
+	}
 	var s []string
 	for _, k := range p.SSH {
 		s = append(s, k.Fingerprint())
 	}
 	return strings.Join(s, " and ")
+}
+
+func passkeys(p access.Person) string {
+	if len(p.Passkeys) == 0 {
+		return "no passkey"
+	}
+	var s []string
+	for _, k := range p.Passkeys {
+		s = append(s, passkeyText(k))
+	}
+	return strings.Join(s, " and ")
+}
+
+func passkeyText(k access.Passkey) string {
+	s := "passkey to sign in "
+	if k.Use == access.Release {
+		s = "passkey for releases "
+	}
+	s += k.Key.Fingerprint()
+	switch {
+	case k.Name != "" && k.Synced:
+		s += fmt.Sprintf(" (%s, synced)", k.Name)
+	case k.Name != "":
+		s += fmt.Sprintf(" (%s)", k.Name)
+	case k.Synced:
+		s += " (synced)"
+	}
+	return s
 }
 
 func addresses(p access.Person) string {
@@ -104,6 +145,7 @@ func personChanges(old, p access.Person) []string {
 	add(!slices.Equal(old.Roles, p.Roles), "%s becomes %s, was %s", p.Name, roles(p), roles(old))
 	add(old.Key != p.Key, "replaces the personal key of %s", p.Name)
 	add(!slices.Equal(old.SSH, p.SSH), "%s signs with the SSH key %s, did with %s", p.Name, sshKeys(p), sshKeys(old))
+	add(!slices.Equal(old.Passkeys, p.Passkeys), "%s has %s, had %s", p.Name, passkeys(p), passkeys(old))
 	add(!slices.EqualFunc(old.Addresses, p.Addresses, func(a, b netip.Addr) bool { return a == b }), "%s comes from %s, did from %s", p.Name, addresses(p), addresses(old))
 	add(old.Mail != p.Mail, "mails for %s go to %q, did to %q", p.Name, p.Mail, old.Mail)
 	return lines

@@ -44,7 +44,9 @@ func Found(current access.Roster, founders []access.Enrolment, ring Keyring, now
 	period := &next.Periods[len(next.Periods)-1]
 	period.OuterCopies, period.InnerCopies = nil, nil
 	for _, e := range founders {
-		put(&next, e.Person)
+		if err := join(&next, e); err != nil {
+			return next, err
+		}
 		if e.OuterCopy != nil {
 			setCopy(&period.OuterCopies, e.Person.Name, e.OuterCopy)
 		}
@@ -91,7 +93,9 @@ func Add(current access.Roster, enrolments []access.Enrolment, ring Keyring, now
 				return next, fmt.Errorf("%s would no longer be %s and still know its role key: remove %s first, which makes a new one", e.Person.Name, role, e.Person.Name)
 			}
 		}
-		put(&next, e.Person)
+		if err := join(&next, e); err != nil {
+			return next, err
+		}
 	}
 	if err := share(&next, ring, now); err != nil {
 		return next, err
@@ -164,7 +168,9 @@ func Recover(current access.Roster, enrolments []access.Enrolment, ring Keyring,
 		}
 	}
 	for _, e := range enrolments {
-		put(&next, e.Person)
+		if err := join(&next, e); err != nil {
+			return next, err
+		}
 		lift(&next, suspended.Of(e.Person.Name))
 	}
 	// What a role has that is not lost stays: the roster that the safe shows
@@ -197,6 +203,19 @@ func checked(current, next access.Roster) (access.Roster, error) {
 		return next, err
 	}
 	return next, current.CheckSuccessor(next)
+}
+
+// join puts somebody into r who has enrolled. The first with passkeys bring the
+// domain, which is then that of all.
+func join(r *access.Roster, e access.Enrolment) error {
+	if e.Domain != "" && e.Domain != r.Domain {
+		if r.HasPasskeys() {
+			return fmt.Errorf("%s has made passkeys for %s, and those of the others are for %s: they must enrol there", e.Person.Name, e.Domain, r.Domain)
+		}
+		r.Domain = e.Domain
+	}
+	put(r, e.Person)
+	return nil
 }
 
 // put adds a person, or replaces the one of that name. Copies that were sealed

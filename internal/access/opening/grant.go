@@ -19,6 +19,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"strongroom/internal/access"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -186,35 +187,34 @@ func (n *Nonce) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// ReleaseNamespace is the namespace of the SSH signature under a release.
+// ReleaseNamespace is the namespace of the signature under a release.
 const ReleaseNamespace = "strongroom/v1/release"
 
-// message is what a keykeeper signs. A passkey signs the SHA-256 of
-// "strongroom/v1/release\n" and this; an SSH key this under ReleaseNamespace.
+// message is what a keykeeper signs under ReleaseNamespace.
 func message(nonce Nonce, grant []byte) []byte { return append(nonce[:], grant...) }
 
 // A Release is the evidence that a keykeeper released a grant. It becomes the
 // object openings/<id>/<digest>.json.
 type Release struct {
-	Version   int              `json:"v"`
-	Keykeeper safe.PersonName  `json:"keykeeper"`
-	Nonce     Nonce            `json:"nonce"`
-	Grant     string           `json:"grant"` // its exact bytes
-	Request   ledger.Signed    `json:"request"`
-	Signature sshsig.Signature `json:"signature"`
+	Version   int                 `json:"v"`
+	Keykeeper safe.PersonName     `json:"keykeeper"`
+	Nonce     Nonce               `json:"nonce"`
+	Grant     string              `json:"grant"` // its exact bytes
+	Request   ledger.Signed       `json:"request"`
+	Signature signature.Signature `json:"signature"`
 }
 
 // MaxRelease bounds the bytes of a release.
 const MaxRelease = 2*MaxGrant + 64<<10
 
-// Sign makes a release.
+// Sign makes a release with an SSH key. With a passkey, the page makes it.
 func Sign(keykeeper safe.PersonName, nonce Nonce, grant []byte, request ledger.Signed, signer ssh.Signer) (Release, error) {
-	signature, err := sshsig.Sign(signer, ReleaseNamespace, message(nonce, grant))
+	made, err := sshsig.Sign(signer, ReleaseNamespace, message(nonce, grant))
 	if err != nil {
 		return Release{}, fmt.Errorf("signing the release: %w", err)
 	}
 	return Release{Version: 1, Keykeeper: keykeeper, Nonce: nonce, Grant: string(grant), Request: request,
-		Signature: signature}, nil
+		Signature: signature.OfSSH(made)}, nil
 }
 
 // Encode returns the one spelling of r.
@@ -246,22 +246,21 @@ var (
 
 // Verify returns the key of the keykeeper who signed the release. What the
 // grant says is for Grant.Check.
-func (r Release) Verify(roster access.Roster) (sshsig.PublicKey, error) {
+func (r Release) Verify(roster access.Roster) (signature.Key, error) {
 	p, ok := roster.Person(r.Keykeeper)
 	if !ok || !p.Has(access.Keykeeper) {
-		return sshsig.PublicKey{}, ErrNoRelease
+		return signature.Key{}, ErrNoRelease
 	}
 	grant, err := ParseGrant([]byte(r.Grant))
 	if err != nil {
-		return sshsig.PublicKey{}, err
+		return signature.Key{}, err
 	}
 	if grant.Operator == r.Keykeeper {
-		return sshsig.PublicKey{}, ErrSelf
+		return signature.Key{}, ErrSelf
 	}
-	for _, key := range p.SSH {
-		if r.Signature.Verify(key, ReleaseNamespace, message(r.Nonce, []byte(r.Grant))) == nil {
-			return key, nil
-		}
+	key, ok := roster.SignedBy(r.Keykeeper, r.Signature, ReleaseNamespace, message(r.Nonce, []byte(r.Grant)))
+	if !ok {
+		return signature.Key{}, ErrNoRelease
 	}
-	return sshsig.PublicKey{}, ErrNoRelease
+	return key, nil
 }

@@ -142,7 +142,7 @@ func TestRelease(t *testing.T) {
 	}
 	ada, bob, kim := s.team.People["ada"], s.team.People["bob"], s.team.People["kim"]
 	good := sign("ada", ada)
-	if key, err := good.Verify(s.team.Roster); err != nil || key != ada.SSH[0] {
+	if key, err := good.Verify(s.team.Roster); err != nil || key != ada.Keys()[0] {
 		t.Fatalf("Verify: %s, %v", key, err)
 	}
 	again, err := opening.ParseRelease(good.Encode())

@@ -16,13 +16,15 @@ import (
 )
 
 // A Key is the public half of a passkey, and the id by which its authenticator
-// finds the private one. Its text is one line: "passkey", the credential's id
+// finds the private one. Its text is one line: KeyWord, the credential's id
 // and the key as COSE has it, both in base64url. Two keys are the same if they
 // are equal by ==. The zero Key is no key.
 type Key struct{ text string }
 
+// KeyWord begins the text of a passkey, and of no other key.
+const KeyWord = "passkey"
+
 const (
-	keyWord = "passkey"
 	// maxCredential is what WebAuthn allows. Most ids have 16 to 64 bytes; those
 	// of old security keys, which keep nothing, contain the wrapped private key.
 	maxCredential = 1023
@@ -31,7 +33,7 @@ const (
 )
 
 // maxKeyText is what a key with the largest id and the largest modulus takes.
-var maxKeyText = len(keyWord) + 2 + base64.RawURLEncoding.EncodedLen(maxCredential) +
+var maxKeyText = len(KeyWord) + 2 + base64.RawURLEncoding.EncodedLen(maxCredential) +
 	base64.RawURLEncoding.EncodedLen(len(rs256Head)+2+maxRSA+len(rs256Tail))
 
 // NewKey makes a Key of what an authenticator gave at registration: the
@@ -43,7 +45,7 @@ func NewKey(credential, cose []byte) (Key, error) {
 	if _, err := publicKey(cose); err != nil {
 		return Key{}, err
 	}
-	return Key{strings.Join([]string{keyWord, encode(credential), encode(cose)}, " ")}, nil
+	return Key{strings.Join([]string{KeyWord, encode(credential), encode(cose)}, " ")}, nil
 }
 
 // ParseKey reads the form that String writes, and no other.
@@ -51,7 +53,7 @@ func ParseKey(s string) (Key, error) {
 	if len(s) > maxKeyText {
 		return Key{}, fmt.Errorf("a passkey of %d characters, at most %d are possible", len(s), maxKeyText)
 	}
-	parts, err := decodeLine(s, keyWord, 2)
+	parts, err := decodeLine(s, KeyWord, 2)
 	if err != nil {
 		return Key{}, fmt.Errorf("a passkey: %w", err)
 	}
@@ -61,7 +63,7 @@ func ParseKey(s string) (Key, error) {
 // parts returns the credential's id and the COSE key. It must not be called on
 // the zero Key.
 func (k Key) parts() (credential, cose []byte) {
-	parts, err := decodeLine(k.text, keyWord, 2)
+	parts, err := decodeLine(k.text, KeyWord, 2)
 	if err != nil {
 		panic(fmt.Sprintf("passkey %q was taken and cannot be read: %v", k.text, err)) // NewKey alone makes one
 	}

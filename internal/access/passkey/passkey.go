@@ -25,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -165,6 +166,20 @@ func readClientData(b []byte) (clientData, error) {
 	return c, nil
 }
 
+// domainForm is that of names in lower case. What is below a domain is asked by
+// comparing ends, so it has no dot at its own.
+var domainForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+
+// CheckDomain reports why passkeys cannot be bound to domain: browsers take
+// names, and no addresses.
+func CheckDomain(domain string) error {
+	last := domain[strings.LastIndexByte(domain, '.')+1:]
+	if len(domain) > 253 || !domainForm.MatchString(domain) || strings.Trim(last, "0123456789") == "" {
+		return fmt.Errorf("%.260q is no domain of passkeys: want a name in lower case such as safe.acme.example", domain)
+	}
+	return nil
+}
+
 func (a Assertion) checkClientData(domain string, challenge [32]byte) error {
 	c, err := readClientData(a.ClientData)
 	switch {
@@ -182,8 +197,8 @@ func (a Assertion) checkClientData(domain string, challenge [32]byte) error {
 
 // checkOrigin sees whether a page is one of the domain.
 func checkOrigin(origin, domain string) error {
-	if domain == "" {
-		return errors.New("there is no domain for which passkeys would be good")
+	if err := CheckDomain(domain); err != nil {
+		return err
 	}
 	u, err := url.Parse(origin)
 	if err != nil || u.Scheme+"://"+u.Host != origin {

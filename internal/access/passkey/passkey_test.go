@@ -58,7 +58,7 @@ func TestSignAndVerify(t *testing.T) {
 				{"another key", other, domain, purpose, "a message", "signed with another passkey than SHA256:"},
 				{"no key", passkey.Key{}, domain, purpose, "a message", "there is none to compare"},
 				{"another domain", key, "example", purpose, "a message", "for another domain than example"},
-				{"no domain", key, "", purpose, "a message", "there is no domain"},
+				{"no domain", key, "", purpose, "a message", "is no domain of passkeys"},
 			}
 			for _, tt := range tests {
 				failed(t, tt.name, signed.Verify(tt.key, tt.domain, tt.namespace, []byte(tt.message)), tt.problem)

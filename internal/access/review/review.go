@@ -86,6 +86,10 @@ func Check(id safe.OpeningID, g api.Granted, earlier *opening.Release, roster ac
 	if !ok {
 		return nil, fmt.Errorf("the request is none: it is %s", by.Act.Act())
 	}
+	ssh, ok := key.SSH()
+	if !ok {
+		return nil, errors.New("the request is signed with a passkey, and who reads has an SSH key")
+	}
 	if request.Opening != id {
 		return nil, fmt.Errorf("the request is for opening %s, not for %s", request.Opening, id)
 	}
@@ -99,12 +103,12 @@ func Check(id safe.OpeningID, g api.Granted, earlier *opening.Release, roster ac
 	if err != nil {
 		return nil, err
 	}
-	r := &Review{Grant: grant, Request: request, Asked: by.Time, Key: key, Checkpoint: newest, envelopes: make(map[safe.RunID]want)}
+	r := &Review{Grant: grant, Request: request, Asked: by.Time, Key: ssh, Checkpoint: newest, envelopes: make(map[safe.RunID]want)}
 	r.Operator, _ = roster.Person(by.Person)
 	if r.Descriptions, err = described(g.Snapshots, request.Snapshots, newest); err != nil {
 		return nil, err
 	}
-	if err := grant.Check(by, key, opening.Circumstances{Roster: roster, Descriptions: r.Descriptions}); err != nil {
+	if err := grant.Check(by, ssh, opening.Circumstances{Roster: roster, Descriptions: r.Descriptions}); err != nil {
 		return nil, fmt.Errorf("the grant is not what was asked for: %w", err)
 	}
 	if grant.Size != newest.Size || grant.Root != newest.Root {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"strongroom/internal/access"
-	"strongroom/internal/access/sshsig"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 )
@@ -262,7 +262,7 @@ func (v View) Suspensions() (all access.Suspensions, err error) {
 		var key string
 		err := rows.Scan(&s.Entry, &s.Person, &key)
 		if err == nil && key != "" {
-			s.Key, err = sshsig.ParsePublicKey(key)
+			s.Key, err = signature.ParseKey(key)
 		}
 		all = append(all, s)
 		return err
