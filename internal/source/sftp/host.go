@@ -92,7 +92,7 @@ func (h *host) foresee(list *pattern.List) {
 			break
 		}
 		at = path.Join(at, names[0])
-		call := first.Lstat(at)
+		call := first.AskLstat(at)
 		h.foreseen[at] = func() (wire.Attrs, error) { return first.Attrs(call) }
 		place = place.Match(names[0]).Beneath
 	}
@@ -111,7 +111,7 @@ func (h *host) lstat(client *wire.Client, path string) (wire.Attrs, error) {
 	if ok {
 		return foreseen()
 	}
-	return client.Attrs(client.Lstat(path))
+	return client.Lstat(path)
 }
 
 // Root implements tree.Tree.

@@ -450,11 +450,13 @@ func (h *Handle) Stat() *Call { return h.client.send(withString(typeFstat, h.nam
 // Attrs returns the answer to Stat.
 func (h *Handle) Attrs(call *Call) (Attrs, error) { return h.client.Attrs(call) }
 
-// Lstat asks for the attributes of what is at path, without following a link; see
-// Attrs.
-func (c *Client) Lstat(path string) *Call { return c.send(withString(typeLstat, path))[0] }
+// Lstat returns the attributes of what is at path, without following a link.
+func (c *Client) Lstat(path string) (Attrs, error) { return c.Attrs(c.AskLstat(path)) }
 
-// Attrs returns the answer to Lstat.
+// AskLstat asks for what Lstat returns; see Attrs.
+func (c *Client) AskLstat(path string) *Call { return c.send(withString(typeLstat, path))[0] }
+
+// Attrs returns the answer to AskLstat.
 func (c *Client) Attrs(call *Call) (Attrs, error) {
 	return parsed(c, call, typeAttrs, parseAttrs)
 }
