@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"strongroom/internal/ledger"
@@ -17,21 +18,23 @@ type MailCursor struct {
 
 // MailCursors returns the cursors of all recipients that were ever met.
 func (s *State) MailCursors(ctx context.Context) (map[string]MailCursor, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT recipient, next, mailed, refused FROM mail_cursor")
+	return s.View(ctx).MailCursors()
+}
+
+// MailCursors returns the cursors of all recipients that were ever met.
+func (v View) MailCursors() (map[string]MailCursor, error) {
+	all := make(map[string]MailCursor)
+	err := v.each(func(rows *sql.Rows) error {
+		var recipient string
+		var c MailCursor
+		err := rows.Scan(&recipient, &c.Next, &c.Mailed, &c.Refused)
+		all[recipient] = c
+		return err
+	}, "SELECT recipient, next, mailed, refused FROM mail_cursor")
 	if err != nil {
 		return nil, fmt.Errorf("reading what was mailed: %w", err)
 	}
-	defer rows.Close()
-	all := make(map[string]MailCursor)
-	for rows.Next() {
-		var recipient string
-		var c MailCursor
-		if err := rows.Scan(&recipient, &c.Next, &c.Mailed, &c.Refused); err != nil {
-			return nil, fmt.Errorf("reading what was mailed: %w", err)
-		}
-		all[recipient] = c
-	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // MeetRecipients gives those recipients a cursor that have none: they are told
@@ -45,7 +48,7 @@ func (s *State) MeetRecipients(ctx context.Context, recipients []string) error {
 		if _, ok := known[recipient]; ok {
 			continue
 		}
-		const insert = "INSERT INTO mail_cursor (recipient, next, mailed, refused) SELECT ?, count(*), 0, 0 FROM entry WHERE true ON CONFLICT DO NOTHING"
+		const insert = "INSERT INTO mail_cursor (recipient, next, mailed, refused) SELECT ?, coalesce(max(n) + 1, 0), 0, 0 FROM entry WHERE true ON CONFLICT DO NOTHING"
 		if _, err := s.db.ExecContext(ctx, insert, recipient); err != nil {
 			return fmt.Errorf("meeting the recipient %s: %w", recipient, err)
 		}

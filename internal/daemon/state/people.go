@@ -366,14 +366,6 @@ func (tx *Tx) BeginServing(at time.Time) (unclean bool, err error) {
 // EndServing notes that nobody is served any more.
 func (tx *Tx) EndServing() error { return tx.set("DELETE FROM serving") }
 
-// Size returns the number of the ledger's entries.
-func (v View) Size() (n int64, err error) {
-	if err = v.sql.QueryRowContext(v.ctx, "SELECT count(*) FROM entry").Scan(&n); err != nil {
-		err = fmt.Errorf("reading the ledger: %w", err)
-	}
-	return n, err
-}
-
 // Entry returns the nth entry of the ledger.
 func (v View) Entry(n int64) (ledger.Entry, error) {
 	var b []byte

@@ -42,11 +42,7 @@ func snapshots(ctx context.Context, q querier, source safe.SourceName) ([]safe.S
 
 // Checkpoint returns the ledger's newest signed checkpoint.
 func (s *State) Checkpoint(ctx context.Context) ([]byte, error) {
-	var b []byte
-	if err := s.db.QueryRowContext(ctx, "SELECT bytes FROM checkpoint").Scan(&b); err != nil {
-		return nil, fmt.Errorf("reading the ledger's checkpoint: %w", err)
-	}
-	return b, nil
+	return s.View(ctx).Checkpoint()
 }
 
 // Entries yields the bytes of the ledger's entries, from the nth on.
@@ -102,7 +98,7 @@ func (s *State) ProveConsistency(ctx context.Context, from, to int64) (ledger.Co
 // ProveInclusion proves that the nth entry stands in the ledger of size
 // entries.
 func (s *State) ProveInclusion(ctx context.Context, n, size int64) (ledger.Inclusion, error) {
-	return ledger.ProveInclusion(n, size, hashReader{ctx, s.db})
+	return s.View(ctx).ProveInclusion(n, size)
 }
 
 // A Parcel is an object that waits to be published.
@@ -222,23 +218,10 @@ func (s *State) Newest(ctx context.Context) (time.Time, error) {
 	return e.Time, nil
 }
 
-const lastScrubQuery = "SELECT bytes FROM entry WHERE CAST(bytes AS TEXT) ->> '$.kind' = 'scrub.done' ORDER BY n DESC LIMIT 1"
-
 // LastScrub returns the newest record of a scrub and its time; ok is false if
 // there is none.
 func (s *State) LastScrub(ctx context.Context) (done ledger.ScrubDone, at time.Time, ok bool, err error) {
-	var b []byte
-	if err := s.db.QueryRowContext(ctx, lastScrubQuery).Scan(&b); isNoRows(err) {
-		return done, at, false, nil
-	} else if err != nil {
-		return done, at, false, fmt.Errorf("reading the ledger: %w", err)
-	}
-	e, err := ledger.ParseEntry(b)
-	if err != nil {
-		return done, at, false, fmt.Errorf("reading the ledger: %w", err)
-	}
-	done, ok = e.What.(ledger.ScrubDone)
-	return done, e.Time, ok, nil
+	return s.View(ctx).LastScrub()
 }
 
 const endQuery = `SELECT bytes FROM entry WHERE CAST(bytes AS TEXT) ->> '$.kind' IN ('snapshot.kept', 'run.failed')

@@ -166,8 +166,8 @@ func (tx *Tx) Record(at time.Time, who ledger.Who, what ledger.Event) (int64, er
 	if err != nil {
 		return 0, fmt.Errorf("recording %s: %w", what.Kind(), err)
 	}
-	var size int64
-	if err := tx.sql.QueryRowContext(tx.ctx, "SELECT count(*) FROM entry").Scan(&size); err != nil {
+	size, err := tx.View().size()
+	if err != nil {
 		return 0, err
 	}
 	added, head, err := ledger.Append(size, hashReader{tx.ctx, tx.sql}, b)
