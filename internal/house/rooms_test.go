@@ -333,12 +333,14 @@ var rooms = []room{
 	}},
 
 	{"internal/access/accesstest", map[string]string{
-		"internal/safe":          "makes people",
-		"internal/ledger":        "what they sign",
-		"internal/access":        "and rosters of them",
-		"internal/access/sshsig": "with their SSH keys",
-		"internal/store/seal":    "and their personal ones",
-		"golang.org/x/crypto":    "signers",
+		"internal/safe":                       "makes people",
+		"internal/ledger":                     "what they sign",
+		"internal/access":                     "and rosters of them",
+		"internal/access/passkey":             "what a passkey signs",
+		"internal/access/passkey/passkeytest": "with their passkeys",
+		"internal/access/sshsig":              "with their SSH keys",
+		"internal/store/seal":                 "and their personal ones",
+		"golang.org/x/crypto":                 "signers",
 	}},
 	{"internal/access/vaulttest", map[string]string{
 		"internal/safe":              "snapshots by their ids",

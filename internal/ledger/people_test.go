@@ -21,6 +21,7 @@ func peopleGoldens(t testing.TB) []golden {
 	until := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	from := netip.MustParseAddr("192.0.2.7")
 	signed := ledger.Signed{Statement: "{\"v\":1}\n", Signature: "U1NIU0lH"}
+	byPasskey := ledger.Signed{Statement: "{\"v\":1}\n", Signature: "strongroom-passkey-v1 AQ AgM BAUG _w"}
 	const (
 		id         = `"opening":"019aa3f1-7c00-7abc-8def-0123456789ab"`
 		digestText = "0bf474896363505e5ea5e5d6ace8ebfb13a760a409b1fb467d428fc716f9f284"
@@ -53,6 +54,8 @@ func peopleGoldens(t testing.TB) []golden {
 			line("person.suspended", `"person":"mia","reason":"laptop lost",`+signedText)},
 		{ledger.PersonSuspended{Person: "mia", Key: "SHA256:abc", Reason: "laptop lost", Signed: signed},
 			line("person.suspended", `"person":"mia","key":"SHA256:abc","reason":"laptop lost",`+signedText)},
+		{ledger.PersonSuspended{Person: "mia", Key: "SHA256:abc", Reason: "phone lost", Signed: byPasskey},
+			line("person.suspended", `"person":"mia","key":"SHA256:abc","reason":"phone lost","signed":{"statement":"{\"v\":1}\n","signature":"strongroom-passkey-v1 AQ AgM BAUG _w"}`)},
 		{ledger.KeyChecked{Role: "outer", Period: 1, Paper: true}, line("key.checked", `"role":"outer","period":1,"paper":true`)},
 		{ledger.OpeningRequested{Opening: opening, Address: from, Snapshots: []ledger.SnapshotNamed{{Run: run, Source: "erp-db"}}, Hours: 4, Reason: "disk gone", Until: until, Signed: signed},
 			line("opening.requested", id+`,"address":"192.0.2.7","snapshots":[{"run":"01989a2b-3c00-7abc-8def-0123456789ab","source":"erp-db"}],"hours":4,"reason":"disk gone","until":"2026-11-22T02:00:00Z",`+signedText)},
@@ -93,6 +96,12 @@ func TestEncodeRefusesWhatPeopleCannotHaveDone(t *testing.T) {
 		"first version":         ledger.RosterProposed{Version: 1, Digest: digest, Previous: digest, Changes: []ledger.Text{}},
 		"objection unsigned":    ledger.RosterObjected{Version: 2, Digest: digest},
 		"signature not base64":  ledger.RosterObjected{Version: 2, Digest: digest, Signed: ledger.Signed{Statement: "x", Signature: "?"}},
+		"three parts":           ledger.RosterObjected{Version: 2, Digest: digest, Signed: ledger.Signed{Statement: "x", Signature: "strongroom-passkey-v1 AQ AQ AQ"}},
+		"five parts":            ledger.RosterObjected{Version: 2, Digest: digest, Signed: ledger.Signed{Statement: "x", Signature: "strongroom-passkey-v1 AQ AQ AQ AQ AQ"}},
+		"an empty part":         ledger.RosterObjected{Version: 2, Digest: digest, Signed: ledger.Signed{Statement: "x", Signature: "strongroom-passkey-v1 AQ AQ  AQ"}},
+		"padded part":           ledger.RosterObjected{Version: 2, Digest: digest, Signed: ledger.Signed{Statement: "x", Signature: "strongroom-passkey-v1 AQ AQ AQ AQ=="}},
+		"another version":       ledger.RosterObjected{Version: 2, Digest: digest, Signed: ledger.Signed{Statement: "x", Signature: "strongroom-passkey-v2 AQ AQ AQ AQ"}},
+		"long signature":        ledger.RosterObjected{Version: 2, Digest: digest, Signed: ledger.Signed{Statement: "x", Signature: strings.Repeat("AAAA", 7<<10/4+1)}},
 		"long statement":        ledger.RosterObjected{Version: 2, Digest: digest, Signed: ledger.Signed{Statement: strings.Repeat("x", 16<<10+1), Signature: "eA=="}},
 		"invitation for ever":   ledger.PersonInvited{Person: "a", Role: "auditor"},
 		"enrolment from nobody": ledger.EnrolmentReceived{Person: "a", Digest: digest},

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"strongroom/internal/access"
+	"strongroom/internal/access/passkey"
+	"strongroom/internal/access/passkey/passkeytest"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -28,8 +30,16 @@ var Start = time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
 type Somebody struct {
 	access.Person
 	Identity seal.PersonalIdentity
-	Signer   ssh.Signer
+	Signer   ssh.Signer // nil if the person has passkeys instead
+	// SignIn and Release are the person's passkeys, nil if there are none.
+	SignIn, Release *passkeytest.Authenticator
 }
+
+// Domain is that of the passkeys, and Origin the page that asks for them.
+const (
+	Domain = "acme.example"
+	Origin = "https://safe.acme.example"
+)
 
 // NewPerson makes a person of a role. An operator comes from 127.0.0.2.
 func NewPerson(t testing.TB, name safe.PersonName, role access.Role) Somebody {
@@ -50,19 +60,49 @@ func NewPerson(t testing.TB, name safe.PersonName, role access.Role) Somebody {
 	if role == access.Operator {
 		s.Addresses = []netip.Addr{netip.MustParseAddr("127.0.0.2")}
 	}
-	if role == access.Operator || role == access.Keykeeper {
-		if s.Identity, err = seal.NewPersonalIdentity(); err != nil {
-			t.Fatal(err)
-		}
-		s.Key = s.Identity.Recipient()
-	}
+	s.makePersonalKey(t)
 	return s
+}
+
+// NewPasskeyPerson makes a person of a role, other than operator, who has no
+// SSH key but a passkey for each use; an auditor has one for sign-in alone.
+func NewPasskeyPerson(t testing.TB, name safe.PersonName, role access.Role) Somebody {
+	t.Helper()
+	s := Somebody{Person: access.Person{Name: name, Roles: []access.Role{role}, Mail: string(name) + "@example.com"}}
+	s.SignIn = passkeytest.New(t, Domain, Origin)
+	s.Passkeys = []access.Passkey{{Key: s.SignIn.Key(t), Use: access.SignIn, Name: "phone"}}
+	if role != access.Auditor {
+		s.Release = passkeytest.New(t, Domain, Origin)
+		s.Passkeys = append(s.Passkeys, access.Passkey{Key: s.Release.Key(t), Use: access.Release})
+	}
+	s.makePersonalKey(t)
+	return s
+}
+
+func (s *Somebody) makePersonalKey(t testing.TB) {
+	t.Helper()
+	if !s.Has(access.Operator) && !s.Has(access.Keykeeper) {
+		return
+	}
+	var err error
+	if s.Identity, err = seal.NewPersonalIdentity(); err != nil {
+		t.Fatal(err)
+	}
+	s.Key = s.Identity.Recipient()
 }
 
 // States signs an act of the person.
 func (s Somebody) States(t testing.TB, store safe.StoreID, at time.Time, act access.Act) ledger.Signed {
 	t.Helper()
-	signed, err := access.Sign(access.Statement{Store: store, Person: s.Name, Time: at, Act: act}, s.Signer)
+	statement := access.Statement{Store: store, Person: s.Name, Time: at.UTC().Truncate(time.Second), Act: act}
+	if s.Signer == nil {
+		b, err := statement.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ledger.Signed{Statement: string(b), Signature: s.Release.Get(t, passkey.Challenge(access.ActNamespace, b)).String()}
+	}
+	signed, err := access.Sign(statement, s.Signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +153,9 @@ func NewTeam(t testing.TB, people string) *Team {
 func (team *Team) Join(t testing.TB, s Somebody) {
 	t.Helper()
 	team.People[s.Name] = s
+	if len(s.Passkeys) > 0 {
+		team.Roster.Domain = Domain
+	}
 	team.Roster.People = append(team.Roster.People, s.Person)
 	slices.SortFunc(team.Roster.People, func(a, b access.Person) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	period := &team.Roster.Periods[0]

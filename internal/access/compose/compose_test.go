@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"strongroom/internal/access"
+	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/compose"
 	"strongroom/internal/access/profile"
 	"strongroom/internal/access/sshsig"
@@ -292,6 +293,74 @@ func TestChangesShowEverything(t *testing.T) {
 				t.Errorf("the changes are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
+	}
+}
+
+// Who enrols in a browser brings passkeys, and the domain that they are for.
+func TestPasskeys(t *testing.T) {
+	c := newCast(t)
+	r := c.found()
+	browser := func(name safe.PersonName, role access.Role, domain string) access.Enrolment {
+		p := accesstest.NewPasskeyPerson(t, name, role).Person
+		p.Mail = ""
+		return access.Enrolment{Version: 1, Person: p, Domain: domain}
+	}
+	zoe, yuri := browser("zoe", access.Auditor, "acme.example"), browser("yuri", access.Officer, "acme.example")
+	next, err := compose.Add(r, []access.Enrolment{zoe, yuri}, compose.Keyring{}, begun)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(r access.Roster, name safe.PersonName) []access.Passkey {
+		p, _ := r.Person(name)
+		return p.Passkeys
+	}
+	if next.Domain != "acme.example" || !slices.Equal(of(next, "zoe"), zoe.Person.Passkeys) || !slices.Equal(of(next, "yuri"), yuri.Person.Passkeys) {
+		t.Errorf("the roster has passkeys for %q: %v", next.Domain, next.People)
+	}
+	lines := compose.Changes(r, next)
+	for _, want := range []string{
+		"adds zoe, auditor, passkey to sign in SHA256:", "adds yuri, officer, passkey to sign in SHA256:", " and passkey for releases SHA256:",
+		`binds passkeys to the domain "acme.example"`,
+	} {
+		if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, want) }) {
+			t.Errorf("the changes do not say %q:\n%s", want, strings.Join(lines, "\n"))
+		}
+	}
+
+	// Whatever else changes, they stay.
+	for name, change := range map[string]func() (access.Roster, error){
+		"adding": func() (access.Roster, error) {
+			return compose.Add(next, []access.Enrolment{c.enrol("kate", access.Keykeeper)}, c.ring(next, "kim"), begun)
+		},
+		"removing": func() (access.Roster, error) { return compose.Remove(next, "yuri", compose.Keyring{}, begun) },
+		"renewing": func() (access.Roster, error) { return compose.Renew(next, access.Keykeeper, begun.Add(time.Hour)) },
+		"lifting":  func() (access.Roster, error) { return compose.Lift(next, 7) },
+		"recovery": func() (access.Roster, error) {
+			return compose.Recover(next, []access.Enrolment{c.enrol("kurt", access.Keykeeper)}, c.ring(next, "kim"), nil, begun.Add(time.Hour))
+		},
+	} {
+		later, err := change()
+		if err != nil || later.Domain != "acme.example" || !slices.Equal(of(later, "zoe"), zoe.Person.Passkeys) {
+			t.Errorf("after %s the roster has passkeys for %q, zoe %v, %v", name, later.Domain, of(later, "zoe"), err)
+		}
+	}
+
+	// Who enrols anew has the new keys and no others, and everybody is told.
+	anew := c.enrol("zoe", access.Auditor)
+	replaced, err := compose.Add(next, []access.Enrolment{anew}, compose.Keyring{}, begun)
+	if err != nil || len(of(replaced, "zoe")) != 0 {
+		t.Errorf("zoe has %v, %v", of(replaced, "zoe"), err)
+	}
+	if lines := compose.Changes(next, replaced); len(lines) != 2 || !strings.Contains(lines[0], "did with none") || !strings.Contains(lines[1], "zoe has no passkey, had passkey to sign in SHA256:") {
+		t.Errorf("the changes are %q", lines)
+	}
+
+	// Passkeys of another domain would be good for nothing.
+	if _, err := compose.Add(next, []access.Enrolment{browser("xenia", access.Auditor, "other.example")}, compose.Keyring{}, begun); err == nil || !strings.Contains(err.Error(), "xenia has made passkeys for other.example, and those of the others are for acme.example") {
+		t.Errorf("passkeys for another domain: %v", err)
+	}
+	if moved, err := compose.Add(r, []access.Enrolment{browser("xenia", access.Auditor, "other.example")}, compose.Keyring{}, begun); err != nil || moved.Domain != "other.example" {
+		t.Errorf("the first passkeys: %q, %v", moved.Domain, err)
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/opening"
+	"strongroom/internal/access/passkey"
+	"strongroom/internal/access/passkey/passkeytest"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 )
@@ -184,6 +187,54 @@ func TestRelease(t *testing.T) {
 	if other = good; other.Signature.UnmarshalText([]byte(act.Signature)) == nil {
 		if _, err := other.Verify(s.team.Roster); !errors.Is(err, opening.ErrNoRelease) {
 			t.Errorf("the signature of an act: %v", err)
+		}
+	}
+}
+
+// With a passkey, what the page signs is the nonce and the grant, as a terminal
+// does; and the release stands for itself, with all that it takes to check it.
+func TestReleaseByPasskey(t *testing.T) {
+	s := newScene(t)
+	petra := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper)
+	s.team.Join(t, petra)
+	s.circumstances.Roster = s.team.Roster
+	grant := s.grant(t).Encode()
+	nonce := opening.NewNonce()
+	release := func(by *passkeytest.Authenticator, nonce opening.Nonce, grant []byte) opening.Release {
+		signed, err := signature.OfPasskey(by.Get(t, passkey.Challenge(opening.ReleaseNamespace, append(nonce[:], grant...))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return opening.Release{Version: 1, Keykeeper: "petra", Nonce: nonce, Grant: string(grant), Request: s.signed, Signature: signed}
+	}
+	good := release(petra.Release, nonce, grant)
+	again, err := opening.ParseRelease(good.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := again.Verify(s.team.Roster); err != nil || key != signature.FromPasskey(petra.Release.Key(t)) {
+		t.Errorf("Verify: %s, %v", key, err)
+	}
+	longer := s.grant(t)
+	longer.Until = longer.Until.Add(time.Hour)
+	act := petra.States(t, s.team.Store, now, access.Close{Opening: s.request.Opening, Reason: "done"})
+	ofAct, err := signature.Parse(act.Signature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unverified := *petra.Release
+	unverified.Flags &^= passkeytest.UserVerified
+	for name, r := range map[string]opening.Release{
+		"another nonce":            with(good, func(r *opening.Release) { r.Nonce = opening.NewNonce() }),
+		"altered grant":            with(good, func(r *opening.Release) { r.Grant = string(longer.Encode()) }),
+		"in another's name":        with(good, func(r *opening.Release) { r.Keykeeper = "ada" }),
+		"the signature of an act":  with(good, func(r *opening.Release) { r.Signature = ofAct }),
+		"the passkey for sign-in":  release(petra.SignIn, nonce, grant),
+		"user verification absent": release(&unverified, nonce, grant),
+		"a passkey of nobody":      release(passkeytest.New(t, accesstest.Domain, accesstest.Origin), nonce, grant),
+	} {
+		if _, err := r.Verify(s.team.Roster); !errors.Is(err, opening.ErrNoRelease) {
+			t.Errorf("%s: %v, want %v", name, err, opening.ErrNoRelease)
 		}
 	}
 }
