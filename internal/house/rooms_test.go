@@ -450,6 +450,7 @@ var rooms = []room{
 		"internal/safe/config":        "where the mail server is",
 		"internal/safe/words":         "a roster as people compare it",
 		"internal/ledger":             "is the queue of mails",
+		"internal/report":             "an entry has one sentence everywhere",
 		"internal/ui":                 "writes sizes and times as the terminal does",
 		"internal/daemon/state":       "how far each recipient was told",
 		"github.com/wneessen/go-mail": "MIME and SMTP",

@@ -182,7 +182,7 @@ func tellOpening(who string, what ledger.Event) (t Told, ok bool) {
 	t.Level = Look
 	switch e := what.(type) {
 	case ledger.OpeningRequested:
-		t.What = fmt.Sprintf("%s asks to read %s", who, Sources(sourcesOf(e.Snapshots)))
+		t.What = fmt.Sprintf("%s asks to read %s", who, Sources(SourcesOf(e.Snapshots)))
 		t.Detail = fmt.Sprintf("from %s, for %s: %s", e.Address, Counted(e.Hours, "hour", "hours"), e.Reason)
 	case ledger.OpeningReleased:
 		t.What, t.Detail = fmt.Sprintf("%s released an opening", who), fmt.Sprintf("the outer seal of %s was opened", Counted(e.Runs, "run", "runs"))
@@ -231,8 +231,8 @@ func OpeningOf(what ledger.Event) safe.OpeningID {
 	}
 }
 
-// sourcesOf returns the sources of some snapshots, each once.
-func sourcesOf(snapshots []ledger.SnapshotNamed) (all []safe.SourceName) {
+// SourcesOf returns the sources of some snapshots, each once.
+func SourcesOf(snapshots []ledger.SnapshotNamed) (all []safe.SourceName) {
 	for _, s := range snapshots {
 		if !slices.Contains(all, s.Source) {
 			all = append(all, s.Source)

@@ -2,6 +2,9 @@ package report_test
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -75,11 +78,40 @@ func TestTell(t *testing.T) {
 		{"safe", ledger.OpeningClosed{Opening: id, Unknown: true}, report.Told{Level: report.Alarm, What: "the opening is closed; what was read is not known", Opening: id}},
 		{"safe", ledger.RecordReceived{Opening: id, Name: "rehearsal.json", Size: 12_000}, report.Told{Level: report.Look, What: "a record came back", Detail: "rehearsal.json, 12.0 kB", Opening: id}},
 	}
+	told := make(map[ledger.Kind]bool)
 	for _, tt := range tests {
+		told[tt.what.Kind()] = true
 		if diff := cmp.Diff(tt.want, report.Tell(ledger.Entry{Who: tt.who, What: tt.what})); diff != "" {
 			t.Errorf("%s, want - got +:\n%s", tt.what.Kind(), diff)
 		}
 	}
+	for _, kind := range kindsOfLedger(t) {
+		if !told[kind] {
+			t.Errorf("nobody knows how %s is told", kind)
+		}
+	}
+}
+
+// kindsOfLedger reads the closed list from where it is written.
+func kindsOfLedger(t *testing.T) (kinds []ledger.Kind) {
+	t.Helper()
+	files, err := filepath.Glob("../ledger/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`Kind\(\) Kind +\{ return "([a-z.]+)" \}`).FindAllSubmatch(b, -1) {
+			kinds = append(kinds, ledger.Kind(found[1]))
+		}
+	}
+	if len(kinds) < 25 {
+		t.Fatalf("only found the kinds %v", kinds)
+	}
+	return kinds
 }
 
 // TestTellHidesNothing sees that what a hostile host has said stays on its line

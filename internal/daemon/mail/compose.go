@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"strongroom/internal/ledger"
+	"strongroom/internal/report"
 	"strongroom/internal/safe"
 	"strongroom/internal/ui"
 )
@@ -70,7 +71,7 @@ func Summarize(s Safe, groups [][]Item, p Proof) (Message, error) {
 	c := clock{s.Zone}
 	first, last := groups[0][0], groups[len(groups)-1]
 	told := story{
-		Mood: good, Verdict: count(len(groups), "event", "events") + " that you were not told of",
+		Mood: good, Verdict: report.Counted(len(groups), "event", "events") + " that you were not told of",
 		Lead: "These mails could not be delivered in time. This one is for all of them; each event is in the ledger with all that is known of it.",
 	}
 	told.fact("From", "%s", c.minute(first.Entry.Time))

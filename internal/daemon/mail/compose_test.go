@@ -246,7 +246,7 @@ func TestEveryKindIsDecidedAbout(t *testing.T) {
 	for _, items := range mails() {
 		what := items[0].Entry.What
 		told[what.Kind()] = true
-		if !deserves(what) {
+		if !Deserves(what) {
 			t.Errorf("%s has a golden mail and does not deserve one", what.Kind())
 		}
 	}
@@ -260,7 +260,7 @@ func TestEveryKindIsDecidedAbout(t *testing.T) {
 		}
 	}
 	for _, what := range []ledger.Event{ledger.ScrubDone{Objects: 1}, ledger.SafeStarted{}, ledger.RunBegun{}} {
-		if deserves(what) {
+		if Deserves(what) {
 			t.Errorf("%+v deserves a mail", what)
 		}
 	}

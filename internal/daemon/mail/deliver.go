@@ -9,6 +9,7 @@ import (
 
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
+	"strongroom/internal/report"
 	"strongroom/internal/safe"
 )
 
@@ -223,7 +224,7 @@ func (r *round) waiting(ctx context.Context, from int64) ([][]Item, error) {
 		if err != nil {
 			return nil, fmt.Errorf("entry %d of the ledger: %w", n, err)
 		}
-		if deserves(e.What) {
+		if Deserves(e.What) {
 			item, err := r.lookUp(ctx, Item{Number: n, Entry: e})
 			if err != nil {
 				return nil, err
@@ -261,7 +262,7 @@ func (r *round) lookUp(ctx context.Context, item Item) (Item, error) {
 		}
 		return item, err
 	}
-	if opening := openingOf(item.Entry.What); !opening.IsZero() {
+	if opening := report.OpeningOf(item.Entry.What); !opening.IsZero() {
 		request, ok, err := r.opts.State.OpeningRequest(ctx, opening, item.Number)
 		if err != nil {
 			return item, err

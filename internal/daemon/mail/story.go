@@ -27,8 +27,8 @@ type Item struct {
 	Proposal *ledger.Entry
 }
 
-// deserves reports whether people are told of the event by a mail.
-func deserves(what ledger.Event) bool {
+// Deserves reports whether people are told of the event by a mail.
+func Deserves(what ledger.Event) bool {
 	switch e := what.(type) {
 	case ledger.SafeCreated, ledger.RunBegun, ledger.MemoryForgotten, ledger.KeepExtended, ledger.SafeStopped:
 		return false
@@ -101,9 +101,6 @@ func (s *story) step(command, format string, args ...any) {
 // into links. The full text is in the ledger.
 func clean[S ~string](s S) string { return cut(noLinks.Replace(ui.Clean(string(s))), 400) }
 
-// brief is clean for a subject.
-func brief[S ~string](s S) string { return cut(clean(s), 60) }
-
 // cut shortens a text to so many bytes and a mark.
 func cut(text string, most int) string {
 	if len(text) <= most {
@@ -120,14 +117,6 @@ var noLinks = strings.NewReplacer("://", "[:]//", "www.", "www[.]", "WWW.", "WWW
 
 // quote is clean for what somebody else may have said.
 func quote[S ~string](s S) string { return "“" + clean(s) + "”" }
-
-// count writes a number with its noun.
-func count[N int | int64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return ui.Count(int64(n)) + " " + many
-}
 
 // change writes a difference with its sign.
 func change(n int64, write func(int64) string) string {

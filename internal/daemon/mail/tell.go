@@ -3,9 +3,9 @@ package mail
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"strongroom/internal/ledger"
+	"strongroom/internal/report"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/words"
 	"strongroom/internal/ui"
@@ -27,9 +27,9 @@ func tell(items []Item, c clock) (story, error) {
 	case ledger.ObjectRepaired:
 		return tellRepaired(items), nil
 	case ledger.ScrubDone:
-		return tellScrub(e), nil
+		return tellScrub(first, e), nil
 	case ledger.SafeStarted:
-		return tellStarted(e), nil
+		return tellStarted(first, e), nil
 	case ledger.StateRebuilt:
 		return tellRebuilt(first, e), nil
 	case ledger.AccessRefused:
@@ -44,19 +44,22 @@ func tell(items []Item, c clock) (story, error) {
 	return story{}, fmt.Errorf("there is no mail about %s", first.Entry.What.Kind())
 }
 
+// verdict is what a mail's subject says of an entry: the sentence that the
+// ledger has for it, and which opening it is about.
+func verdict(item Item) string { return clean(report.Tell(item.Entry).What) + ofRequest(item) }
+
 func tellKept(item Item, e ledger.SnapshotKept, c clock) story {
-	s := story{Mood: good, Lead: fmt.Sprintf("The collection of %s is complete.", e.Source)}
-	verdict, took := "kept", ""
+	s := story{Mood: good, Verdict: verdict(item), Lead: fmt.Sprintf("The collection of %s is complete.", e.Source)}
 	if e.Partial {
-		s.Mood, verdict = note, "kept in part"
+		s.Mood = note
 		s.Lead = fmt.Sprintf("The collection of %s is not complete. What was pulled is kept.", e.Source)
 		s.wrong("It is partial: %s", quote(e.Reason))
 		s.step("strongroom collect "+string(e.Source)+" --dry-run", "See what cannot be pulled, and mend it. The next collection goes on from here.")
 	}
-	s.fact("Collected", "%s in %s", ui.Size(e.Bytes), count(e.Entries, "entry", "entries"))
+	s.fact("Collected", "%s in %s", ui.Size(e.Bytes), report.Counted(e.Entries, "entry", "entries"))
 	s.fact("New", "%s", ui.Size(e.NewBytes))
 	if d := item.Snapshot; d != nil {
-		took = ", " + ui.Duration(d.Finished.Sub(d.Started))
+		s.Verdict += ", " + ui.Duration(d.Finished.Sub(d.Started))
 		s.fact("Stored", "%s, and %s of parity", ui.Size(d.StoredBytes), ui.Size(d.ParityBytes))
 		s.fact("Took", "%s, from %s to %s", ui.Duration(d.Finished.Sub(d.Started)), c.minute(d.Started), c.hour(d.Finished))
 	}
@@ -68,18 +71,17 @@ func tellKept(item Item, e ledger.SnapshotKept, c clock) story {
 	s.fact("Kept until", "%s (%s)", c.date(e.KeepUntil), e.Tier)
 	s.fact("Run", "%s", e.Run)
 	if e.Warnings > 0 {
-		s.wrong("The collection gave %s, which name files and so are not in this mail.", count(e.Warnings, "warning", "warnings"))
+		s.wrong("The collection gave %s, which name files and so are not in this mail.", report.Counted(e.Warnings, "warning", "warnings"))
 		if !e.Partial {
 			s.step("strongroom collect "+string(e.Source)+" --dry-run", "See the warnings that are still there.")
 		}
 	}
-	s.Verdict = fmt.Sprintf("%s %s: %s, %s new%s", e.Source, verdict, ui.Size(e.Bytes), ui.Size(e.NewBytes), took)
 	return s
 }
 
 func tellFailed(item Item, e ledger.RunFailed, c clock) story {
 	s := story{
-		Mood: bad, Verdict: fmt.Sprintf("%s failed: nothing was kept", e.Source),
+		Mood: bad, Verdict: verdict(item),
 		Lead: fmt.Sprintf("The collection of %s failed. Nothing of it could be kept; what was kept before is as it was.", e.Source),
 	}
 	s.fact("Newest complete", "%s", before(item.Before, c))
@@ -100,7 +102,7 @@ func before(b *safe.Snapshot, c clock) string {
 
 func tellFinding(item Item, e ledger.FindingRaised) story {
 	s := story{
-		Mood: bad, Verdict: fmt.Sprintf("finding %s in %s", e.Finding, brief(e.Subject)),
+		Mood: bad, Verdict: verdict(item),
 		Lead: "The safe saw what looks like tampering, or a broken promise. A person must look at it.",
 	}
 	s.fact("Finding", "%s", e.Finding)
@@ -115,16 +117,16 @@ const most = 6
 
 func tellLost(items []Item) story {
 	s := story{
-		Mood: bad, Verdict: count(len(items), "object of the store is lost", "objects of the store are lost"),
+		Mood: bad, Verdict: report.Counted(len(items), "object of the store is lost", "objects of the store are lost"),
 		Lead: "Something in the store is damaged or missing and could not be made again.",
 	}
 	for i, item := range items {
 		e, ok := item.Entry.What.(ledger.ObjectLost)
 		if !ok || i == most {
-			s.wrong("and %s", count(len(items)-i, "other", "others"))
+			s.wrong("and %s", report.Counted(len(items)-i, "other", "others"))
 			break
 		}
-		s.wrong("%s, needed by %s", clean(e.Name), count(len(e.Snapshots)+e.More, "snapshot", "snapshots"))
+		s.wrong("%s, needed by %s", clean(e.Name), report.Counted(len(e.Snapshots)+e.More, "snapshot", "snapshots"))
 	}
 	s.step("", "Copy each from a copy of the store to the same place; its name says what it must be.")
 	s.step("strongroom scrub", "See what is lost, and which snapshots need it.")
@@ -134,60 +136,41 @@ func tellLost(items []Item) story {
 
 func tellRepaired(items []Item) story {
 	s := story{
-		Mood: note, Verdict: count(len(items), "damaged object of the store was repaired", "damaged objects of the store were repaired"),
+		Mood: note, Verdict: report.Counted(len(items), "damaged object of the store was repaired", "damaged objects of the store were repaired"),
 		Lead: "Something in the store was damaged and is whole again. Nothing was lost.",
 	}
 	for i, item := range items {
 		e, ok := item.Entry.What.(ledger.ObjectRepaired)
 		if !ok || i == most {
-			s.fact("And", "%s", count(len(items)-i, "other", "others"))
+			s.fact("And", "%s", report.Counted(len(items)-i, "other", "others"))
 			break
 		}
-		s.fact(clean(e.Name), "%s", origin(e.How))
+		s.fact(clean(e.Name), "%s", clean(report.Origin(e.How)))
 	}
 	s.step("", "Look at the disk: damage that comes back means one that dies.")
 	return s
 }
 
-// origin says where right bytes came from.
-func origin(how ledger.Repair) string {
-	switch how {
-	case ledger.FromParity:
-		return "made again from parity"
-	case ledger.FromCopy:
-		return "taken from its copy"
-	case ledger.FromReplica:
-		return "taken from a replica"
-	case ledger.FromState:
-		return "written again by the safe"
-	case ledger.ParityRebuilt:
-		return "computed again from the pack that it belongs to"
-	default:
-		return clean(how)
-	}
-}
-
-func tellScrub(e ledger.ScrubDone) story {
+func tellScrub(item Item, e ledger.ScrubDone) story {
 	s := story{
-		Mood: note, Verdict: fmt.Sprintf("scrub: %s damaged, all repaired", count(e.Damaged, "object", "objects")),
+		Mood: note, Verdict: verdict(item),
 		Lead: "The store was read and compared. What was damaged is whole again.",
 	}
 	if e.Left > 0 {
 		s.Mood = bad
-		s.Verdict = fmt.Sprintf("scrub: %s damaged, %s left", count(e.Damaged, "object", "objects"), ui.Count(e.Left))
 		s.Lead = "The store was read and compared. Some of it is damaged."
-		s.wrong("%s not repaired.", count(e.Left, "object was", "objects were"))
+		s.wrong("%s not repaired.", report.Counted(e.Left, "object was", "objects were"))
 		s.step("strongroom scrub --repair", "Make damaged objects again, as far as that is possible.")
 	}
-	s.fact("Read", "%s in %s", ui.Size(e.Bytes), count(e.Objects, "object", "objects"))
+	s.fact("Read", "%s in %s", ui.Size(e.Bytes), report.Counted(e.Objects, "object", "objects"))
 	s.fact("Damaged", "%s", ui.Count(e.Damaged))
 	s.fact("Repaired", "%s", ui.Count(e.Damaged-e.Left))
 	return s
 }
 
-func tellStarted(e ledger.SafeStarted) story {
+func tellStarted(item Item, e ledger.SafeStarted) story {
 	s := story{
-		Mood: note, Verdict: "the safe started again after a crash",
+		Mood: note, Verdict: verdict(item),
 		Lead: "The safe serves again. It had not been stopped before: it crashed, was killed, or lost power.",
 	}
 	s.fact("Program", "SHA-256 %s", e.Program)
@@ -197,12 +180,12 @@ func tellStarted(e ledger.SafeStarted) story {
 
 func tellRebuilt(item Item, e ledger.StateRebuilt) story {
 	s := story{
-		Mood: bad, Verdict: "the safe's state was lost, and made anew from its store",
+		Mood: bad, Verdict: verdict(item),
 		Lead: "The database with what the safe knew was gone. Somebody on its host has made a new one from the store.",
 	}
-	s.fact("Given back", "%s of the ledger", count(e.Entries, "entry", "entries"))
+	s.fact("Given back", "%s of the ledger", report.Counted(e.Entries, "entry", "entries"))
 	if e.Compared > 0 {
-		s.fact("Compared", "with a checkpoint of %s from elsewhere", count(e.Compared, "entry", "entries"))
+		s.fact("Compared", "with a checkpoint of %s from elsewhere", report.Counted(e.Compared, "entry", "entries"))
 	}
 	s.wrong("What was recorded last may be missing. If a mail of yours tells of something that the ledger does not have, the store is an old copy, or was cut.")
 	s.step("strongroom ledger verify --checkpoint MAIL", "Compare the newest mail that you have from before with the store.")
@@ -230,17 +213,17 @@ func tellRefusedAccess(items []Item, c clock) story {
 		}
 		times := ""
 		if e.Count > 1 {
-			times = ", " + count(e.Count, "time", "times")
+			times = ", " + report.Counted(e.Count, "time", "times")
 		}
 		facts = append(facts, fact{c.minute(item.Entry.Time), fmt.Sprintf("%s%s%s: %s", clean(e.What), from, times, clean(e.Reason))})
 	}
 	s := story{
-		Mood: note, Verdict: count(total, "attempt was", "attempts were") + " refused",
+		Mood: note, Verdict: report.Counted(total, "attempt was", "attempts were") + " refused",
 		Lead:  "Somebody tried what they may not, and was refused.",
 		Facts: facts,
 	}
 	if more := len(items) - len(facts); more > 0 {
-		s.fact("And", "%s", count(more, "other", "others"))
+		s.fact("And", "%s", report.Counted(more, "other", "others"))
 	}
 	s.step("", "If you know who it was, there is nothing to do. If not, find out who has these addresses.")
 	s.step("strongroom people suspend NAME --reason TEXT", "If a person's key is in wrong hands, suspend the person at once.")
@@ -257,7 +240,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 	switch e := item.Entry.What.(type) {
 	case ledger.RosterProposed:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("%s proposes roster %d", who, e.Version),
+			Mood: note, Verdict: verdict(item),
 			Lead: fmt.Sprintf("%s proposes a change of who may do what. It needs a keykeeper and an operator who agree, and then waits, so that anyone can object.", who),
 		}
 		version(e.Version, e.Digest)
@@ -266,7 +249,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 		s.step("strongroom people object --reason TEXT", "Whoever did not expect it objects.")
 	case ledger.RosterAgreed:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("%s agrees with roster %d", who, e.Version),
+			Mood: note, Verdict: verdict(item),
 			Lead: fmt.Sprintf("%s agrees with the proposed change of who may do what.", who),
 		}
 		version(e.Version, e.Digest)
@@ -276,7 +259,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 		s.step("strongroom people object --reason TEXT", "If it should not be, object before it comes into force.")
 	case ledger.RosterObjected:
 		s = story{
-			Mood: bad, Verdict: fmt.Sprintf("%s objects to roster %d", who, e.Version),
+			Mood: bad, Verdict: verdict(item),
 			Lead: fmt.Sprintf("%s stopped the proposed change. What was agreed until now does not count any more.", who),
 		}
 		version(e.Version, e.Digest)
@@ -284,14 +267,14 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 		s.step("", "Speak with %s, not by mail.", who)
 	case ledger.RosterDropped:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("roster %d is dropped", e.Version),
+			Mood: note, Verdict: verdict(item),
 			Lead: "The proposed change of who may do what will not come into force.",
 		}
 		version(e.Version, e.Digest)
 		s.fact("Why", "%s", clean(e.Reason))
 	case ledger.RosterChanged:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("roster %d is in force", e.Version),
+			Mood: note, Verdict: verdict(item),
 			Lead: "Who may do what has changed.",
 		}
 		version(e.Version, e.Digest)
@@ -303,7 +286,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 		s.step("strongroom people list", "See who is who now.")
 	case ledger.PersonInvited:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("%s is invited as %s", e.Person, clean(e.Role)),
+			Mood: note, Verdict: verdict(item),
 			Lead: fmt.Sprintf("Somebody on the safe's host invited %s. An invitation gives no right: only a change of the roster, by two people, does.", e.Person),
 		}
 		s.fact("Person", "%s", e.Person)
@@ -312,7 +295,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 		s.step("", "If nobody told you of it, ask who has root on the safe.")
 	case ledger.EnrolmentReceived:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("%s sent their keys", e.Person),
+			Mood: note, Verdict: verdict(item),
 			Lead: fmt.Sprintf("The invitation of %s was used. They are in no roster yet.", e.Person),
 		}
 		s.fact("Person", "%s", e.Person)
@@ -325,7 +308,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 			whom = "a key of " + whom
 		}
 		s = story{
-			Mood: bad, Verdict: fmt.Sprintf("%s suspended %s", who, whom),
+			Mood: bad, Verdict: verdict(item),
 			Lead: fmt.Sprintf("%s suspended %s, at once. Their openings are closed. Only a new roster lifts it.", who, whom),
 		}
 		s.fact("Person", "%s", e.Person)
@@ -340,7 +323,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 			where = "paper"
 		}
 		s = story{
-			Mood: good, Verdict: fmt.Sprintf("%s proved the %s key of period %d", who, clean(e.Role), e.Period),
+			Mood: good, Verdict: verdict(item),
 			Lead: fmt.Sprintf("%s still holds the role key: it was read from %s and opened what only it opens.", who, where),
 		}
 		s.fact("Role key", "%s", clean(e.Role))
@@ -355,7 +338,7 @@ func tellPeople(item Item, c clock) (s story, ok bool) {
 func changeFacts(s *story, changes []ledger.Text) {
 	for i, change := range changes {
 		if i == 3*most {
-			s.fact("And", "%s", count(len(changes)-i, "other change", "other changes"))
+			s.fact("And", "%s", report.Counted(len(changes)-i, "other change", "other changes"))
 			break
 		}
 		s.fact("Change "+strconv.Itoa(i+1), "%s", clean(change))
@@ -369,7 +352,7 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 	switch e := item.Entry.What.(type) {
 	case ledger.OpeningRequested:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("%s asks to read %s", who, sourcesOf(e.Snapshots)),
+			Mood: note, Verdict: verdict(item),
 			Lead: fmt.Sprintf("%s asks for an opening. Nothing can be read before a keykeeper releases it.", who),
 		}
 		requestFacts(&s, item.Entry, e, c)
@@ -379,15 +362,15 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 		s.step("strongroom opening refuse "+e.Opening.String(), "or refuse it.")
 	case ledger.OpeningReleased:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("%s released an opening%s", who, ofRequest(item)),
-			Lead: fmt.Sprintf("%s opened the outer seal of %s. The operator can read them until the opening closes.", who, count(e.Runs, "run", "runs")),
+			Mood: note, Verdict: verdict(item),
+			Lead: fmt.Sprintf("%s opened the outer seal of %s. The operator can read them until the opening closes.", who, report.Counted(e.Runs, "run", "runs")),
 		}
 		openingFacts(&s, item, c)
 		s.fact("Until", "%s", c.minute(e.Until))
 		s.step("strongroom opening close "+e.Opening.String(), "If it should not be, close it at once.")
 	case ledger.OpeningOpened:
 		s = story{
-			Mood: note, Verdict: "the gate is open" + ofRequest(item),
+			Mood: note, Verdict: verdict(item),
 			Lead: "The gate listens for one operator, from one address, with one key.",
 		}
 		openingFacts(&s, item, c)
@@ -396,14 +379,14 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 		s.step("strongroom opening close "+e.Opening.String(), "If it should not be, close it at once.")
 	case ledger.OpeningRefused:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("%s refused an opening%s", who, ofRequest(item)),
+			Mood: note, Verdict: verdict(item),
 			Lead: fmt.Sprintf("%s refused the request. Nothing can be read.", who),
 		}
 		openingFacts(&s, item, c)
 		s.fact("Why", "%s", quote(e.Reason))
 	case ledger.OpeningWithdrawn:
 		s = story{
-			Mood: note, Verdict: "the request for an opening was withdrawn" + ofRequest(item),
+			Mood: note, Verdict: verdict(item),
 			Lead: fmt.Sprintf("%s took the request back. Nothing can be read.", who),
 		}
 		openingFacts(&s, item, c)
@@ -412,14 +395,14 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 		}
 	case ledger.OpeningExpired:
 		s = story{
-			Mood: note, Verdict: "the request for an opening expired" + ofRequest(item),
+			Mood: note, Verdict: verdict(item),
 			Lead: "The request came to nothing. Nothing can be read.",
 		}
 		openingFacts(&s, item, c)
 		s.fact("Why", "%s", clean(e.Reason))
 	case ledger.OpeningClosed:
 		s = story{
-			Mood: note, Verdict: fmt.Sprintf("the opening is closed: %s was read%s", ui.Size(e.Bytes), ofRequest(item)),
+			Mood: note, Verdict: verdict(item),
 			Lead: "The gate is shut for good.",
 		}
 		openingFacts(&s, item, c)
@@ -429,14 +412,14 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 		if e.Cause != "" {
 			s.fact("Why", "%s", clean(e.Cause))
 		}
-		s.fact("Read", "%s of %s in %s", ui.Size(e.Bytes), count(e.Objects, "object", "objects"), count(e.Sessions, "session", "sessions"))
+		s.fact("Read", "%s of %s in %s", ui.Size(e.Bytes), report.Counted(e.Objects, "object", "objects"), report.Counted(e.Sessions, "session", "sessions"))
 		if e.Unknown {
-			s.Mood, s.Verdict = bad, "the opening is closed; what was read is not known"+ofRequest(item)
+			s.Mood = bad
 			s.wrong("The safe did not live to count: at least this was read, and perhaps all that was released.")
 		}
 	case ledger.RecordReceived:
 		s = story{
-			Mood: note, Verdict: "a record came back" + ofRequest(item),
+			Mood: note, Verdict: verdict(item),
 			Lead: "The operator left a record in the gate's inbox.",
 		}
 		openingFacts(&s, item, c)
@@ -445,32 +428,8 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 	default:
 		return s, false
 	}
-	s.fact("Opening", "%s", openingOf(item.Entry.What))
+	s.fact("Opening", "%s", report.OpeningOf(item.Entry.What))
 	return s, true
-}
-
-// openingOf returns the opening that an event is about; zero if about none.
-func openingOf(what ledger.Event) safe.OpeningID {
-	switch e := what.(type) {
-	case ledger.OpeningRequested:
-		return e.Opening
-	case ledger.OpeningReleased:
-		return e.Opening
-	case ledger.OpeningOpened:
-		return e.Opening
-	case ledger.OpeningRefused:
-		return e.Opening
-	case ledger.OpeningWithdrawn:
-		return e.Opening
-	case ledger.OpeningExpired:
-		return e.Opening
-	case ledger.OpeningClosed:
-		return e.Opening
-	case ledger.RecordReceived:
-		return e.Opening
-	default:
-		return safe.OpeningID{}
-	}
 }
 
 // openingFacts says what an opening is about, if that is known.
@@ -485,7 +444,7 @@ func openingFacts(s *story, item Item, c clock) {
 
 func requestFacts(s *story, entry ledger.Entry, e ledger.OpeningRequested, c clock) {
 	s.fact("Operator", "%s, from %s", entry.Who, e.Address)
-	s.fact("Asked", "%s, for %s", c.minute(entry.Time), count(e.Hours, "hour", "hours"))
+	s.fact("Asked", "%s, for %s", c.minute(entry.Time), report.Counted(e.Hours, "hour", "hours"))
 	s.fact("Reason", "%s", quote(e.Reason))
 	same := make(map[string]int) // how many snapshots of a source began in a minute
 	name := func(n ledger.SnapshotNamed, at string) string { return string(n.Source) + " of " + at }
@@ -494,7 +453,7 @@ func requestFacts(s *story, entry ledger.Entry, e ledger.OpeningRequested, c clo
 	}
 	for i, snapshot := range e.Snapshots {
 		if i == most {
-			s.fact("And", "%s", count(len(e.Snapshots)-i, "other snapshot", "other snapshots"))
+			s.fact("And", "%s", report.Counted(len(e.Snapshots)-i, "other snapshot", "other snapshots"))
 			break
 		}
 		shown := name(snapshot, c.minute(snapshot.Run.Time()))
@@ -514,21 +473,5 @@ func ofRequest(item Item) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf(" (%s, %s)", item.Request.Who, sourcesOf(e.Snapshots))
-}
-
-// sourcesOf names the sources of some snapshots, the first of them.
-func sourcesOf(snapshots []ledger.SnapshotNamed) string {
-	var names []string
-	seen := make(map[safe.SourceName]bool)
-	for _, s := range snapshots {
-		if !seen[s.Source] {
-			seen[s.Source] = true
-			names = append(names, string(s.Source))
-		}
-	}
-	if len(names) > 2 {
-		return fmt.Sprintf("%s and %d other sources", names[0], len(names)-1)
-	}
-	return strings.Join(names, " and ")
+	return fmt.Sprintf(" (%s, %s)", item.Request.Who, report.Sources(report.SourcesOf(e.Snapshots)))
 }
