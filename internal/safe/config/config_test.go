@@ -48,7 +48,8 @@ func TestExample(t *testing.T) {
 		},
 		Serve: &Serve{
 			Listen: netip.MustParseAddrPort("0.0.0.0:8443"), Names: []string{"safe.acme.example"},
-			Gate: &Gate{Listen: netip.MustParseAddrPort("0.0.0.0:2222"), Name: "safe.acme.example"},
+			Gate:     &Gate{Listen: netip.MustParseAddrPort("0.0.0.0:2222"), Name: "safe.acme.example"},
+			Passkeys: Passkeys{Domain: "safe.acme.example"},
 		},
 		Sources: []Source{
 			{
@@ -124,13 +125,16 @@ mail:
   subject_prefix: "acme:"
 serve:
   listen: "[::1]:443"
-  name: [ 10.0.0.5, "2001:db8::1", safe ]
+  name: [ 10.0.0.5, "2001:db8::1", safe, safe.acme.example ]
   tls:
     cert: /etc/strongroom//cert.pem
     key: /etc/strongroom/key.pem
   gate:
     listen: 10.0.0.5:22
     name: gate.acme.example
+  passkeys:
+    domain: acme.example
+    release_pages: [ https://acme.example, "https://release.acme.example:8443" ]
 sources:
   a:
     kind: sftp
@@ -181,9 +185,10 @@ sources:
 		Keep: keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
 		Mail: &Mail{Server: Server{Name: "::1", Port: 25}, From: "o'brien+safe@acme.example", TLS: NoTLS, SubjectPrefix: "acme:"},
 		Serve: &Serve{
-			Listen: netip.MustParseAddrPort("[::1]:443"), Names: []string{"10.0.0.5", "2001:db8::1", "safe"},
-			TLS:  TLS{Cert: "/etc/strongroom/cert.pem", Key: "/etc/strongroom/key.pem"},
-			Gate: &Gate{Listen: netip.MustParseAddrPort("10.0.0.5:22"), Name: "gate.acme.example"},
+			Listen: netip.MustParseAddrPort("[::1]:443"), Names: []string{"10.0.0.5", "2001:db8::1", "safe", "safe.acme.example"},
+			TLS:      TLS{Cert: "/etc/strongroom/cert.pem", Key: "/etc/strongroom/key.pem"},
+			Gate:     &Gate{Listen: netip.MustParseAddrPort("10.0.0.5:22"), Name: "gate.acme.example"},
+			Passkeys: Passkeys{Domain: "acme.example", ReleasePages: []string{"https://acme.example", "https://release.acme.example:8443"}},
 		},
 		Sources: []Source{
 			{
@@ -228,6 +233,19 @@ sources:
 	}
 	if s := got.Sources[0].Spec.(SFTP).Host.String(); s != "backup@[2001:db8::1]:2222" {
 		t.Errorf("the host shows itself as %s", s)
+	}
+}
+
+// Without a domain, passkeys are bound to the first name that is no address.
+func TestDomainByItself(t *testing.T) {
+	for names, want := range map[string]string{"safe.acme.example": "safe.acme.example", "[ 10.0.0.1, safe.acme.example, safe ]": "safe.acme.example", `[ 10.0.0.1, "::1" ]`: ""} {
+		c, err := Parse("x", []byte("safe: a\nstore: /s\nserve: { listen: 0.0.0.0:1, name: "+names+" }\nsources: {}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Serve.Passkeys.Domain; got != want {
+			t.Errorf("name: %s: passkeys are bound to %q, want %q", names, got, want)
+		}
 	}
 }
 
@@ -345,6 +363,30 @@ func TestValues(t *testing.T) {
 		{"serve", "{ listen: 0.0.0.0:1, name: safe, tls: { cert: /, key: /k } }", "expected the absolute path of a file"},
 		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: 2222 }", "expected keys and values of gate"},
 		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: { name: safe } }", "gate lacks the key `listen`"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe, passkeys: {} }", ok},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example } }", ok},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: safe.acme.example, release_pages: [] } }", ok},
+		{"serve", "{ listen: 0.0.0.0:1, name: localhost, passkeys: { domain: localhost } }", ok},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: acme.example }", "expected keys and values of passkeys"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { rp_id: acme.example } }", "unknown key `rp_id`"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: Acme.example } }", `expected a name such as acme.example, in lower case, found "Acme.example"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: 10.0.0.1 } }", "expected a name such as acme.example"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: https://acme.example } }", "found a URL"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: other.example } }", `expected a name of the safe or a domain above one, or browsers refuse passkeys on its pages, found "other.example"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: cme.example } }", `found "cme.example"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: new.safe.acme.example } }", `found "new.safe.acme.example"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: example } }", `expected a domain of your own, or browsers refuse passkeys for it, found "example"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: 10.0.0.1, passkeys: { domain: acme.example } }", `found "acme.example"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example, release_pages: [ https://release.acme.example ] } }", ok},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { release_pages: https://release.acme.example } }", "expected a list of origins such as"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { release_pages: [ https://release.acme.example ] } }", "expected a page of `safe.acme.example` or of a name below it"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example, release_pages: [ https://evilacme.example ] } }", `found "https://evilacme.example"`},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example, release_pages: [ http://release.acme.example ] } }", "expected an origin such as https://release.acme.example, in lower case and with nothing behind it"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example, release_pages: [ https://release.acme.example/ ] } }", "with nothing behind it"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example, release_pages: [ 'https://me:hunter2@acme.example' ] } }", "with nothing behind it"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { release_pages: [ https://me:hunter2@acme.example ] } }", "in quotes, found a mapping"},
+		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example, release_pages: [ 'https://acme.example:443' ] } }", "expected https://acme.example without the port"},
+		{"serve", "{ listen: 0.0.0.0:1, name: 10.0.0.1, passkeys: { release_pages: [ https://acme.example ] } }", "browsers make no passkeys for addresses"},
 		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: { listen: 10.0.0.1:1 } }", "expected another port for the gate than for the people's API, found 1 for both"},
 
 		{"kind", "sfpt", "unknown kind `sfpt`, did you mean `sftp`?"},
@@ -629,6 +671,12 @@ func TestSchemaTakesWhatParseTakes(t *testing.T) {
 	}
 	for s := range strings.FieldsSeq("safe safe-1.acme.example 10.0.0.5 ::1 2001:db8::1") {
 		takes(hostName.schema, s)
+	}
+	for s := range strings.FieldsSeq("localhost acme.example") {
+		takes(domainName.schema, s)
+	}
+	for s := range strings.FieldsSeq("https://acme.example https://safe-1.acme.example:8443") {
+		takes(origin.schema, s)
 	}
 	for s := range strings.FieldsSeq("a@b o'brien+x.y@acme.example") {
 		takes(address.schema, s)

@@ -16,6 +16,18 @@ type Serve struct {
 	Names  []string       // what people connect to: DNS names in lower case, or IP addresses; at least one
 	TLS    TLS
 	Gate   *Gate // nil if there is none, so that nothing can be opened
+
+	Passkeys Passkeys
+}
+
+// Passkeys say where people use their passkeys.
+type Passkeys struct {
+	// Domain is what passkeys are bound to for good, the RP ID of WebAuthn: one
+	// of the safe's names, or a domain above one. It is empty if people connect
+	// to addresses alone, for which browsers make no passkeys.
+	Domain string
+	// ReleasePages are the origins of release pages on other hosts.
+	ReleasePages []string
 }
 
 // A TLS says whose certificate the safe shows. The zero TLS is a certificate
@@ -33,11 +45,18 @@ type Gate struct {
 	Name   string // what operators connect to; the first of Names unless it is written
 }
 
-var serveFields = []field[Serve]{
-	key("listen", "The address of the people's API: IP address and port.", listen, func(s *Serve) *netip.AddrPort { return &s.Listen }).must(),
-	key("name", "What people connect to, a name or an IP address, or several; the certificate is for these.", oneOrMore("a name such as safe.acme.example or a list of them", hostName), func(s *Serve) *[]string { return &s.Names }).must(),
-	key("tls", "Whose certificate people are shown: one by the safe's own authority (auto), or one in files.", tls, func(s *Serve) *TLS { return &s.TLS }).or("auto"),
-	key("gate", "Where operators read during an opening; without it nothing can be opened.", gate, func(s *Serve) **Gate { return &s.Gate }),
+// A serveDraft is a Serve while it is read.
+type serveDraft struct {
+	Serve
+	passkeys passkeysDraft
+}
+
+var serveFields = []field[serveDraft]{
+	key("listen", "The address of the people's API: IP address and port.", listen, func(s *serveDraft) *netip.AddrPort { return &s.Listen }).must(),
+	key("name", "What people connect to, a name or an IP address, or several; the certificate is for these.", oneOrMore("a name such as safe.acme.example or a list of them", hostName), func(s *serveDraft) *[]string { return &s.Names }).must(),
+	key("tls", "Whose certificate people are shown: one by the safe's own authority (auto), or one in files.", tls, func(s *serveDraft) *TLS { return &s.TLS }).or("auto"),
+	key("gate", "Where operators read during an opening; without it nothing can be opened.", gate, func(s *serveDraft) **Gate { return &s.Gate }),
+	key("passkeys", "Where people use their passkeys.", passkeys, func(s *serveDraft) *passkeysDraft { return &s.passkeys }),
 }
 
 var tlsFields = []field[TLS]{
@@ -51,14 +70,15 @@ var gateFields = []field[Gate]{
 }
 
 var serve = form[*Serve]{object(serveFields), func(d *decoder, n ast.Node) (*Serve, bool) {
-	var s Serve
+	var s serveDraft
 	values, ok := entries(d, n, "serve")
 	if !ok {
 		return nil, false
 	}
 	seen := mapping(d, values, "serve", start(n), serveFields, &s)
+	s.Passkeys = s.passkeys.resolve(d, s.Names)
 	if s.Gate == nil {
-		return &s, true
+		return &s.Serve, true
 	}
 	if s.Gate.Listen.IsValid() && s.Gate.Listen.Port() == s.Listen.Port() {
 		d.fail(seen["gate"].GetToken(), "expected another port for the gate than for the people's API, found %d for both", s.Listen.Port())
@@ -66,7 +86,7 @@ var serve = form[*Serve]{object(serveFields), func(d *decoder, n ast.Node) (*Ser
 	if s.Gate.Name == "" && len(s.Names) > 0 {
 		s.Gate.Name = s.Names[0]
 	}
-	return &s, true
+	return &s.Serve, true
 }}
 
 var gate = form[*Gate]{object(gateFields), func(d *decoder, n ast.Node) (*Gate, bool) {
@@ -129,12 +149,16 @@ var hostName = text("a name such as safe.acme.example, in lower case, or an IP a
 			}
 			return s, nil
 		}
-		last := s[strings.LastIndexByte(s, '.')+1:]
-		if len(s) > 253 || !hostNameForm.MatchString(s) || strings.Trim(last, "0123456789") == "" {
-			return "", errForm // 10.0.0.256 is no name
+		if !isHostName(s) {
+			return "", errForm
 		}
 		return s, nil
 	})
+
+func isHostName(s string) bool {
+	last := s[strings.LastIndexByte(s, '.')+1:]
+	return len(s) <= 253 && hostNameForm.MatchString(s) && strings.Trim(last, "0123456789") != "" // 10.0.0.256 is no name
+}
 
 var file = text("the absolute path of a file", schema{Pattern: "^/."}, func(s string) (string, error) {
 	if clean := path.Clean(s); path.IsAbs(s) && isPlain(s) && clean != "/" {
