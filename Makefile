@@ -48,6 +48,9 @@ demo: deps age build ## shows the whole: two people, nights, an opening, a theft
 	@go build -o bin/demo ./hack/demo
 	@bin/demo
 
+screenshots: deps ## pictures of every page, light and dark, wide and narrow: bin/screenshots
+	go run ./hack/screenshots -o bin/screenshots
+
 soak: deps age ## the long tests, named TestSoak...
 	STRONGROOM_SOAK=1 go test -count=1 -v -run '^TestSoak' -timeout 3h ./...
 

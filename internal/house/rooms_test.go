@@ -383,6 +383,23 @@ var rooms = []room{
 		"internal/access/sshsig": "with people's signatures",
 		"golang.org/x/crypto":    "whatever signs with an SSH key",
 	}},
+	{"internal/web/chart", map[string]string{
+		"internal/ui": "writes sizes and times as the terminal does",
+	}},
+	{"internal/web/page", map[string]string{
+		"internal/access":    "roles of who looks",
+		"internal/report":    "what is drawn",
+		"internal/safe":      "sources and people by their names",
+		"internal/ui":        "writes sizes and ages as the terminal does",
+		"internal/web/chart": "pictures of days and sizes",
+	}},
+	{"internal/web/page/pagetest", map[string]string{
+		"internal/access":         "people with their roles",
+		"internal/access/opening": "openings in all states",
+		"internal/report":         "makes some up",
+		"internal/safe":           "of sources and runs",
+		"internal/web/page":       "to be drawn",
+	}},
 	{"internal/web/session", map[string]string{
 		"internal/safe":           "who is signed in",
 		"internal/access/passkey": "and with what",
@@ -528,6 +545,12 @@ var rooms = []room{
 		"internal/store/seal":      "reads and makes role keys; an error's exit status",
 		"internal/ui":              "tells its user",
 		"github.com/spf13/cobra":   "commands, flags, help",
+	}},
+	{"hack/screenshots", map[string]string{
+		"internal/web/page":            "the pages of which pictures are made",
+		"internal/web/page/pagetest":   "with something on them",
+		"github.com/chromedp/chromedp": "a real browser",
+		"github.com/chromedp/cdproto":  "and what it is told",
 	}},
 	{"hack/demo", map[string]string{
 		"internal/source/sftp/sshdtest": "plays the production host",
