@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build web age test lint demo soak fuzz clean deps bench peers bench-remote bench-bucket bench-scale bench-growth
+.PHONY: help build web age test lint demo screenshots soak fuzz clean deps bench peers bench-remote bench-bucket bench-scale bench-growth
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
