@@ -36,7 +36,7 @@ func numbers(size int) string {
 // A big file is read over all connections, and comes in one piece. What one of
 // them says of it counts, too.
 func TestBigFileOverSeveralConnections(t *testing.T) {
-	data := numbers(16 << 20)
+	data := numbers(8 << 20)
 	listed := sftptest.Attrs(modeFile, uint64(len(data)))
 	later := append([]byte{}, listed...)
 	later[len(later)-1]++
@@ -107,7 +107,7 @@ func TestBigFileOverSeveralConnections(t *testing.T) {
 					}
 					if typ == sftptest.Read && offset > 0 {
 						<-opened
-						time.Sleep(100 * time.Microsecond)
+						time.Sleep(time.Millisecond) // until the pull knows that as well
 					}
 					return nil
 				}
@@ -154,7 +154,7 @@ func TestFarServer(t *testing.T) {
 		t.Run("MaxSessions "+most, func(t *testing.T) {
 			server := sshdtest.ForTest(t, sshdtest.Options{Config: []string{"MaxSessions " + most}})
 			path := filepath.Join(t.TempDir(), "big")
-			want := make([]byte, 24<<20)
+			want := make([]byte, 12<<20)
 			rand.NewChaCha8([32]byte{1}).Read(want)
 			if err := os.WriteFile(path, want, 0o600); err != nil {
 				t.Fatal(err)
