@@ -26,6 +26,15 @@ func (s *Safe) Nags(ctx context.Context) ([]Nag, error) {
 	if err != nil {
 		return nil, err
 	}
+	n, err := s.rosterNags(v, sit)
+	if err != nil {
+		return nil, err
+	}
+	return append(n, s.configNags(sit)...), nil
+}
+
+// rosterNags are about people and keys.
+func (s *Safe) rosterNags(v state.View, sit situation) ([]Nag, error) {
 	checks, err := v.KeyChecks()
 	if err != nil {
 		return nil, err
@@ -42,14 +51,19 @@ func (s *Safe) Nags(ctx context.Context) ([]Nag, error) {
 		n.add("nobody stands in the roster: whoever has both role keys opens this safe alone", remedy)
 	default:
 		n.roles()
-		if s.config.Serve == nil {
-			n.add("people cannot reach the safe", "Add a section serve to the configuration, and run: strongroom serve")
-		}
-	}
-	if s.config.Mail == nil {
-		n.add("nobody is told what happens: no mail is configured", "Add a section mail to the configuration; see strongroom config example")
 	}
 	return n.all, nil
+}
+
+// configNags are about what is not configured.
+func (s *Safe) configNags(sit situation) (all []Nag) {
+	if sit.roster.Founded() && !s.keys.gate.public.IsZero() && s.config.Serve == nil {
+		all = append(all, Nag{"people cannot reach the safe", "Add a section serve to the configuration, and run: strongroom serve"})
+	}
+	if s.config.Mail == nil {
+		all = append(all, Nag{"nobody is told what happens: no mail is configured", "Add a section mail to the configuration; see strongroom config example"})
+	}
+	return all
 }
 
 // founding returns what is left to do until people stand in the roster.
@@ -76,13 +90,16 @@ type nagging struct {
 
 func (n *nagging) add(text, remedy string) { n.all = append(n.all, Nag{text, remedy}) }
 
+// roleKeys says who holds which role key.
+var roleKeys = []struct {
+	role access.Role
+	key  string
+}{{access.Keykeeper, outerRole}, {access.Operator, innerRole}}
+
 // roles nags about the two role keys and those who hold them.
 func (n *nagging) roles() {
 	period := len(n.roster.Periods)
-	for _, r := range []struct {
-		role access.Role
-		key  string
-	}{{access.Keykeeper, outerRole}, {access.Operator, innerRole}} {
+	for _, r := range roleKeys {
 		paper := n.proven("", r.key, period, true)
 		holders := n.roster.Count(r.role)
 		if paper.IsZero() && holders < 2 {

@@ -469,14 +469,7 @@ func (s *Safe) Opening(ctx context.Context, id safe.OpeningID) (api.Opening, err
 }
 
 func (s *Safe) show(v state.View, o state.Opening) (api.Opening, error) {
-	shown := api.Opening{ID: o.ID, State: o.State, Request: o.Request, Gate: o.Gate, Cause: o.Cause,
-		Sources: []safe.SourceName{}, Sessions: o.Sessions, Objects: o.Objects, Bytes: o.Bytes}
-	if o.State == opening.Open || o.State == opening.Closed {
-		shown.Until = o.Until
-	}
-	if o.Gate.IsValid() && s.config.Serve != nil && s.config.Serve.Gate != nil {
-		shown.GateName = s.config.Serve.Gate.Name
-	}
+	shown := s.standing(o)
 	recorded, err := v.Entry(o.Recorded)
 	if err != nil {
 		return shown, err
@@ -494,6 +487,19 @@ func (s *Safe) show(v state.View, o state.Opening) (api.Opening, error) {
 		shown.Release = &release
 	}
 	return shown, nil
+}
+
+// standing says how an opening stands, by its row alone.
+func (s *Safe) standing(o state.Opening) api.Opening {
+	shown := api.Opening{ID: o.ID, State: o.State, Request: o.Request, Gate: o.Gate, Cause: o.Cause,
+		Sources: []safe.SourceName{}, Sessions: o.Sessions, Objects: o.Objects, Bytes: o.Bytes}
+	if o.State == opening.Open || o.State == opening.Closed {
+		shown.Until = o.Until
+	}
+	if o.Gate.IsValid() && s.config.Serve != nil && s.config.Serve.Gate != nil {
+		shown.GateName = s.config.Serve.Gate.Name
+	}
+	return shown
 }
 
 // Snapshots returns what there is to ask for, by source and age.

@@ -499,6 +499,7 @@ var rooms = []room{
 		"internal/daemon/child":     "the tasks and answers of its children",
 		"internal/daemon/state":     "the state of the safe",
 		"internal/daemon/mail":      "tells people what happened",
+		"internal/report":           "shows people how the safe is",
 		"internal/safe/words":       "the first roster, as people compared it",
 		"golang.org/x/crypto":       "a known host key as a child's task has it",
 		"golang.org/x/sys":          "one process at a time",

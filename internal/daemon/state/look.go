@@ -102,7 +102,7 @@ func (v View) LastScrub() (done ledger.ScrubDone, at time.Time, ok bool, err err
 // ProveInclusion proves that the nth entry stands in the ledger of size
 // entries.
 func (v View) ProveInclusion(n, size int64) (ledger.Inclusion, error) {
-	return ledger.ProveInclusion(n, size, hashReader{v.ctx, v.sql})
+	return ledger.ProveInclusion(n, size, hashReader(v))
 }
 
 // Size returns the number of the ledger's entries.

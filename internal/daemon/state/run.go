@@ -118,27 +118,50 @@ func (v View) RunsBefore(source safe.SourceName, before safe.RunID, most int) ([
 	return all, nil
 }
 
-// RunsSince returns what became of the runs that were begun since then, of each
-// source oldest first: id, source and outcome alone, as there are many.
-func (v View) RunsSince(since time.Time) (map[safe.SourceName][]Run, error) {
-	all := make(map[safe.SourceName][]Run)
-	// An id begins with its milliseconds in 12 digits.
-	ms := since.UnixMilli()
-	first := fmt.Sprintf("%08x-%04x", ms>>16, ms&0xffff)
+// A Night is what became of a run, in short.
+type Night struct {
+	Run     safe.RunID
+	Outcome Outcome
+	Lost    bool // as Run.Lost
+}
+
+// NightsSince returns what became of the runs that were begun since then, of
+// each source oldest first.
+func (v View) NightsSince(since time.Time) (map[safe.SourceName][]Night, error) {
+	all := make(map[safe.SourceName][]Night)
+	err := v.nights(func(source safe.SourceName, n Night) { all[source] = append(all[source], n) }, "id >= ?", firstID(since))
+	return all, err
+}
+
+// NightsOf is NightsSince for one source.
+func (v View) NightsOf(source safe.SourceName, since time.Time) (all []Night, err error) {
+	err = v.nights(func(_ safe.SourceName, n Night) { all = append(all, n) }, "source = ? AND id >= ?", string(source), firstID(since))
+	return all, err
+}
+
+// firstID sorts before all ids of runs that were begun at that time or later:
+// an id begins with its milliseconds, in 12 digits.
+func firstID(t time.Time) string {
+	ms := t.UnixMilli()
+	return fmt.Sprintf("%08x-%04x", ms>>16, ms&0xffff)
+}
+
+func (v View) nights(add func(safe.SourceName, Night), where string, args ...any) error {
 	err := v.each(func(rows *sql.Rows) error {
-		var r Run
+		var n Night
 		var id string
-		err := rows.Scan(&id, &r.Source, &r.Outcome)
+		var source safe.SourceName
+		err := rows.Scan(&id, &source, &n.Outcome, &n.Lost)
 		if err == nil {
-			r.ID, err = safe.ParseRunID(id)
+			n.Run, err = safe.ParseRunID(id)
 		}
-		all[r.Source] = append(all[r.Source], r)
+		add(source, n)
 		return err
-	}, "SELECT id, source, outcome FROM run WHERE id >= ? ORDER BY id", first)
+	}, "SELECT id, source, outcome, tier = '' AND outcome IN ('complete', 'partial') FROM run WHERE "+where+" ORDER BY id", args...)
 	if err != nil {
-		return nil, fmt.Errorf("reading the newest runs: %w", err)
+		return fmt.Errorf("reading the newest runs: %w", err)
 	}
-	return all, nil
+	return nil
 }
 
 // A Source was ever collected.

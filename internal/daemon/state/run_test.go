@@ -124,30 +124,32 @@ func TestSources(t *testing.T) {
 	}
 }
 
-func TestRunsSince(t *testing.T) {
+func TestNightsSince(t *testing.T) {
 	d := newDesk(t)
 	runs := d.nights()
-	line := func(i int, source safe.SourceName, outcome Outcome) Run {
-		return Run{ID: runs[i], Source: source, Outcome: outcome}
+	all := map[safe.SourceName][]Night{
+		"erp":  {{runs[0], Complete, false}, {runs[1], Failed, false}, {runs[2], Partial, false}},
+		"mail": {{runs[3], Complete, false}, {runs[4], Underway, false}},
+		"lost": {{runs[5], Complete, true}},
 	}
-	all := map[safe.SourceName][]Run{
-		"erp":  {line(0, "erp", Complete), line(1, "erp", Failed), line(2, "erp", Partial)},
-		"mail": {line(3, "mail", Complete), line(4, "mail", Underway)},
-		"lost": {line(5, "lost", Complete)},
-	}
-	later := map[safe.SourceName][]Run{"erp": all["erp"][1:], "mail": all["mail"][1:]}
+	later := map[safe.SourceName][]Night{"erp": all["erp"][1:], "mail": all["mail"][1:]}
 	for _, tt := range []struct {
 		since time.Time
-		want  map[safe.SourceName][]Run
+		want  map[safe.SourceName][]Night
 	}{
 		{now, all},
 		{now.Add(time.Millisecond), later},
 		{now.AddDate(0, 0, 1), later},
-		{now.AddDate(0, 0, 3), map[safe.SourceName][]Run{}},
+		{now.AddDate(0, 0, 3), map[safe.SourceName][]Night{}},
 		{time.UnixMilli(1), all},
 	} {
-		if got, err := d.View(t.Context()).RunsSince(tt.since); err != nil || !cmp.Equal(got, tt.want) {
+		if got, err := d.View(t.Context()).NightsSince(tt.since); err != nil || !cmp.Equal(got, tt.want) {
 			t.Errorf("since %s: got %+v, %v", tt.since, got, err)
+		}
+		for _, source := range []safe.SourceName{"erp", "mail", "payroll"} {
+			if got, err := d.View(t.Context()).NightsOf(source, tt.since); err != nil || !cmp.Equal(got, tt.want[source]) {
+				t.Errorf("%s since %s: got %+v, %v", source, tt.since, got, err)
+			}
 		}
 	}
 }
