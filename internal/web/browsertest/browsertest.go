@@ -166,7 +166,7 @@ func (p *Page) Go(url string) {
 
 // patience is how long a page may take for anything. A browser on a busy
 // machine is slow, and a test that fails for it is worse than one that waits.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 func (p *Page) do(actions ...chromedp.Action[chromedp.Void]) error {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
@@ -220,9 +220,11 @@ func (p *Page) Click(selector string) {
 	p.must(p.do(chromedp.Click(chromedp.CSS(selector))))
 }
 
-// Fill puts text into the field that a CSS selector names, as typing would.
+// Fill puts text into the field that a CSS selector names, once it is there, as
+// typing would.
 func (p *Page) Fill(selector, text string) {
 	p.t.Helper()
+	p.Wait(fmt.Sprintf("document.querySelector(%q)", selector))
 	Eval[bool](p, fmt.Sprintf(`{
 		const e = document.querySelector(%q)
 		e.focus()
@@ -256,6 +258,13 @@ func (p *Page) Authenticate(prf bool) *Authenticator {
 		HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, HasPrf: prf, AutomaticPresenceSimulation: true,
 	}})
 	return &Authenticator{p, added.AuthenticatorID}
+}
+
+// Remove takes the authenticator away, with all that it holds. A Page has one
+// at a time.
+func (a *Authenticator) Remove() {
+	a.p.t.Helper()
+	call(a.p, webauthn.RemoveVirtualAuthenticator, webauthn.RemoveVirtualAuthenticatorParams{AuthenticatorID: a.id})
 }
 
 // Verify says whether the authenticator recognises who touches it from now on.

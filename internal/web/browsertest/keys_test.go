@@ -30,7 +30,7 @@ type desk struct {
 
 func newDesk(t testing.TB) *desk {
 	t.Helper()
-	d := &desk{p: kit(t, nil), inner: must(seal.NewInnerIdentity())(t), store: safe.NewStoreID()}
+	d := &desk{p: kit(t), inner: must(seal.NewInnerIdentity())(t), store: safe.NewStoreID()}
 	d.outer = must(seal.ParseOuterRecipient(Eval[string](d.p, async(`g.outer = await m.keys.PrivateKey.generate("outer"); return g.outer.recipient`))))(t)
 	return d
 }
@@ -260,7 +260,7 @@ func TestSoakWorkerOpensEnvelopes(t *testing.T) {
 func openMany(t *testing.T, n int) {
 	d := newDesk(t)
 	const batch = 250
-	Eval[bool](d.p, `g.opener = new m.opener.Opener(), g.progress = 0, g.steps = 0, true`)
+	Eval[bool](d.p, `g.opener = new m.opener.Opener(new URL("/assets/worker.js", location)), g.progress = 0, g.steps = 0, true`)
 	Eval[bool](d.p, async(`g.opener.useKeys([await m.keys.PrivateKey.generate("outer"), g.outer]); return true`)) // the newest period's key first, which fits none
 	var took time.Duration
 	for at := 0; at < n; at += batch {

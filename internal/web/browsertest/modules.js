@@ -9424,26 +9424,11 @@ function toHex(b) {
   return Array.from(b, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// envelope.ts
-var envelope_exports = {};
-__export(envelope_exports, {
-  LabelError: () => LabelError,
-  openOuter: () => openOuter
-});
-
-// keys.ts
-var keys_exports = {};
-__export(keys_exports, {
-  PrivateKey: () => PrivateKey,
-  WrongKeyError: () => WrongKeyError,
-  answerOuterProof: () => answerOuterProof,
-  open: () => open,
-  openCopy: () => openCopy,
-  sealCopy: () => sealCopy,
-  sealTo: () => sealTo,
-  unwrap: () => unwrap,
-  unwrapAndSign: () => unwrapAndSign,
-  wrap: () => wrap
+// enrolment.ts
+var enrolment_exports = {};
+__export(enrolment_exports, {
+  encodeEnrolment: () => encodeEnrolment,
+  parseInvitation: () => parseInvitation
 });
 
 // statement.ts
@@ -9553,6 +9538,68 @@ function releaseMessage(nonce, grant) {
   return concat(nonce, grant);
 }
 
+// enrolment.ts
+var broken = "The link of the invitation is not whole.";
+function parseInvitation(fragment) {
+  let i;
+  try {
+    i = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(fragment.replace(/^#/, ""))));
+  } catch {
+    throw new Error(broken);
+  }
+  const { safe, store, person, roles, token } = i;
+  if (![safe, store, person, token].every((s) => typeof s === "string" && s !== "") || !Array.isArray(roles) || roles.length === 0 || !roles.every((r) => typeof r === "string")) {
+    throw new Error(broken);
+  }
+  return { safe, store, person, roles, token };
+}
+function encodeEnrolment(e) {
+  const p = e.person;
+  const person = { name: p.name };
+  if (p.fullName !== "") {
+    person.full_name = text(p.fullName);
+  }
+  person.roles = [...p.roles].sort();
+  if (p.mail !== "") {
+    person.mail = p.mail;
+  }
+  if (p.key !== void 0) {
+    person.key = p.key;
+  }
+  person.passkeys = p.passkeys.map((k) => k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use });
+  const enrolment = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
+  if (e.outer !== void 0) {
+    enrolment.outer = e.outer;
+  }
+  if (e.outerCopy !== void 0) {
+    enrolment.outer_copy = toBase64(e.outerCopy);
+  }
+  return spell(enrolment);
+}
+
+// envelope.ts
+var envelope_exports = {};
+__export(envelope_exports, {
+  LabelError: () => LabelError,
+  openOuter: () => openOuter
+});
+
+// keys.ts
+var keys_exports = {};
+__export(keys_exports, {
+  PrivateKey: () => PrivateKey,
+  WrongKeyError: () => WrongKeyError,
+  answerOuterProof: () => answerOuterProof,
+  open: () => open,
+  openCopy: () => openCopy,
+  parseKeyFile: () => parseKeyFile,
+  sealCopy: () => sealCopy,
+  sealTo: () => sealTo,
+  unwrap: () => unwrap,
+  unwrapAndSign: () => unwrapAndSign,
+  wrap: () => wrap
+});
+
 // webauthn.ts
 var webauthn_exports2 = {};
 __export(webauthn_exports2, {
@@ -9598,7 +9645,7 @@ async function register(p) {
   checkBrowser();
   const user = crypto.getRandomValues(new Uint8Array(16));
   const options = {
-    rp: { id: p.domain, name: p.safe },
+    rp: { id: p.domain, name: `Strongroom ${p.safe}` },
     user: { id: user, name: passkeyName(p), displayName: p.fullName || p.person },
     challenge: p.challenge,
     pubKeyCredParams: [-7, -8, -257].map((alg) => ({ type: "public-key", alg })),
@@ -9607,13 +9654,13 @@ async function register(p) {
     attestation: "none",
     timeout
   };
-  if (p.use === "release") {
+  if (p.wraps) {
     options.extensions = { prf: { eval: { first: crypto.getRandomValues(new Uint8Array(32)) } } };
   }
   const made = await asking(() => navigator.credentials.create({ publicKey: options }));
   const response = made.response;
   const credential = new Uint8Array(made.rawId);
-  if (p.use === "release" && made.getClientExtensionResults().prf?.enabled !== true) {
+  if (p.wraps && made.getClientExtensionResults().prf?.enabled !== true) {
     await forget(p.domain, credential);
     throw noPRF();
   }
@@ -9732,7 +9779,7 @@ function parseAuthenticatorData(data) {
   if (data.length < 37 || flags === void 0) {
     throw new Error("the authenticator's data are too short");
   }
-  const parsed = { verified: (flags & 5) === 5, synced: (flags & 16) !== 0 };
+  const parsed = { verified: (flags & 5) === 5, synced: (flags & 8) !== 0 };
   if ((flags & 64) !== 0) {
     const length = (data[53] ?? 0) << 8 | (data[54] ?? 0);
     const key = 55 + length;
@@ -10002,6 +10049,47 @@ function isText(v, form) {
   return typeof v === "string" && form.test(v);
 }
 
+// keyring.ts
+var keyring_exports = {};
+__export(keyring_exports, {
+  encodeKeyring: () => encodeKeyring,
+  parseKeyring: () => parseKeyring,
+  passkeyOf: () => passkeyOf
+});
+function encodeKeyring(k) {
+  const periods = [...k.periods].sort(([a], [b]) => a - b).map(([n, sealed]) => ({ n, sealed: toBase64(sealed) }));
+  return spell({
+    v: 1,
+    store: k.store,
+    person: k.person,
+    passkey: toBase64url(k.credential),
+    time: spellTime(k.time),
+    personal: toBase64(k.personal),
+    periods
+  });
+}
+function parseKeyring(b) {
+  const s = JSON.parse(new TextDecoder().decode(b));
+  if (s.v !== 1) {
+    throw new Error(`a keyring of version ${s.v}, this page knows version 1`);
+  }
+  const keyring = {
+    store: s.store,
+    person: s.person,
+    credential: fromBase64url(s.passkey),
+    time: new Date(s.time),
+    personal: fromBase64(s.personal),
+    periods: new Map(s.periods.map((p) => [p.n, fromBase64(p.sealed)]))
+  };
+  if (!equal(encodeKeyring(keyring), b)) {
+    throw new Error("a keyring is not in its one spelling");
+  }
+  return keyring;
+}
+function passkeyOf(k, domain) {
+  return { domain, credential: k.credential };
+}
+
 // opener.ts
 var opener_exports = {};
 __export(opener_exports, {
@@ -10010,10 +10098,11 @@ __export(opener_exports, {
 });
 var Opener = class {
   #workers = [];
-  constructor() {
+  /** url is that of worker.js, which lies beside the page's own script. */
+  constructor(url) {
     const cores = Math.min(4, Math.max(1, Math.ceil((navigator.hardwareConcurrency || 1) / 2)));
     for (let i = 0; i < cores; i++) {
-      this.#workers.push(new Worker(workerURL(), { type: "module", name: "envelopes" }));
+      this.#workers.push(new Worker(trusted(url), { name: "envelopes" }));
     }
   }
   /** The keys that are tried, in this order. */
@@ -10065,11 +10154,16 @@ function openIn(worker, envelopes, progress) {
   });
 }
 var trustedTypesPolicy = "strongroom-worker";
-var workerURL = (() => {
-  const url = new URL("worker.js", import.meta.url).href;
+var trusted = (() => {
+  const createScriptURL = (url) => {
+    if (new URL(url).origin !== location.origin || !new URL(url).pathname.endsWith("/worker.js")) {
+      throw new TypeError("not the script of the Worker");
+    }
+    return url;
+  };
   const factory = globalThis.trustedTypes;
-  const policy = factory?.createPolicy(trustedTypesPolicy, { createScriptURL: () => url });
-  return () => policy?.createScriptURL("") ?? url;
+  const policy = factory?.createPolicy(trustedTypesPolicy, { createScriptURL });
+  return (url) => (policy ?? { createScriptURL }).createScriptURL(url.href);
 })();
 
 // paper.ts
@@ -10192,6 +10286,89 @@ function personalPage(p) {
   };
 }
 
+// review.ts
+var review_exports = {};
+__export(review_exports, {
+  review: () => review,
+  timeOfRun: () => timeOfRun
+});
+async function review(store, opening, granted, now) {
+  const grant = parse("the grant", granted.grant);
+  const request = parse("the request", granted.statement);
+  const descriptions = granted.descriptions.map((d) => parse("the description of a snapshot", d));
+  const refuse2 = (reason) => {
+    throw new Error(`The grant that the safe made is not what was asked for: ${reason}. Refuse it, and tell your colleagues.`);
+  };
+  const q = request.what;
+  const hours = (Date.parse(grant.until) - Date.parse(grant.from)) / 36e5;
+  if (grant.v !== 1 || request.v !== 1 || request.act !== "opening.request") {
+    refuse2("this page does not know its form");
+  }
+  if (grant.store !== store || request.store !== store || grant.opening !== opening || q.opening !== opening) {
+    refuse2("it is for another opening");
+  }
+  if (grant.operator !== request.person || grant.address !== q.address || grant.reason !== q.reason) {
+    refuse2("it names another operator, address or reason");
+  }
+  if (!(hours > 0 && hours <= q.hours && hours <= 72) || Date.parse(grant.from) > now.getTime() + 5 * 6e4 || !(Date.parse(grant.until) > now.getTime())) {
+    refuse2("it is for another time, or the clock of this device is wrong");
+  }
+  if (!sameList(grant.snapshots.map((s) => s.run), q.snapshots) || descriptions.length !== q.snapshots.length) {
+    refuse2("it is for other snapshots");
+  }
+  const runs = /* @__PURE__ */ new Map();
+  for (const [i, d] of descriptions.entries()) {
+    const s = grant.snapshots[i];
+    const digest = toHex(await sha2563(granted.descriptions[i]));
+    if (d.v !== 1 || d.store !== store || d.run !== s?.run || d.source !== s.source || s.description !== digest) {
+      refuse2("it describes a snapshot in another way than its description does");
+    }
+    for (const [run, { envelope }] of Object.entries(d.runs)) {
+      const other = runs.get(run);
+      if (other !== void 0 && (other.source !== d.source || other.envelope !== envelope)) {
+        refuse2("a run is of two sources");
+      }
+      runs.set(run, { source: d.source, envelope });
+    }
+  }
+  if (!sameList([...runs.keys()].sort(), grant.runs)) {
+    refuse2("it names other runs than those of its snapshots");
+  }
+  return { grant, asked: new Date(request.time), disclosed: disclose(runs), runs };
+}
+function disclose(runs) {
+  const bySource = /* @__PURE__ */ new Map();
+  for (const [run, { source }] of runs) {
+    const at = timeOfRun(run);
+    const d = bySource.get(source);
+    if (d === void 0) {
+      bySource.set(source, { source, collections: 1, from: at, to: at });
+      continue;
+    }
+    d.collections++;
+    d.from = at < d.from ? at : d.from;
+    d.to = at > d.to ? at : d.to;
+  }
+  return [...bySource.values()].sort((a, b) => a.source < b.source ? -1 : 1);
+}
+function timeOfRun(run) {
+  return new Date(parseInt(run.replaceAll("-", "").slice(0, 12), 16));
+}
+function parse(what, b) {
+  let v;
+  try {
+    v = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
+    if (equal(spell(v), b)) {
+      return v;
+    }
+  } catch {
+  }
+  throw new Error(`${what} cannot be read`);
+}
+function sameList(a, b) {
+  return a.length === b.length && a.every((s, i) => s === b[i]);
+}
+
 // words.ts
 var words_exports = {};
 __export(words_exports, {
@@ -10215,10 +10392,13 @@ function wordsOf(digest) {
 export {
   dist_exports as age,
   base64_exports as base64,
+  enrolment_exports as enrolment,
   envelope_exports as envelope,
+  keyring_exports as keyring,
   keys_exports as keys,
   opener_exports as opener,
   paper_exports as paper,
+  review_exports as review,
   statement_exports as statement,
   webauthn_exports2 as webauthn,
   words_exports as words

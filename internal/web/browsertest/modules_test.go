@@ -18,13 +18,12 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'; require-trusted-types-for 'script'; trusted-types strongroom-worker"
 
-// serve serves the scripts, and any more that a test has, under a name that
-// passkeys are possible for.
-func serve(t testing.TB, more http.Handler) string {
+// serve serves what a test has, and the scripts and an empty page besides, under
+// a name that passkeys are possible for.
+func serve(t testing.TB, mux *http.ServeMux) string {
 	t.Helper()
-	mux := http.NewServeMux()
 	script := func(name string, content []byte) {
-		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, _ *http.Request) {
+		mux.HandleFunc("GET /assets/"+name, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/javascript")
 			w.Header().Set("Content-Security-Policy", policy)
 			w.Write(content)
@@ -39,9 +38,6 @@ func serve(t testing.TB, more http.Handler) string {
 		w.Header().Set("Content-Security-Policy", policy)
 		io.WriteString(w, `<!DOCTYPE html><title>test</title>`)
 	})
-	if more != nil {
-		mux.Handle("POST /", more)
-	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
@@ -66,12 +62,12 @@ func TestMain(m *testing.M) {
 }
 
 // kit is a page with all modules in m, and with g for what a test keeps.
-func kit(t testing.TB, more http.Handler) *Page {
+func kit(t testing.TB) *Page {
 	t.Helper()
 	b, err := shared()
 	skipOrFail(t, err)
-	p := b.Open(t, serve(t, more))
-	Eval[bool](p, `(async () => { globalThis.m = await import("/modules.js"); globalThis.g = {}; return true })()`)
+	p := b.Open(t, serve(t, http.NewServeMux()))
+	Eval[bool](p, `(async () => { globalThis.m = await import("/assets/modules.js"); globalThis.g = {}; return true })()`)
 	return p
 }
 

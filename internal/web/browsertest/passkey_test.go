@@ -17,9 +17,9 @@ import (
 // register makes a passkey of the page's authenticator, as g.<use>.
 func register(use string) string {
 	return async(`
-		const r = await m.webauthn.register({use: %q, domain: "localhost", safe: "acme", person: "ada", challenge: new Uint8Array(32).fill(7)})
+		const r = await m.webauthn.register({use: %q, wraps: %t, domain: "localhost", safe: "acme", person: "ada", challenge: new Uint8Array(32).fill(7)})
 		g[%q] = r
-		return {key: r.key, synced: r.synced, attestation: m.base64.toBase64(r.attestationObject), client: m.base64.toBase64(r.clientDataJSON)}`, use, use)
+		return {key: r.key, synced: r.synced, attestation: m.base64.toBase64(r.attestationObject), client: m.base64.toBase64(r.clientDataJSON)}`, use, use == "release", use)
 }
 
 type registered struct {
@@ -46,7 +46,7 @@ const counting = `
 
 // TestPasskeys makes both passkeys of a keykeeper and signs with each.
 func TestPasskeys(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	p.Authenticate(true)
 	keys := map[string]passkey.Key{}
 	for _, use := range []string{"sign-in", "release"} {
@@ -97,7 +97,7 @@ func TestPasskeys(t *testing.T) {
 
 // TestPasskeyNames sees that a person can tell the two apart on their device.
 func TestPasskeyNames(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	a := p.Authenticate(true)
 	Eval[registered](p, register("release"))
 	c := a.Credentials()
@@ -116,7 +116,7 @@ func TestAuthenticatorsThatWillNotDo(t *testing.T) {
 		return Eval[string](p, async(`try { await %s; return "" } catch (e) { return [e.name, e.reason, e.message, e.remedy].join("; ") }`, expression))
 	}
 	t.Run("without PRF", func(t *testing.T) {
-		p := kit(t, nil)
+		p := kit(t)
 		a := p.Authenticate(false)
 		got := explain(p, register("release"))
 		for _, want := range []string{"PasskeyError; no-prf; ", "lacks the extension PRF", "Take another authenticator", "iCloud Keychain", "Google Password Manager", "YubiKey 5", "Windows Hello"} {
@@ -137,7 +137,7 @@ func TestAuthenticatorsThatWillNotDo(t *testing.T) {
 		}
 	})
 	t.Run("who does not verify its user", func(t *testing.T) {
-		p := kit(t, nil)
+		p := kit(t)
 		a := p.Authenticate(true)
 		Eval[registered](p, register("release"))
 		a.Verify(false)
@@ -150,7 +150,7 @@ func TestAuthenticatorsThatWillNotDo(t *testing.T) {
 		}
 	})
 	t.Run("who does not say so", func(t *testing.T) {
-		p := kit(t, nil)
+		p := kit(t)
 		a := p.Authenticate(true)
 		Eval[registered](p, register("release"))
 		a.Lie(true)
@@ -159,19 +159,19 @@ func TestAuthenticatorsThatWillNotDo(t *testing.T) {
 		}
 	})
 	t.Run("of another address", func(t *testing.T) {
-		p := kit(t, nil)
+		p := kit(t)
 		p.Authenticate(true)
 		if got := explain(p, `m.webauthn.signWithAny("safe.example", new Uint8Array(32))`); !strings.HasPrefix(got, "PasskeyError; address; ") {
 			t.Errorf("another domain: %s", got)
 		}
 		p.Go(strings.Replace(Eval[string](p, "location.href"), "localhost", "127.0.0.1", 1))
-		Eval[bool](p, `(async () => { globalThis.m = await import("/modules.js"); globalThis.g = {}; return true })()`)
+		Eval[bool](p, `(async () => { globalThis.m = await import("/assets/modules.js"); globalThis.g = {}; return true })()`)
 		if got := explain(p, strings.Replace(register("sign-in"), "localhost", "127.0.0.1", 1)); !strings.HasPrefix(got, "PasskeyError; address; ") || !strings.Contains(got, "not under an IP address") {
 			t.Errorf("an address: %s", got)
 		}
 	})
 	t.Run("browsers without passkeys", func(t *testing.T) {
-		p := kit(t, nil)
+		p := kit(t)
 		Eval[bool](p, "delete globalThis.PublicKeyCredential")
 		if got := explain(p, register("sign-in")); !strings.HasPrefix(got, "PasskeyError; no-webauthn; ") {
 			t.Errorf("got %s", got)
@@ -182,7 +182,7 @@ func TestAuthenticatorsThatWillNotDo(t *testing.T) {
 // TestWrappedKey wraps a personal key under a passkey. One touch then opens it
 // and signs, and stock tools open it, too.
 func TestWrappedKey(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	p.Authenticate(true)
 	key := Eval[registered](p, register("release")).Key
 	Eval[bool](p, counting)
@@ -254,7 +254,7 @@ func TestWrappedKey(t *testing.T) {
 // TestTouchesAreNotSpentInSecret gives the page a file that would have it ask
 // for two touches.
 func TestTouchesAreNotSpentInSecret(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	p.Authenticate(true)
 	Eval[registered](p, register("release"))
 	Eval[bool](p, counting)
@@ -275,7 +275,7 @@ func TestTouchesAreNotSpentInSecret(t *testing.T) {
 // TestNothingToSendHoldsPRFResults looks for what the authenticator gave in
 // everything that the modules return.
 func TestNothingToSendHoldsPRFResults(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	p.Authenticate(true)
 	Eval[bool](p, counting)
 	Eval[registered](p, register("release"))

@@ -25,7 +25,7 @@ import (
 // TestStatements holds what the page signs to the bytes that Go makes of the
 // same act.
 func TestStatements(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	store, opening, digest := safe.NewStoreID(), safe.NewOpeningID(time.Now()), safe.DigestOf([]byte("a roster"))
 	at := time.Date(2026, 11, 22, 6, 5, 4, 0, time.UTC)
 	for _, tt := range []struct {
@@ -59,7 +59,7 @@ func TestStatements(t *testing.T) {
 
 // TestTexts compares which reasons can be signed.
 func TestTexts(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	for _, s := range []string{
 		"", "plain", "tab\tin", "line\nend", "\x00", "\x1f", "\x7f", "\u0080", "\u009f", "\u00a0", "\u2027", "\u2028", "\u2029", "\u202a",
 		"\u202e", "\u202f", "\u2065", "\u2066", "\u2069", "\u206a", "\ufeff", "\U0001F600",
@@ -78,7 +78,7 @@ func TestTexts(t *testing.T) {
 
 // TestSpelling compares random values.
 func TestSpelling(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	seed := mathrand.Uint64()
 	t.Logf("seed %d", seed)
 	r := mathrand.New(mathrand.NewPCG(seed, 0))
@@ -124,7 +124,7 @@ func TestSpelling(t *testing.T) {
 }
 
 func TestBase64(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	for _, n := range []int{0, 1, 2, 3, 31, 32, 0x7fff, 0x8000, 0x8001, 100_000} {
 		b := make([]byte, n)
 		rand.Read(b)
@@ -147,7 +147,7 @@ func TestBase64(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	for range 50 {
 		var d safe.Digest
 		rand.Read(d[:])
@@ -161,7 +161,7 @@ func TestWords(t *testing.T) {
 // TestPaper compares the page of a personal key with the one that package paper
 // writes, but for the QR code.
 func TestPaper(t *testing.T) {
-	p := kit(t, nil)
+	p := kit(t)
 	key := must(seal.NewPersonalIdentity())(t)
 	store := safe.NewStoreID()
 	got := Eval[map[string]any](p, async(`

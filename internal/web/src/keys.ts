@@ -133,7 +133,8 @@ export async function openCopy(person: PrivateKey<"personal">, copy: Bytes, want
   return parseKeyFile("outer", await open(person, copy, maxCopy), want);
 }
 
-async function parseKeyFile<R extends Role>(role: R, file: Bytes, want: string): Promise<PrivateKey<R>> {
+/** Reads a key file as package seal does; want is the public half of the key that must be in it. */
+export async function parseKeyFile<R extends Role>(role: R, file: Bytes, want: string): Promise<PrivateKey<R>> {
   let key: PrivateKey<R> | undefined;
   for (const raw of new TextDecoder("utf-8", { fatal: true }).decode(file).split("\n")) {
     const line = raw.trim();

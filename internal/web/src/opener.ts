@@ -8,11 +8,12 @@ import type { Envelope, FromWorker, ToWorker } from "./worker.ts";
 export class Opener {
   readonly #workers: Worker[] = [];
 
-  constructor() {
+  /** url is that of worker.js, which lies beside the page's own script. */
+  constructor(url: URL) {
     // Phones have cores of two speeds: the slow ones are not counted on.
     const cores = Math.min(4, Math.max(1, Math.ceil((navigator.hardwareConcurrency || 1) / 2)));
     for (let i = 0; i < cores; i++) {
-      this.#workers.push(new Worker(workerURL() as string, { type: "module", name: "envelopes" }));
+      this.#workers.push(new Worker(trusted(url) as string, { name: "envelopes" }));
     }
   }
 
@@ -68,18 +69,24 @@ function openIn(worker: Worker, envelopes: Envelope[], progress: (done: number) 
   });
 }
 
-/** The name of the one policy of Trusted Types that these pages need: it makes one URL, this one. */
+/** The name of the one policy of Trusted Types that these pages need: it lets one script through, that of the Worker. */
 export const trustedTypesPolicy = "strongroom-worker";
 
 interface TrustedTypes {
-  createPolicy(name: string, rules: { createScriptURL: () => string }): { createScriptURL(input: string): unknown };
+  createPolicy(name: string, rules: { createScriptURL: (url: string) => string }): { createScriptURL(url: string): unknown };
 }
 
-// The Worker's script lies beside this one. Where the browser knows Trusted
-// Types, its address must come from a policy that the page's header names.
-const workerURL = (() => {
-  const url = new URL("worker.js", import.meta.url).href;
+// Where the browser knows Trusted Types, the address of a Worker must come from
+// a policy that the page's header names. This one knows one script, of the
+// page's own origin.
+const trusted = (() => {
+  const createScriptURL = (url: string) => {
+    if (new URL(url).origin !== location.origin || !new URL(url).pathname.endsWith("/worker.js")) {
+      throw new TypeError("not the script of the Worker");
+    }
+    return url;
+  };
   const factory = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes;
-  const policy = factory?.createPolicy(trustedTypesPolicy, { createScriptURL: () => url });
-  return () => policy?.createScriptURL("") ?? url;
+  const policy = factory?.createPolicy(trustedTypesPolicy, { createScriptURL });
+  return (url: URL) => (policy ?? { createScriptURL }).createScriptURL(url.href);
 })();

@@ -33,6 +33,7 @@ const whatWorks =
 /** Where and for whom a passkey is made. */
 export interface NewPasskey {
   use: Use;
+  wraps: boolean; // is to wrap keys, and so must evaluate a PRF
   domain: string; // the RP ID
   safe: string; // its name, for people
   person: string;
@@ -47,7 +48,7 @@ export interface Registration {
   attestationObject: Bytes;
   clientDataJSON: Bytes;
   key: string; // "passkey <credential> <public key>", as package passkey spells it
-  synced: boolean; // kept by a provider, and so on all of the person's devices
+  synced: boolean; // its provider may copy it to other devices of the person
 }
 
 /** What navigator.credentials.get() gives, as far as it is evidence. */
@@ -81,8 +82,8 @@ export function passkeyName(p: NewPasskey): string {
 }
 
 /**
- * Makes a passkey. One for releases must evaluate a PRF; without, the error
- * says which authenticators do.
+ * Makes a passkey. If one that is to wrap keys cannot, the error says which
+ * authenticators can.
  */
 export async function register(p: NewPasskey): Promise<Registration> {
   checkBrowser();
@@ -90,7 +91,7 @@ export async function register(p: NewPasskey): Promise<Registration> {
   // writes over it. So each passkey is of a user of its own.
   const user = crypto.getRandomValues(new Uint8Array(16));
   const options: PublicKeyCredentialCreationOptions = {
-    rp: { id: p.domain, name: p.safe },
+    rp: { id: p.domain, name: `Strongroom ${p.safe}` },
     user: { id: user, name: passkeyName(p), displayName: p.fullName || p.person },
     challenge: p.challenge,
     pubKeyCredParams: [-7, -8, -257].map((alg) => ({ type: "public-key", alg })), // ES256, Ed25519, RS256
@@ -98,7 +99,7 @@ export async function register(p: NewPasskey): Promise<Registration> {
     attestation: "none",
     timeout,
   };
-  if (p.use === "release") {
+  if (p.wraps) {
     // With something to evaluate: Windows Hello refuses an empty request. What
     // comes of it is not looked at.
     options.extensions = { prf: { eval: { first: crypto.getRandomValues(new Uint8Array(32)) } } };
@@ -106,7 +107,7 @@ export async function register(p: NewPasskey): Promise<Registration> {
   const made = await asking(() => navigator.credentials.create({ publicKey: options }));
   const response = made.response as AuthenticatorAttestationResponse;
   const credential = new Uint8Array(made.rawId);
-  if (p.use === "release" && made.getClientExtensionResults().prf?.enabled !== true) {
+  if (p.wraps && made.getClientExtensionResults().prf?.enabled !== true) {
     await forget(p.domain, credential);
     throw noPRF();
   }
@@ -274,7 +275,7 @@ export function parseAuthenticatorData(data: Bytes): AuthenticatorData {
   if (data.length < 37 || flags === undefined) {
     throw new Error("the authenticator's data are too short");
   }
-  const parsed: AuthenticatorData = { verified: (flags & 0x05) === 0x05, synced: (flags & 0x10) !== 0 };
+  const parsed: AuthenticatorData = { verified: (flags & 0x05) === 0x05, synced: (flags & 0x08) !== 0 };
   if ((flags & 0x40) !== 0) {
     const length = ((data[53] ?? 0) << 8) | (data[54] ?? 0);
     const key = 55 + length;

@@ -1,0 +1,468 @@
+package browsertest
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/access"
+	"strongroom/internal/access/api"
+	"strongroom/internal/access/opening"
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/words"
+	"strongroom/internal/store/seal"
+)
+
+// spy counts touches and keeps what PRFs gave, in whatever page is opened from
+// now on.
+const spy = `
+	globalThis.spied = {touches: 0, prf: [], signed: []}
+	for (const what of ["create", "get"]) {
+		const ask = navigator.credentials[what].bind(navigator.credentials)
+		navigator.credentials[what] = async options => {
+			spied.touches++
+			const c = await ask(options)
+			for (const r of Object.values(c.getClientExtensionResults().prf?.results ?? {})) spied.prf.push(btoa(String.fromCharCode(...new Uint8Array(r))))
+			return c
+		}
+	}`
+
+// visit opens a page of the safe with an authenticator and the spy.
+func (s *fakeSafe) visit(path string) (*Page, *Authenticator) {
+	s.t.Helper()
+	b, err := shared()
+	skipOrFail(s.t, err)
+	p := b.Open(s.t, s.url+"/")
+	a := p.Authenticate(true)
+	call(p, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: spy})
+	p.Go(path)
+	return p, a
+}
+
+// spied adds what the authenticator gave in this document to secrets.
+func (p *Page) spied(secrets map[string][]byte) (touches int) {
+	p.t.Helper()
+	for i, text := range Eval[[]string](p, "spied.prf") {
+		secrets[fmt.Sprintf("PRF result %d of touch %d", i%2+1, i/2+1)] = must(base64.StdEncoding.DecodeString(text))(p.t)
+	}
+	return Eval[int](p, "spied.touches")
+}
+
+// press clicks the button with that text, once it is there.
+func (p *Page) press(text string) {
+	p.t.Helper()
+	p.Wait(fmt.Sprintf(`[...document.querySelectorAll("button")].find(b => b.innerText === %q && !b.disabled && b.checkVisibility())`, text))
+	Eval[bool](p, fmt.Sprintf(`[...document.querySelectorAll("button")].find(b => b.innerText === %q).setAttribute("data-press", ""), true`, text))
+	p.Click("button[data-press]")
+	Try[bool](p, `document.querySelector("button[data-press]")?.removeAttribute("data-press"), true`)
+}
+
+var privateLine = regexp.MustCompile(`AGE-SECRET-KEY-PQ-1[0-9A-Z]{50,}`)
+
+// enrolKeykeeper enrols ada as a keykeeper in a page, as a person would. It
+// returns her private key from the paper, and what must not have been sent.
+func enrolKeykeeper(t *testing.T, s *fakeSafe, p *Page) (seal.PersonalIdentity, map[string][]byte) {
+	t.Helper()
+	p.Fill("#full-name", "Ada Fischer")
+	p.Fill("#mail", "ada@example.com")
+	p.press("Begin")
+	p.press("Make the passkey for looking")
+	p.press("Make the passkey that signs")
+	p.press("Put your personal key under this passkey")
+	if s.founding != nil && s.founding["make"] == nil {
+		p.Wait(`document.querySelector("#outer-file")`)
+		file := filepath.Join(t.TempDir(), "outer.key")
+		var key strings.Builder
+		if err := s.team.Outer.Write(&key, made); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(key.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.must(p.do(chromedp.SetUploadFiles(chromedp.CSS("#outer-file"), []string{file})))
+		p.press("Bring the outer key")
+	}
+	if s.founding != nil {
+		p.press("Put the outer key under this passkey, too")
+	}
+	p.Wait(`document.querySelector("#paper")`)
+	line := privateLine.FindString(strings.ReplaceAll(p.Text("#paper"), "\n  ", ""))
+	personal, err := seal.ReadPersonalIdentity(strings.NewReader(line))
+	if err != nil {
+		t.Fatalf("the key on paper: %v\n%s", err, p.Text("#paper"))
+	}
+
+	p.Fill("#paper-check", "ABCD")
+	p.press("I have it on paper")
+	p.Wait(`document.querySelector("#enrol-status").innerText.includes("not the last characters")`)
+	p.Fill("#paper-check", " "+strings.ToLower(line[len(line)-4:]))
+	p.press("I have it on paper")
+	p.press("Send your public keys to the safe")
+	p.Wait(`document.querySelector("#words")`)
+	secrets := map[string][]byte{"the personal key": []byte(line)}
+	p.spied(secrets)
+	return personal, secrets
+}
+
+// TestEnrolment has a founder enrol, who brings the outer key.
+func TestEnrolment(t *testing.T) {
+	s := newSafe(t)
+	s.founding = map[string]any{"outer": s.team.Outer.Recipient(), "period": 1}
+	p, _ := s.visit(s.invitation(access.Keykeeper))
+	if got := Eval[string](p, "location.href"); strings.Contains(got, "#") {
+		t.Errorf("the link stays in the address: %s", got)
+	}
+	personal, secrets := enrolKeykeeper(t, s, p)
+	secrets["the outer key"] = []byte(s.team.Outer.PrivateLine())
+	p.keepsToItself(secrets)
+	if got, want := p.Text("#words"), words.Of(s.enrolment.Digest()); got != want {
+		t.Errorf("the page shows the words %q, the safe %q", got, want)
+	}
+	if strings.Contains(Eval[string](p, "document.documentElement.outerHTML"), "AGE-SECRET") {
+		t.Error("the page still shows the key")
+	}
+
+	e := s.enrolment
+	if e.Person.Key != personal.Recipient() {
+		t.Error("the enrolment has another key than the paper")
+	}
+	if e.Person.FullName != "Ada Fischer" || e.Person.Mail != "ada@example.com" || !e.Person.Has(access.Keykeeper) || e.Domain != "localhost" || e.Store != s.team.Store {
+		t.Errorf("the enrolment is %s", s.sentRaw)
+	}
+	if n, m := len(e.Person.PasskeysFor(access.SignIn)), len(e.Person.PasskeysFor(access.Release)); n != 1 || m != 1 {
+		t.Errorf("%d passkeys for sign-in, %d for releases", n, m)
+	}
+	outer, err := seal.OpenOuterCopy(personal, e.OuterCopy, s.team.Outer.Recipient())
+	if err != nil || outer.Recipient() != s.team.Outer.Recipient() {
+		t.Errorf("the copy of the outer key: %v", err)
+	}
+	if complaints := p.Complaints(); len(complaints) > 0 {
+		t.Errorf("the browser complains: %q", complaints)
+	}
+	// Two passkeys made, two keys wrapped.
+	if n := Eval[int](p, "spied.touches"); n != 4 {
+		t.Errorf("it took %d touches", n)
+	}
+}
+
+// TestEnrolmentOfOthers has people enrol who hold no key.
+func TestEnrolmentOfOthers(t *testing.T) {
+	for role, uses := range map[access.Role][]access.PasskeyUse{access.Auditor: {access.SignIn}, access.Officer: {access.SignIn, access.Release}} {
+		t.Run(string(role), func(t *testing.T) {
+			s := newSafe(t)
+			p, _ := s.visit(s.invitation(role))
+			p.press("Begin")
+			p.press("Make the passkey for looking")
+			if len(uses) > 1 {
+				p.press("Make the passkey that signs")
+			}
+			p.press("Send your public keys to the safe")
+			p.Wait(`document.querySelector("#words")`)
+			var got []access.PasskeyUse
+			for _, k := range s.enrolment.Person.Passkeys {
+				got = append(got, k.Use)
+			}
+			if diff := cmp.Diff(uses, got); diff != "" {
+				t.Errorf("passkeys (-want +got)\n%s", diff)
+			}
+			if !s.enrolment.Person.Key.IsZero() || s.keyring != nil {
+				t.Error("somebody who opens nothing has a personal key")
+			}
+		})
+	}
+}
+
+// TestEnrolmentIsToldWhatIsWrong looks at what people see.
+func TestEnrolmentIsToldWhatIsWrong(t *testing.T) {
+	s := newSafe(t)
+	t.Run("a link that is not whole", func(t *testing.T) {
+		link := s.invitation(access.Keykeeper)
+		p, _ := s.visit(link[:len(link)-7])
+		p.Wait(`document.querySelector("#enrol-status").innerText.includes("not whole")`)
+	})
+	t.Run("an operator", func(t *testing.T) {
+		p, _ := s.visit(s.invitation(access.Operator))
+		p.Wait(`document.querySelector("#enrol-status").innerText.includes("strongroom enrol")`)
+	})
+	t.Run("an invitation that was used", func(t *testing.T) {
+		link := s.invitation(access.Auditor)
+		s.token = access.NewToken()
+		p, _ := s.visit(link)
+		p.press("Begin")
+		p.Wait(`document.querySelector("#enrol-status").innerText === "The invitation is used. Do something about it."`)
+	})
+	t.Run("an authenticator without PRF", func(t *testing.T) {
+		b, err := shared()
+		skipOrFail(t, err)
+		p := b.Open(t, s.url+"/")
+		without := p.Authenticate(false)
+		p.Go(s.invitation(access.Keykeeper))
+		p.press("Begin")
+		p.press("Make the passkey for looking")
+		p.press("Make the passkey that signs")
+		p.Wait(`document.querySelector("#enrol-status").innerText.includes("Take another authenticator")`)
+		// With another one it goes on.
+		without.Remove()
+		p.Authenticate(true)
+		p.press("Make the passkey that signs")
+		p.press("Put your personal key under this passkey")
+	})
+}
+
+// keykeeper enrols ada, takes her into the roster and signs her in.
+func keykeeper(t *testing.T) (*fakeSafe, *Page, map[string][]byte) {
+	t.Helper()
+	s := newSafe(t)
+	p, _ := s.visit(s.invitation(access.Keykeeper))
+	personal, secrets := enrolKeykeeper(t, s, p)
+	s.join()
+	s.sealCopies(t, personal.Recipient())
+	p.Go(s.url + "/sign-in?next=%2Fopenings%2Fx%3Fstate%3Dclosed")
+	p.press("Sign in")
+	p.Wait(`location.pathname === "/openings/x"`)
+	if s.person != "ada" {
+		t.Fatalf("%q is signed in", s.person)
+	}
+	return s, p, secrets
+}
+
+// sealCopies gives ada her copy of the first period's key.
+func (s *fakeSafe) sealCopies(t *testing.T, ada seal.PersonalRecipient) {
+	t.Helper()
+	if _, ok := s.team.Roster.Periods[0].OuterCopy("ada"); !ok || s.enrolment.Person.Key != ada {
+		t.Fatal("ada has no copy of the outer key")
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	for next, want := range map[string]string{
+		"":                          "/",
+		"?next=%2Fledger":           "/ledger",
+		"?next=https://evil.test/":  "/",
+		"?next=//evil.test/":        "/",
+		"?next=/%5Cevil.test/":      "/",
+		"?next=javascript:alert(1)": "/",
+	} {
+		p.Go(s.url + "/sign-in" + next)
+		p.press("Sign in")
+		p.Wait(`location.pathname !== "/sign-in"`)
+		if got := Eval[string](p, "location.href"); got != s.url+want {
+			t.Errorf("%q leads to %s", next, got)
+		}
+	}
+	s.team.Roster.People = nil
+	p.Go(s.url + "/sign-in")
+	p.press("Sign in")
+	p.Wait(`document.querySelector("#sign-in-status").innerText === "The safe does not know this passkey. Do something about it."`)
+}
+
+// TestRelease releases an opening of two sources with one touch, by the copy in
+// the roster, then keeps the period's key under the passkey, and uses that.
+func TestRelease(t *testing.T) {
+	s, p, secrets := keykeeper(t)
+	now := time.Now()
+	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-72*time.Hour), now.Add(-48*time.Hour), now.Add(-24*time.Hour), now.Add(-time.Hour))
+	s.snapshot("intranet", s.team.Outer.Recipient(), now.Add(-2*time.Hour))
+	id := safe.NewOpeningID(now)
+	s.ask(id)
+	secrets["the outer key"] = []byte(s.team.Outer.PrivateLine())
+
+	for round, wrapped := range []bool{false, true} {
+		s.released = nil
+		p.Go(fmt.Sprintf("%s/openings/%s?state=requested", s.url, id))
+		p.press("Look at what would be released")
+		p.Wait(`document.querySelector("#release-button")`)
+		shown := p.Text("#grant")
+		for _, want := range []string{"bob", "127.0.0.2", "restore drill <b>bold</b>", "erp-files: everything that was new in 4 collections, ", "intranet: one collection, "} {
+			if !strings.Contains(shown, want) {
+				t.Errorf("the page does not show %q:\n%s", want, shown)
+			}
+		}
+		if n := Eval[int](p, "spied.touches"); n != 0 {
+			t.Errorf("%d touches before anybody agreed", n)
+		}
+		p.Click("#release-button")
+		p.Wait(`document.querySelector("#ended")`)
+		if n := p.spied(secrets); n != 1 {
+			t.Errorf("round %d: the release took %d touches", round, n)
+		}
+		if s.released == nil || s.released.Release.Keykeeper != "ada" {
+			t.Fatalf("nothing was released: %s", p.Text("body"))
+		}
+		if key := Eval[bool](p, `!!document.querySelector("#keep")`); key == wrapped {
+			t.Errorf("round %d: the page offers to keep the key: %t", round, key)
+		}
+		if !wrapped {
+			p.Click("#keep")
+			p.Wait(`document.querySelector("#release-panel").innerText.includes("Done.")`)
+			p.spied(secrets)
+		}
+	}
+	p.keepsToItself(secrets)
+	if complaints := p.Complaints(); len(complaints) > 0 {
+		t.Errorf("the browser complains: %q", complaints)
+	}
+}
+
+// TestReleaseOverPeriods needs a key of each of two periods.
+func TestReleaseOverPeriods(t *testing.T) {
+	s, p, secrets := keykeeper(t)
+	now := time.Now()
+	second := must(seal.NewOuterIdentity())(t)
+	copy := must(second.SealTo(s.enrolment.Person.Key, now))(t)
+	period := access.Period{From: now.Add(-36 * time.Hour).UTC().Truncate(time.Second), Outer: second.Recipient(), Inner: s.team.Inner.Recipient(),
+		OuterCopies: []access.Copy{{Person: "ada", Sealed: copy}}}
+	s.team.Roster.Periods = append(s.team.Roster.Periods, period)
+	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-96*time.Hour), now.Add(-72*time.Hour))
+	// The new period came into force a day after it had begun.
+	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-24*time.Hour))
+	s.snapshot("erp-files", second.Recipient(), now.Add(-time.Hour))
+	id := safe.NewOpeningID(now)
+	s.ask(id)
+	address := fmt.Sprintf("%s/openings/%s?state=requested", s.url, id)
+
+	// With the personal key, one touch opens the copies of both periods.
+	p.Go(address)
+	p.press("Look at what would be released")
+	p.Click("#release-button")
+	p.Wait(`document.querySelector("#ended")`)
+	if n := p.spied(secrets); n != 1 || s.released == nil {
+		t.Errorf("by copies it took %d touches: %s", n, p.Text("body"))
+	}
+	p.Click("#keep")
+	p.Wait(`document.querySelector("#release-panel").innerText.includes("Done.")`)
+
+	// Now the newest period has a file of its own, which opens no more than that.
+	s.released = nil
+	p.Go(address)
+	p.press("Look at what would be released")
+	p.Click("#release-button")
+	p.Wait(`document.querySelector("#again")`)
+	if got := p.Text("#work"); !strings.Contains(got, "3 envelopes are of an older period") || s.released != nil {
+		t.Errorf("the page says %s", got)
+	}
+	p.Click("#again")
+	p.Wait(`document.querySelector("#ended")`)
+	if n := p.spied(secrets); n != 2 || s.released == nil {
+		t.Errorf("by period it took %d touches: %s", n, p.Text("body"))
+	}
+	secrets["the first outer key"], secrets["the second outer key"] = []byte(s.team.Outer.PrivateLine()), []byte(second.PrivateLine())
+	p.keepsToItself(secrets)
+}
+
+// TestReleaseIsRefusedByThePage gives it grants that are not what was asked
+// for, and envelopes that belong elsewhere.
+func TestReleaseIsRefusedByThePage(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	now := time.Now()
+	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-24*time.Hour), now.Add(-time.Hour))
+	s.snapshot("payroll", s.team.Outer.Recipient(), now.Add(-2*time.Hour))
+	payroll := s.snapshots[1]
+	s.snapshots = s.snapshots[:1]
+	id := safe.NewOpeningID(now)
+	s.ask(id)
+	address := fmt.Sprintf("%s/openings/%s?state=requested", s.url, id)
+
+	alter := func(change func(*opening.Grant)) func(*api.Granted) {
+		return func(g *api.Granted) {
+			grant := must(opening.ParseGrant(g.Grant))(t)
+			change(&grant)
+			g.Grant = grant.Encode()
+		}
+	}
+	for _, tt := range []struct {
+		name, want string
+		tamper     func(*api.Granted)
+	}{
+		{"another operator", "another operator", alter(func(g *opening.Grant) { g.Operator = "eve" })},
+		{"another address", "another operator, address", alter(func(g *opening.Grant) { g.Address = g.Address.Next() })},
+		{"another reason", "or reason", alter(func(g *opening.Grant) { g.Reason = "audit" })},
+		{"longer", "another time", alter(func(g *opening.Grant) { g.Until = g.Until.Add(time.Second) })},
+		{"over", "another time", alter(func(g *opening.Grant) { g.From, g.Until = now.Add(-3*time.Hour).UTC(), now.Add(-time.Hour).UTC() })},
+		{"another opening", "another opening", alter(func(g *opening.Grant) { g.Opening = safe.NewOpeningID(now) })},
+		{"another store", "another opening", alter(func(g *opening.Grant) { g.Store = safe.NewStoreID() })},
+		{"another snapshot", "other snapshots", alter(func(g *opening.Grant) { g.Snapshots[0].Run = payroll.Run })},
+		{"another description", "in another way", alter(func(g *opening.Grant) { g.Snapshots[0].Description[0]++ })},
+		{"a run more", "other runs", alter(func(g *opening.Grant) { g.Runs = append(g.Runs, safe.NewRunID(now.Add(time.Hour))) })},
+		{"a run less", "other runs", alter(func(g *opening.Grant) { g.Runs = g.Runs[1:] })},
+		{"the description of another snapshot", "in another way", func(g *api.Granted) { g.Snapshots[0].Description = payroll.Encode() }},
+		{"a request for something else", "another opening", func(g *api.Granted) {
+			q := s.request
+			q.Opening = safe.NewOpeningID(now)
+			g.Request = s.team.People["bob"].States(t, s.team.Store, now, q)
+		}},
+		{"another act", "does not know its form", func(g *api.Granted) {
+			g.Request = s.team.People["bob"].States(t, s.team.Store, now, access.Close{Opening: id, Reason: "x"})
+		}},
+		{"two spellings", "cannot be read", func(g *api.Granted) { g.Grant = append([]byte(" "), g.Grant...) }},
+		{"a field twice", "cannot be read", func(g *api.Granted) {
+			g.Grant = []byte(strings.Replace(string(g.Grant), `"operator":"bob"`, `"operator":"eve","operator":"bob"`, 1))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.tamper = tt.tamper
+			p.Go(address)
+			p.press("Look at what would be released")
+			p.Wait(`document.querySelector("#release-status").innerText !== ""`)
+			if got := p.Text("#release-status"); !strings.Contains(got, tt.want) || Eval[bool](p, `!!document.querySelector("#release-button")`) {
+				t.Errorf("the page says %q, want %q", got, tt.want)
+			}
+		})
+	}
+	s.tamper = nil
+
+	first, other := s.snapshots[0].Run, payroll.Run
+	good := s.envelopes[first]
+	for _, tt := range []struct {
+		name, want string
+		envelope   []byte
+	}{
+		{"another run's envelope", "is not the one that the snapshot's description names", s.envelopes[other]},
+		{"damaged", "is not the one that the snapshot's description names", append(good[:len(good)-1:len(good)-1], good[len(good)-1]^1)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.envelopes[first] = tt.envelope
+			p.Go(address)
+			p.press("Look at what would be released")
+			p.Click("#release-button")
+			p.Wait(`document.querySelector("#release-status").innerText !== ""`)
+			if got := p.Text("#release-status"); !strings.Contains(got, tt.want) || s.released != nil {
+				t.Errorf("the page says %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestRefuseAndClose signs acts.
+func TestRefuseAndClose(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	s.snapshot("erp-files", s.team.Outer.Recipient(), time.Now().Add(-time.Hour))
+	id := safe.NewOpeningID(time.Now())
+	s.ask(id)
+	p.Go(fmt.Sprintf("%s/openings/%s?state=requested", s.url, id))
+	p.press("Refuse it")
+	if got := Eval[int](p, "spied.touches"); got != 0 {
+		t.Errorf("%d touches without a reason", got)
+	}
+	p.Fill("#reason", "who is that?")
+	p.press("Refuse it")
+	p.Wait(`document.querySelector("#ended")`)
+	p.Go(fmt.Sprintf("%s/openings/%s?state=open", s.url, id))
+	p.Fill("#reason", "fertig – “danke” & <b>")
+	p.press("Close it")
+	p.Wait(`document.querySelector("#ended")`)
+	want := []access.Act{access.Refuse{Opening: id, Reason: "who is that?"}, access.Close{Opening: id, Reason: "fertig – “danke” & <b>"}}
+	if diff := cmp.Diff(want, s.acts); diff != "" {
+		t.Errorf("acts (-want +got)\n%s", diff)
+	}
+}

@@ -1,0 +1,79 @@
+// What somebody who was invited sends: how they will stand in the roster
+// (package access, Enrolment).
+
+import { type Bytes, fromBase64url, toBase64 } from "./base64.ts";
+import { spell, spellTime, text } from "./statement.ts";
+import type { Registration } from "./webauthn.ts";
+
+/** The part of an invitation's link that no server sees. */
+export interface Invitation {
+  safe: string;
+  store: string;
+  person: string;
+  roles: string[];
+  token: string;
+}
+
+const broken = "The link of the invitation is not whole.";
+
+/** Reads the fragment of the link. */
+export function parseInvitation(fragment: string): Invitation {
+  let i: Partial<Invitation>;
+  try {
+    i = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(fragment.replace(/^#/, "")))) as Partial<Invitation>;
+  } catch {
+    throw new Error(broken);
+  }
+  const { safe, store, person, roles, token } = i;
+  if (
+    ![safe, store, person, token].every((s) => typeof s === "string" && s !== "") ||
+    !Array.isArray(roles) ||
+    roles.length === 0 ||
+    !roles.every((r) => typeof r === "string")
+  ) {
+    throw new Error(broken);
+  }
+  return { safe, store, person, roles, token } as Invitation;
+}
+
+/** How a person will stand in the roster, without the SSH keys and addresses of those who have some. */
+export interface Person {
+  name: string;
+  fullName: string;
+  roles: string[];
+  mail: string;
+  key?: string | undefined; // of keykeepers
+  passkeys: Registration[];
+}
+
+/** The bytes of an enrolment, whose digest people compare in words. */
+export function encodeEnrolment(e: {
+  store: string;
+  time: Date;
+  person: Person;
+  domain: string;
+  outer?: string | undefined; // a new outer key, made in the page
+  outerCopy?: Bytes | undefined;
+}): Bytes {
+  const p = e.person;
+  const person: Record<string, unknown> = { name: p.name };
+  if (p.fullName !== "") {
+    person.full_name = text(p.fullName);
+  }
+  person.roles = [...p.roles].sort();
+  if (p.mail !== "") {
+    person.mail = p.mail;
+  }
+  if (p.key !== undefined) {
+    person.key = p.key;
+  }
+  person.passkeys = p.passkeys.map((k) => (k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use }));
+  const enrolment: Record<string, unknown> = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
+  if (e.outer !== undefined) {
+    enrolment.outer = e.outer;
+  }
+  if (e.outerCopy !== undefined) {
+    enrolment.outer_copy = toBase64(e.outerCopy);
+  }
+  return spell(enrolment);
+}

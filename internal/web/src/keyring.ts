@@ -1,0 +1,63 @@
+// What a keykeeper's passkey wraps: the personal key, and outer keys of
+// periods, each in a file of its own. The safe keeps the keyring and can open
+// nothing of it.
+
+import { type Bytes, equal, fromBase64, fromBase64url, toBase64, toBase64url } from "./base64.ts";
+import { type Passkey } from "./keys.ts";
+import { spell, spellTime } from "./statement.ts";
+
+export interface Keyring {
+  store: string;
+  person: string;
+  credential: Bytes; // of the passkey that opens it
+  time: Date;
+  personal: Bytes;
+  periods: Map<number, Bytes>;
+}
+
+export function encodeKeyring(k: Keyring): Bytes {
+  const periods = [...k.periods].sort(([a], [b]) => a - b).map(([n, sealed]) => ({ n, sealed: toBase64(sealed) }));
+  return spell({
+    v: 1,
+    store: k.store,
+    person: k.person,
+    passkey: toBase64url(k.credential),
+    time: spellTime(k.time),
+    personal: toBase64(k.personal),
+    periods,
+  });
+}
+
+interface Spelled {
+  v: number;
+  store: string;
+  person: string;
+  passkey: string;
+  time: string;
+  personal: string;
+  periods: { n: number; sealed: string }[];
+}
+
+/** Reads what encodeKeyring writes, and nothing else. */
+export function parseKeyring(b: Bytes): Keyring {
+  const s = JSON.parse(new TextDecoder().decode(b)) as Spelled;
+  if (s.v !== 1) {
+    throw new Error(`a keyring of version ${s.v}, this page knows version 1`);
+  }
+  const keyring: Keyring = {
+    store: s.store,
+    person: s.person,
+    credential: fromBase64url(s.passkey),
+    time: new Date(s.time),
+    personal: fromBase64(s.personal),
+    periods: new Map(s.periods.map((p) => [p.n, fromBase64(p.sealed)])),
+  };
+  if (!equal(encodeKeyring(keyring), b)) {
+    throw new Error("a keyring is not in its one spelling");
+  }
+  return keyring;
+}
+
+export function passkeyOf(k: Keyring, domain: string): Passkey {
+  return { domain, credential: k.credential };
+}
