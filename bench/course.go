@@ -26,6 +26,7 @@ type course struct {
 	steps      []step
 	runs       int      // of each contender
 	media      []string // where it makes sense
+	remark     string   // for the document, on what its figures mean; "" if they speak for themselves
 	// begin prepares what all contenders share, such as a server, and what ends
 	// it. It may add variables to the stage. nil if there is nothing.
 	begin func(ctx context.Context, s *stage) (end func() error, err error)

@@ -219,6 +219,9 @@ func (r ran) details(w io.Writer) {
 		}
 	}
 	fmt.Fprintln(w)
+	if r.remark != "" {
+		fmt.Fprintf(w, "%s\n\n", r.remark)
+	}
 }
 
 // programs writes versions, settings and command lines.
