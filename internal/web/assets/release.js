@@ -9848,22 +9848,22 @@ ${this.#line}
     });
   }
   function parseKeyring(b) {
-    const s = JSON.parse(new TextDecoder().decode(b));
-    if (s.v !== 1) {
-      throw new Error(`a keyring of version ${s.v}, this page knows version 1`);
+    try {
+      const s = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
+      const keyring = {
+        store: s.store,
+        person: s.person,
+        credential: fromBase64url(s.passkey),
+        time: new Date(s.time),
+        personal: fromBase64(s.personal),
+        periods: new Map(s.periods.map((p) => [p.n, fromBase64(p.sealed)]))
+      };
+      if (equal(encodeKeyring(keyring), b)) {
+        return keyring;
+      }
+    } catch {
     }
-    const keyring = {
-      store: s.store,
-      person: s.person,
-      credential: fromBase64url(s.passkey),
-      time: new Date(s.time),
-      personal: fromBase64(s.personal),
-      periods: new Map(s.periods.map((p) => [p.n, fromBase64(p.sealed)]))
-    };
-    if (!equal(encodeKeyring(keyring), b)) {
-      throw new Error("a keyring is not in its one spelling");
-    }
-    return keyring;
+    throw new Error("The safe's copy of your keyring cannot be read: it is of another version, or damaged.");
   }
   function passkeyOf(k, domain) {
     return { domain, credential: k.credential };
@@ -10067,7 +10067,7 @@ ${this.#line}
     if (state === "open" || keeper.recipient !== "") {
       parts.push(stopForm(keeper, state));
     }
-    body.replaceChildren(...parts);
+    body.replaceChildren(...parts.length > 0 ? parts : [h("p", {}, "A keykeeper releases or refuses it.")]);
   }
   async function whoIsHere() {
     const session = await safe.get("/v1/session");

@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/api"
+	"strongroom/internal/access/keyring"
 	"strongroom/internal/access/opening"
 	"strongroom/internal/access/passkey"
 	"strongroom/internal/ledger"
@@ -56,7 +57,8 @@ type fakeSafe struct {
 	team  *accesstest.Team
 	token access.Token
 
-	founding map[string]any // what a founder is told, nil for nobody
+	founding  map[string]any // what a founder is told, nil for nobody
+	elsewhere string         // origin of a release page on another host
 
 	mu        sync.Mutex // guards the fields below
 	begun     [32]byte   // nonce of who signs in
@@ -84,6 +86,9 @@ func newSafe(t testing.TB) *fakeSafe {
 	mux := http.NewServeMux()
 	handle := func(pattern string, serve func(*http.Request, []byte) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if !s.admits(w, r) {
+				return
+			}
 			body, err := io.ReadAll(r.Body)
 			if err == nil && len(body) > 0 && r.Header.Get("Content-Type") != "application/json" {
 				err = errors.New("the body is not JSON")
@@ -119,9 +124,15 @@ func newSafe(t testing.TB) *fakeSafe {
 	})
 	handle("POST /v1/keyring", func(_ *http.Request, body []byte) (any, error) {
 		var m struct{ Keyring []byte }
-		err := spelling.Decode(body, &m)
+		if err := spelling.Decode(body, &m); err != nil {
+			return nil, err
+		}
+		p, _ := s.team.Roster.Person(s.person)
 		s.keyring = m.Keyring
-		return map[string]any{}, err
+		return map[string]any{}, s.checkKeyring(m.Keyring, p)
+	})
+	handle("GET /v1/openings/{id}", func(*http.Request, []byte) (any, error) {
+		return api.Opening{ID: s.request.Opening, State: opening.Requested}, nil
 	})
 	handle("POST /v1/openings/{id}/grant", s.makeGrant)
 	handle("GET /v1/openings/{id}/envelopes", s.handOut)
@@ -129,6 +140,12 @@ func newSafe(t testing.TB) *fakeSafe {
 	for _, act := range []string{"refuse", "close"} {
 		handle("POST /v1/openings/{id}/"+act, s.act)
 	}
+	mux.HandleFunc("OPTIONS /v1/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Origin") == s.elsewhere {
+			w.Header().Set("Access-Control-Allow-Origin", s.elsewhere)
+			w.Header().Set("Access-Control-Allow-Headers", "authorization, content-type")
+		}
+	})
 	page := func(script, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -145,6 +162,28 @@ func newSafe(t testing.TB) *fakeSafe {
 	return s
 }
 
+// admits has whoever comes from the other host show that they are signed in,
+// and everybody else come from a page of the safe.
+func (s *fakeSafe) admits(w http.ResponseWriter, r *http.Request) bool {
+	origin, path := r.Header.Get("Origin"), r.URL.Path
+	if origin == "" || origin == s.url {
+		return true
+	}
+	if origin != s.elsewhere {
+		w.WriteHeader(http.StatusForbidden)
+		return false
+	}
+	w.Header().Set("Access-Control-Allow-Origin", origin)
+	if strings.HasPrefix(path, "/v1/sign-in") || r.Header.Get("Authorization") == "Bearer "+theSession {
+		return true
+	}
+	w.WriteHeader(http.StatusUnauthorized)
+	return false
+}
+
+// theSession is that of a page on the other host.
+const theSession = "a-session"
+
 // invitation is the link, as people invite writes it.
 func (s *fakeSafe) invitation(role access.Role) string {
 	i := access.Invitation{URL: s.url, Safe: "acme", Store: s.team.Store, Person: "ada", Roles: []access.Role{role}, Token: s.token}
@@ -159,7 +198,7 @@ func (s *fakeSafe) beginSignIn(_ *http.Request, body []byte) (any, error) {
 	return map[string]any{"nonce": opening.Nonce(s.begun), "domain": "localhost"}, nil
 }
 
-func (s *fakeSafe) signIn(_ *http.Request, body []byte) (any, error) {
+func (s *fakeSafe) signIn(r *http.Request, body []byte) (any, error) {
 	var m struct {
 		Nonce     opening.Nonce     `json:"nonce"`
 		Assertion passkey.Assertion `json:"assertion"`
@@ -174,7 +213,11 @@ func (s *fakeSafe) signIn(_ *http.Request, body []byte) (any, error) {
 		for _, k := range p.Passkeys {
 			if m.Assertion.Verify(k.Key, "localhost", "strongroom/v1/sign-in", m.Nonce[:]) == nil {
 				s.person = p.Name
-				return map[string]any{"person": p.Name, "pending": false}, nil
+				answer := map[string]any{"person": p.Name, "pending": false}
+				if r.Header.Get("Origin") == s.elsewhere {
+					answer["session"] = theSession
+				}
+				return answer, nil
 			}
 		}
 	}
@@ -215,8 +258,21 @@ func (s *fakeSafe) enrol(_ *http.Request, body []byte) (any, error) {
 			return nil, fmt.Errorf("passkey %d was not registered", i)
 		}
 	}
+	if m.Keyring != nil {
+		if err := s.checkKeyring(m.Keyring, e.Person); err != nil {
+			return nil, err
+		}
+	}
 	s.enrolment, s.keyring, s.sentRaw, s.token = e, m.Keyring, m.Enrolment, access.Token{}
 	return nil, nil
+}
+
+func (s *fakeSafe) checkKeyring(b []byte, p access.Person) error {
+	k, err := keyring.Parse(b)
+	if err != nil {
+		return err
+	}
+	return k.Belongs(s.team.Store, p, len(s.team.Roster.Periods))
 }
 
 // join takes who has enrolled into the roster, with copies of the outer key.

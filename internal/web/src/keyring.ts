@@ -29,7 +29,6 @@ export function encodeKeyring(k: Keyring): Bytes {
 }
 
 interface Spelled {
-  v: number;
   store: string;
   person: string;
   passkey: string;
@@ -40,22 +39,23 @@ interface Spelled {
 
 /** Reads what encodeKeyring writes, and nothing else. */
 export function parseKeyring(b: Bytes): Keyring {
-  const s = JSON.parse(new TextDecoder().decode(b)) as Spelled;
-  if (s.v !== 1) {
-    throw new Error(`a keyring of version ${s.v}, this page knows version 1`);
+  try {
+    const s = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b)) as Spelled;
+    const keyring: Keyring = {
+      store: s.store,
+      person: s.person,
+      credential: fromBase64url(s.passkey),
+      time: new Date(s.time),
+      personal: fromBase64(s.personal),
+      periods: new Map(s.periods.map((p) => [p.n, fromBase64(p.sealed)])),
+    };
+    if (equal(encodeKeyring(keyring), b)) {
+      return keyring;
+    }
+  } catch {
+    // as below
   }
-  const keyring: Keyring = {
-    store: s.store,
-    person: s.person,
-    credential: fromBase64url(s.passkey),
-    time: new Date(s.time),
-    personal: fromBase64(s.personal),
-    periods: new Map(s.periods.map((p) => [p.n, fromBase64(p.sealed)])),
-  };
-  if (!equal(encodeKeyring(keyring), b)) {
-    throw new Error("a keyring is not in its one spelling");
-  }
-  return keyring;
+  throw new Error("The safe's copy of your keyring cannot be read: it is of another version, or damaged.");
 }
 
 export function passkeyOf(k: Keyring, domain: string): Passkey {

@@ -97,7 +97,7 @@ async function show(state: string): Promise<void> {
   if (state === "open" || keeper.recipient !== "") {
     parts.push(stopForm(keeper, state));
   }
-  body.replaceChildren(...parts);
+  body.replaceChildren(...(parts.length > 0 ? parts : [h("p", {}, "A keykeeper releases or refuses it.")]));
 }
 
 async function whoIsHere(): Promise<Keeper> {
