@@ -53,7 +53,7 @@ func (s *fakeSafe) visit(path string) (*Page, *Authenticator) {
 func (p *Page) spied(secrets map[string][]byte) (touches int) {
 	p.t.Helper()
 	for i, text := range Eval[[]string](p, "spied.prf") {
-		secrets[fmt.Sprintf("PRF result %d of touch %d", i%2+1, i/2+1)] = must(base64.StdEncoding.DecodeString(text))(p.t)
+		secrets[fmt.Sprintf("PRF result %d of touch %d, %.6s", i%2+1, i/2+1, text)] = must(base64.StdEncoding.DecodeString(text))(p.t)
 	}
 	return Eval[int](p, "spied.touches")
 }
