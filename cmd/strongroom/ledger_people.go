@@ -50,6 +50,8 @@ func describeOfPeople(what ledger.Event) string {
 			return fmt.Sprintf("%s key of period %d, from paper", e.Role, e.Period)
 		}
 		return fmt.Sprintf("%s key of period %d", e.Role, e.Period)
+	case ledger.KeyringKept:
+		return e.Digest.String()
 	default:
 		return describeOpening(what)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"strongroom/internal/access"
+	"strongroom/internal/access/keyring"
 	"strongroom/internal/access/opening"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
@@ -37,9 +38,9 @@ type replay struct {
 	proposed  map[safe.Digest]*waiting
 	invited   map[safe.PersonName]time.Time // until when
 	enrolled  map[safe.PersonName]time.Time // since they are in no roster
-	released  map[layout.Name]bool
-	open      safe.OpeningID // the one that is, zero if none is
-	recent    []moment       // the newest entries
+	named     map[layout.Name]bool          // releases and keyrings of which the ledger tells
+	open      safe.OpeningID                // the one that is, zero if none is
+	recent    []moment                      // the newest entries
 
 	rebuilt Rebuilt
 }
@@ -61,7 +62,7 @@ type moment struct {
 func newReplay(s *Safe, c *catalog.Catalog, kept []ledger.Checkpoint) *replay {
 	r := &replay{safe: s, kept: kept, catalog: c, now: s.opts.Now().UTC(), versions: make(map[safe.Digest]int64),
 		proposed: make(map[safe.Digest]*waiting), invited: make(map[safe.PersonName]time.Time),
-		enrolled: make(map[safe.PersonName]time.Time), released: make(map[layout.Name]bool)}
+		enrolled: make(map[safe.PersonName]time.Time), named: make(map[layout.Name]bool)}
 	for n, digest := range c.Rosters {
 		r.versions[digest] = n
 	}
@@ -140,6 +141,8 @@ func (r *replay) take(ctx context.Context, n int64, e ledger.Entry) error {
 		return r.tx.EndServing()
 	case ledger.KeyChecked:
 		return r.tx.SetKeyCheck(state.KeyCheck{Person: e.Who, Role: string(what.Role), Period: what.Period, Paper: what.Paper, Time: e.Time})
+	case ledger.KeyringKept:
+		return r.keyring(ctx, n, what)
 	case ledger.PersonSuspended:
 		return r.suspend(n, e, what)
 	case ledger.PersonInvited:
@@ -394,7 +397,7 @@ func (r *replay) takeOpening(ctx context.Context, n int64, e ledger.Entry) error
 
 func (r *replay) release(ctx context.Context, what ledger.OpeningReleased) error {
 	name := layout.Release(what.Opening, what.Release)
-	r.released[layout.Parse(name)] = true
+	r.named[layout.Parse(name)] = true
 	b, err := r.small(ctx, name, what.Release, opening.MaxRelease)
 	if err == nil {
 		_, err = opening.ParseRelease(b)
@@ -407,6 +410,22 @@ func (r *replay) release(ctx context.Context, what ledger.OpeningReleased) error
 	}
 	r.open = what.Opening
 	return r.tx.Release(what.Opening, b, what.Until)
+}
+
+// keyring takes what a passkey has wrapped. If it is lost, its person has the
+// personal key on paper.
+func (r *replay) keyring(ctx context.Context, n int64, what ledger.KeyringKept) error {
+	name := layout.Keyring(safe.PersonName(what.Person), what.Digest)
+	r.named[layout.Parse(name)] = true
+	b, err := r.small(ctx, name, what.Digest, keyring.MaxKeyring)
+	if err != nil {
+		return r.lose(ctx, name, err)
+	}
+	k, err := keyring.Parse(b)
+	if err != nil {
+		return r.lose(ctx, name, err)
+	}
+	return r.tx.SetKeyring(safe.PersonName(what.Person), k.Passkey, n, b)
 }
 
 // checkKey sees that the roster knows the key with which the ledger goes on.
@@ -493,9 +512,9 @@ func (r *replay) accounts(n layout.Name) bool {
 		_, ok = r.catalog.Kept[n.Run]
 	case layout.EnvelopeObject, layout.PackObject, layout.ParityObject, layout.RootObject, layout.SketchObject:
 		_, ok = r.catalog.Runs[n.Run]
-	case layout.ReleaseObject:
+	case layout.ReleaseObject, layout.KeyringObject:
 		n.Copied = false
-		ok = r.released[n]
+		ok = r.named[n]
 	}
 	return ok
 }

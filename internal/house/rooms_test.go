@@ -332,6 +332,12 @@ var rooms = []room{
 		"golang.org/x/crypto":           "keys of it",
 	}},
 
+	{"internal/access/keyring", map[string]string{
+		"internal/access":         "whose it is, and with which passkeys",
+		"internal/access/passkey": "one of which opens it",
+		"internal/safe":           "of which safe and person it is",
+		"internal/spelling":       "it goes by its digest",
+	}},
 	{"internal/access/accesstest", map[string]string{
 		"internal/safe":                       "makes people",
 		"internal/ledger":                     "what they sign",
@@ -491,6 +497,7 @@ var rooms = []room{
 		"internal/access":           "the roster in force, and who may change it",
 		"internal/access/api":       "answers people",
 		"internal/access/compose":   "tells in words what a roster changes",
+		"internal/access/keyring":   "keeps what people's passkeys have wrapped",
 		"internal/access/gate":      "the task of an opening's door",
 		"internal/access/opening":   "checks what is released",
 		"internal/access/proven":    "hands out proofs with an opening",

@@ -49,6 +49,7 @@ var kinds = map[Kind]func([]byte) (Event, error){
 	EnrolmentReceived{}.Kind(): read[EnrolmentReceived],
 	PersonSuspended{}.Kind():   read[PersonSuspended],
 	KeyChecked{}.Kind():        read[KeyChecked],
+	KeyringKept{}.Kind():       read[KeyringKept],
 	OpeningRequested{}.Kind():  read[OpeningRequested],
 	OpeningReleased{}.Kind():   read[OpeningReleased],
 	OpeningOpened{}.Kind():     read[OpeningOpened],

@@ -208,6 +208,21 @@ func (e KeyChecked) check() error {
 	return nil
 }
 
+// KeyringKept records that a person has sent what their passkey wraps. The
+// newest counts.
+type KeyringKept struct {
+	Person Who         `json:"person"`
+	Digest safe.Digest `json:"digest"` // of the object keyrings/<person>/<digest>.json
+}
+
+func (KeyringKept) Kind() Kind { return "keyring.kept" }
+func (e KeyringKept) check() error {
+	if _, err := safe.ParsePersonName(string(e.Person)); err != nil {
+		return err
+	}
+	return checkDigest("digest", e.Digest)
+}
+
 // OpeningRequested records that an operator asks to read.
 type OpeningRequested struct {
 	Opening   safe.OpeningID  `json:"opening"`

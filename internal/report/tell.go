@@ -163,6 +163,8 @@ func tellPeople(who string, what ledger.Event) (t Told, ok bool) {
 		if e.Paper {
 			t.Detail = "typed in from paper"
 		}
+	case ledger.KeyringKept:
+		t = Told{Level: OK, What: fmt.Sprintf("the safe keeps a new keyring of %s", e.Person), Detail: "keys that only their passkey opens"}
 	default:
 		return t, false
 	}

@@ -67,6 +67,7 @@ func TestTell(t *testing.T) {
 		{"ada", ledger.PersonSuspended{Person: "bob", Key: "SHA256:x", Reason: "laptop stolen"}, report.Told{Level: report.Alarm, What: "ada suspended a key of bob", Detail: "laptop stolen"}},
 		{"ada", ledger.KeyChecked{Role: "outer", Period: 2}, report.Told{Level: report.OK, What: "ada proved the outer key of period 2"}},
 		{"ada", ledger.KeyChecked{Role: "outer", Period: 2, Paper: true}, report.Told{Level: report.OK, What: "ada proved the outer key of period 2", Detail: "typed in from paper"}},
+		{"ada", ledger.KeyringKept{Person: "ada"}, report.Told{Level: report.OK, What: "the safe keeps a new keyring of ada", Detail: "keys that only their passkey opens"}},
 
 		{"bob", asks, report.Told{Level: report.Look, What: "bob asks to read erp-db and 2 other sources", Detail: "from 10.0.9.7, for 4 hours: drill", Opening: id}},
 		{"ada", ledger.OpeningReleased{Opening: id, Runs: 1, Until: until}, report.Told{Level: report.Look, What: "ada released an opening", Detail: "the outer seal of 1 run was opened", Opening: id}},

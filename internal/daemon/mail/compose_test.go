@@ -252,7 +252,7 @@ func TestEveryKindIsDecidedAbout(t *testing.T) {
 	}
 	silent := map[ledger.Kind]bool{
 		ledger.SafeCreated{}.Kind(): true, ledger.RunBegun{}.Kind(): true, ledger.MemoryForgotten{}.Kind(): true,
-		ledger.KeepExtended{}.Kind(): true, ledger.SafeStopped{}.Kind(): true,
+		ledger.KeepExtended{}.Kind(): true, ledger.SafeStopped{}.Kind(): true, ledger.KeyringKept{}.Kind(): true,
 	}
 	for _, kind := range kindsOfLedger(t) {
 		if told[kind] == silent[kind] {

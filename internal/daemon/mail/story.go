@@ -30,7 +30,7 @@ type Item struct {
 // Deserves reports whether people are told of the event by a mail.
 func Deserves(what ledger.Event) bool {
 	switch e := what.(type) {
-	case ledger.SafeCreated, ledger.RunBegun, ledger.MemoryForgotten, ledger.KeepExtended, ledger.SafeStopped:
+	case ledger.SafeCreated, ledger.RunBegun, ledger.MemoryForgotten, ledger.KeepExtended, ledger.SafeStopped, ledger.KeyringKept:
 		return false
 	case ledger.ScrubDone:
 		return e.Damaged > 0

@@ -40,9 +40,12 @@ var entryIndexes string
 //go:embed run.sql
 var runFigures string
 
+//go:embed keyring.sql
+var keyringSchema string
+
 // migrations lead from one version of the schema to the next, from an empty
 // database on. How many of them a database has had is its user_version.
-var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures}
+var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures, keyringSchema}
 
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.

@@ -81,6 +81,12 @@ func Release(opening safe.OpeningID, digest safe.Digest) string {
 	return "openings/" + opening.String() + "/" + digest.String() + ".json"
 }
 
+// Keyring names what a person's passkey has wrapped; the digest is that of its
+// bytes.
+func Keyring(person safe.PersonName, digest safe.Digest) string {
+	return "keyrings/" + string(person) + "/" + digest.String() + ".json"
+}
+
 // Inner names the inner layer of a run's envelope. It is in no store: an
 // opening's gate shows it beside the run's other objects.
 func Inner(run safe.RunID) string { return Run(run) + "/inner.age" }
@@ -101,16 +107,18 @@ const (
 	CheckpointObject
 	RosterObject
 	ReleaseObject
+	KeyringObject
 )
 
 // A Name is an object's name taken apart.
 type Name struct {
 	Kind    Kind
-	Run     safe.RunID     // of what lies in a run's folder, and of a description
-	Opening safe.OpeningID // of a release
-	Digest  safe.Digest    // of packs, parity, roots, sketches and releases
-	Number  int64          // of ledger entries, checkpoints and rosters
-	Copied  bool           // it is a second copy
+	Run     safe.RunID      // of what lies in a run's folder, and of a description
+	Opening safe.OpeningID  // of a release
+	Person  safe.PersonName // of a keyring
+	Digest  safe.Digest     // of packs, parity, roots, sketches, releases and keyrings
+	Number  int64           // of ledger entries, checkpoints and rosters
+	Copied  bool            // it is a second copy
 }
 
 // Parse takes a name apart. Names that nothing of this version writes are of
@@ -143,6 +151,8 @@ func parse(name string) (n Name) {
 		return numbered(RosterObject, strings.TrimSuffix(base, ".json"), copied)
 	case "openings":
 		return parseRelease(rest)
+	case "keyrings":
+		return parseKeyring(rest)
 	case "ledger":
 		folder, base, _ := strings.Cut(rest, "/")
 		base, copied := cutCopy(base)
@@ -195,6 +205,20 @@ func parseRelease(rest string) Name {
 	return Name{Kind: ReleaseObject, Opening: opening, Digest: digest, Copied: copied}
 }
 
+func parseKeyring(rest string) Name {
+	name, base, _ := strings.Cut(rest, "/")
+	base, copied := cutCopy(base)
+	person, err := safe.ParsePersonName(name)
+	if err != nil {
+		return Name{}
+	}
+	digest, err := safe.ParseDigest(strings.TrimSuffix(base, ".json"))
+	if err != nil {
+		return Name{}
+	}
+	return Name{Kind: KeyringObject, Person: person, Digest: digest, Copied: copied}
+}
+
 func cutCopy(base string) (string, bool) { return strings.CutSuffix(base, ".2") }
 
 func numbered(kind Kind, digits string, copied bool) Name {
@@ -242,6 +266,8 @@ func (n Name) original() string {
 		return Roster(int(n.Number))
 	case ReleaseObject:
 		return Release(n.Opening, n.Digest)
+	case KeyringObject:
+		return Keyring(n.Person, n.Digest)
 	default:
 		return ""
 	}

@@ -14,6 +14,7 @@ func TestNamesComeApart(t *testing.T) {
 		FormatName, Copy(FormatName), Envelope(run), EnvelopeCopy(run), Pack(run, digest), Parity(run, digest),
 		Root(run, digest), Copy(Root(run, digest)), Run(run) + "/sketch/" + digest.String(),
 		Snapshot(run), Copy(Snapshot(run)), Entry(0), Copy(Entry(12)), Checkpoint(13), Copy(Checkpoint(13)), Roster(1), Copy(Roster(2)),
+		Keyring("ada", digest), Copy(Keyring("ada", digest)),
 		Release(safe.OpeningID(run), digest), Copy(Release(safe.OpeningID(run), digest)),
 	} {
 		n := Parse(name)
@@ -33,6 +34,7 @@ func TestNamesThatNothingWrites(t *testing.T) {
 		"runs/" + run + "/doors/" + safe.Digest{}.String(), "runs/" + run + "/packs/" + safe.Digest{}.String() + ".2",
 		"ledger/entries/01", "ledger/entries/-1", "ledger/entries/+1", "ledger/entries/", "ledger/x/1", "roster/1", "roster/01.json",
 		"snapshots/" + run, "snapshots/" + run + ".json.2.2", "format.2.2", "snapshots/../" + run + ".json",
+		"keyrings/ada", "keyrings/ada/00.json", "keyrings/Ada/" + safe.Digest{}.String() + ".json", "keyrings/ada/" + safe.Digest{}.String(),
 		"openings/" + run, "openings/" + run + "/" + safe.Digest{}.String(), "openings/x/" + safe.Digest{}.String() + ".json", "openings/" + run + "/00.json",
 	} {
 		if n := Parse(name); n.Kind != Unknown {

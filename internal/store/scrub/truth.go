@@ -31,15 +31,8 @@ type Truth struct {
 	runs    map[safe.RunID]safe.Digest // those that were begun, with their envelopes
 	kept    map[safe.RunID]ledger.SnapshotKept
 	rosters map[int64]safe.Digest
-	// releases are named by their openings and digests.
-	releases map[release]bool
-	excused  map[string]bool
-}
-
-// A release is evidence that an opening was released.
-type release struct {
-	opening safe.OpeningID
-	digest  safe.Digest
+	named   map[layout.Name]bool // releases and keyrings, whose entries name them by their digests
+	excused map[string]bool
 }
 
 // NewTruth takes the entries of a ledger, from the first on, on the authority
@@ -49,7 +42,7 @@ func NewTruth(ctx context.Context, store safe.StoreID, keys []ledger.PublicKey, 
 	t := &Truth{
 		store: store, keys: keys, excused: make(map[string]bool),
 		runs: make(map[safe.RunID]safe.Digest), kept: make(map[safe.RunID]ledger.SnapshotKept), rosters: make(map[int64]safe.Digest),
-		releases: make(map[release]bool),
+		named: make(map[layout.Name]bool),
 	}
 	for b, err := range entries {
 		if err == nil {
@@ -104,7 +97,9 @@ func (t *Truth) add(b []byte) error {
 	case ledger.SnapshotKept:
 		t.kept[what.Run] = what
 	case ledger.OpeningReleased:
-		t.releases[release{what.Opening, what.Release}] = true
+		t.named[layout.Name{Kind: layout.ReleaseObject, Opening: what.Opening, Digest: what.Release}] = true
+	case ledger.KeyringKept:
+		t.named[layout.Name{Kind: layout.KeyringObject, Person: safe.PersonName(what.Person), Digest: what.Digest}] = true
 	}
 	return nil
 }
@@ -159,8 +154,8 @@ func (t *Truth) required() iter.Seq[layout.Name] {
 				return
 			}
 		}
-		for r := range t.releases {
-			if !both(layout.Name{Kind: layout.ReleaseObject, Opening: r.opening, Digest: r.digest}) {
+		for n := range t.named {
+			if !both(n) {
 				return
 			}
 		}
@@ -207,8 +202,9 @@ func (t *Truth) isRequired(n layout.Name) bool {
 		return ok && kept.Root == n.Digest
 	case layout.CheckpointObject:
 		return n.Number == t.Size()
-	case layout.ReleaseObject:
-		return t.releases[release{n.Opening, n.Digest}]
+	case layout.ReleaseObject, layout.KeyringObject:
+		n.Copied = false
+		return t.named[n]
 	default:
 		_, ok := t.digest(n)
 		return ok
@@ -221,7 +217,7 @@ func (t *Truth) digest(n layout.Name) (d safe.Digest, ok bool) {
 	switch n.Kind {
 	case layout.FormatObject:
 		return safe.DigestOf(layout.Format(t.store)), true
-	case layout.PackObject, layout.RootObject, layout.SketchObject, layout.ReleaseObject:
+	case layout.PackObject, layout.RootObject, layout.SketchObject, layout.ReleaseObject, layout.KeyringObject:
 		return n.Digest, true
 	case layout.EntryObject:
 		if n.Number < t.Size() {
