@@ -35,6 +35,7 @@ func acts(t testing.TB) []access.Act {
 		access.Refuse{Opening: id, Reason: "on whose order?"},
 		access.Withdraw{Opening: id, Reason: "wrong day"},
 		access.Close{Opening: id, Reason: "done"},
+		access.Suspend{Person: "bob", Key: accesstest.NewPasskeyPerson(t, "bob", access.Auditor).Keys()[0], Reason: "phone lost"},
 	}
 }
 
@@ -218,6 +219,8 @@ func FuzzParseInvitation(f *testing.F) {
 func FuzzParseEnrolment(f *testing.F) {
 	p := accesstest.NewPerson(f, "ada", access.Keykeeper)
 	f.Add(access.Enrolment{Version: 1, Store: safe.NewStoreID(), Time: accesstest.Start, Person: p.Person}.Encode())
+	p = accesstest.NewPasskeyPerson(f, "ada", access.Keykeeper)
+	f.Add(access.Enrolment{Version: 1, Store: safe.NewStoreID(), Time: accesstest.Start, Person: p.Person, Domain: accesstest.Domain}.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := access.ParseEnrolment(b)
 		if err == nil && !bytes.Equal(e.Encode(), b) {
