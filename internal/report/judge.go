@@ -98,7 +98,7 @@ func judgeSources(sources []SourceStrip, now time.Time) (all []Finding) {
 		}
 	}
 	if configured == 0 {
-		all = append(all, Finding{Level: Look, What: "nothing is collected: no source is configured", Do: "Add sources to the configuration; see strongroom config example", Entry: -1})
+		all = append(all, Finding{Level: Look, What: "nothing is collected: no source is configured", Do: "Add one to the configuration: strongroom config example", Entry: -1})
 	}
 	for i, c := range complaints {
 		if len(about[i]) > 0 {
@@ -168,7 +168,7 @@ func judgeScrub(o Overview) []Finding {
 	case s.Left > 0:
 		f.Level, f.Since = Alarm, s.Time
 		f.What = fmt.Sprintf("the last scrub left %s damaged", Counted(s.Left, "object", "objects"))
-		f.Do = "strongroom scrub --repair names them and what needs them"
+		f.Do = "See which, and what needs them: strongroom scrub --repair"
 	case o.Now.Sub(s.Time) > scrubbedWithin:
 		f.What, f.Since = fmt.Sprintf("the store was not read for %d days to look for damage", int(scrubbedWithin.Hours()/24)), s.Time
 	default:

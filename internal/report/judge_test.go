@@ -61,7 +61,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"well", over(well, source("mail", 26*hour, report.Complete)), nil, report.OK, "Every source has a complete snapshot of the last 26 hours.", "", nil},
 		{"under way", over(source("erp", 25*hour, report.Underway)), nil, report.OK, "Every source has a complete snapshot of the last 26 hours.", "", nil},
-		{"nothing configured", over(), nil, report.Look, "Nothing is collected: no source is configured.", "Add sources to the configuration; see strongroom config example",
+		{"nothing configured", over(), nil, report.Look, "Nothing is collected: no source is configured.", "Add one to the configuration: strongroom config example",
 			[]string{"nothing is collected: no source is configured"}},
 		{"never collected", over(well, source("mail", 0, "")), nil, report.Alarm, "mail was never collected.", "Collect it: strongroom collect mail", []string{"mail was never collected"}},
 		{"none was ever collected", report.Overview{Now: now, Sources: []report.SourceStrip{source("erp", 0, ""), source("mail", 0, "")}}, nil,
@@ -91,7 +91,7 @@ func TestJudge(t *testing.T) {
 		{"one that is gone is nobody's business", over(well, gone(source("old", 9999*hour, report.Failed))), nil, report.OK, "Every source has a complete snapshot of the last 26 hours.", "", nil},
 
 		{"damage", report.Overview{Now: now, Sources: []report.SourceStrip{source("erp", 27*hour, report.Complete)}, LastScrub: &report.Scrub{Time: now.Add(-hour), Damaged: 4, Left: 3}}, nil,
-			report.Alarm, "The last scrub left 3 objects damaged.", "strongroom scrub --repair names them and what needs them",
+			report.Alarm, "The last scrub left 3 objects damaged.", "See which, and what needs them: strongroom scrub --repair",
 			[]string{"the last scrub left 3 objects damaged", "erp has no complete snapshot of the last 26 hours"}},
 		{"repaired", report.Overview{Now: now, Sources: []report.SourceStrip{well}, LastScrub: &report.Scrub{Time: now, Damaged: 4}}, nil,
 			report.OK, "Every source has a complete snapshot of the last 26 hours.", "", nil},

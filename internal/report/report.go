@@ -44,7 +44,7 @@ type Finding struct {
 	Level   Level
 	What    string            // a sentence without its full stop
 	Why     string            // what is known of the cause; "" if nothing is
-	Do      string            // what to do next; "" if there is nothing
+	Do      string            // what to do next, as "See why: strongroom doctor; then do it"; "" if there is nothing
 	Since   time.Time         // zero if it is not known
 	Sources []safe.SourceName // that it is about, if it is about sources: all of them, in their order
 	Entry   int64             // of the ledger that tells of it; -1 if there is none
