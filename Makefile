@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build web age test lint demo screenshots soak fuzz clean deps bench peers bench-remote bench-bucket bench-scale bench-growth
+.PHONY: help build web age axe test lint demo screenshots soak fuzz clean deps bench peers bench-remote bench-bucket bench-scale bench-growth
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -21,6 +21,9 @@ LONG := ./internal/collect ./bench/growth
 # objects with. Tests find it by this variable, and by nothing else.
 export STRONGROOM_AGE := $(CURDIR)/bin/age
 
+# axe-core, which finds barriers in pages. Tests find it in the same way.
+export STRONGROOM_AXE := $(CURDIR)/bin/axe/node_modules/axe-core/axe.min.js
+
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -33,7 +36,12 @@ web: deps ## the scripts of the pages, from TypeScript: internal/web/assets
 age: ## stock age of the pinned version: bin/age
 	@CGO_ENABLED=0 go build -trimpath -o bin/age filippo.io/age/cmd/age
 
-test: deps age ## all tests, with the race detector if there is gcc
+axe: deps $(STRONGROOM_AXE) ## axe-core of the pinned version: bin/axe
+
+$(STRONGROOM_AXE): hack/axe/package.json hack/axe/package-lock.json
+	@mkdir -p bin/axe && cp $^ bin/axe && cd bin/axe && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
+
+test: deps age axe ## all tests, with the race detector if there is gcc
 	$(if $(RACE),,@echo 'no gcc: testing without the race detector')
 	go test -timeout 15m $(RACE) ./...
 	$(if $(RACE),CGO_ENABLED=0 go test -timeout 15m $(CONFINED))

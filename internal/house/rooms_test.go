@@ -555,8 +555,7 @@ var rooms = []room{
 		"github.com/spf13/cobra":   "commands, flags, help",
 	}},
 	{"hack/screenshots", map[string]string{
-		"internal/web/page":            "the pages of which pictures are made",
-		"internal/web/page/pagetest":   "with something on them",
+		"internal/web/page/pagetest":   "the pages of which pictures are made",
 		"github.com/chromedp/chromedp": "a real browser",
 		"github.com/chromedp/cdproto":  "and what it is told",
 	}},

@@ -59,7 +59,7 @@ type moment struct {
 func (v view) At(t time.Time) moment {
 	local := t.In(v.Frame.Now.Location())
 	return moment{
-		Zero: t.IsZero(), ISO: t.UTC().Format(time.RFC3339), Age: ui.Ago(t, v.Frame.Now),
+		Zero: t.IsZero(), ISO: t.UTC().Format(time.RFC3339), Age: unbroken(ui.Ago(t, v.Frame.Now)),
 		Date: local.Format("2006-01-02 15:04"), Day: local.Format(time.DateOnly),
 	}
 }
@@ -129,8 +129,8 @@ var funcs = template.FuncMap{
 	"path":     ui.Name,
 	"exact":    exact,
 	"inexact":  func(b []byte) bool { return exact(b) != string(b) },
-	"size":     ui.Size,
-	"took":     ui.Duration,
+	"size":     func(n int64) string { return unbroken(ui.Size(n)) },
+	"took":     func(d time.Duration) string { return unbroken(ui.Duration(d)) },
 	"count":    func(n any) string { return ui.Count(number(n)) },
 	"plural":   plural,
 	"next":     func(n any) int64 { return number(n) + 1 },
@@ -171,6 +171,9 @@ func exact(b []byte) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// unbroken keeps a number and its unit on one line.
+func unbroken(s string) string { return strings.ReplaceAll(s, " ", "\u00a0") }
 
 func number(n any) int64 {
 	switch n := n.(type) {
