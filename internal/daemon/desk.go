@@ -24,6 +24,8 @@ type callers struct {
 	challenges once[access.Token, challenge] // of people who check their keys
 	recoveries once[access.Token, challenge] // apart: anybody may ask for one, and many make the oldest void
 	tickets    once[access.Token, ticket]
+	signIns    once[opening.Nonce, struct{}]       // anybody may ask for one
+	passkeys   once[safe.Digest, passkeyChallenge] // by the hash of an invitation's token
 	refusals   refusals
 
 	opening sync.Mutex     // held while an opening opens, closes or is prolonged; guards door

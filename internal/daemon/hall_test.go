@@ -192,7 +192,7 @@ func (h *hall) enrol(s accesstest.Somebody) access.Enrolment {
 	i, err := h.safe.Invite(h.t.Context(), s.Name, s.Roles)
 	h.must(err)
 	e := h.enrolment(s)
-	h.must(h.safe.Enrol(h.t.Context(), from, i.Token, e.Encode()))
+	h.must(h.safe.Enrol(h.t.Context(), from, "", api.Enrolling{Token: i.Token, Enrolment: e.Encode()}))
 	h.people[s.Name] = s
 	return e
 }

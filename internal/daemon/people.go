@@ -74,22 +74,26 @@ func rolesText(roles []access.Role) ledger.Text {
 	return ledger.TextOf(strings.Join(names, ", "))
 }
 
-// Enrol takes the enrolment of somebody who was invited. A token that is none
-// gives no hint why, and costs no more than a look: tokens cannot be guessed,
-// and whoever tries shall keep nobody out who has one.
-func (s *Safe) Enrol(ctx context.Context, from netip.Addr, token access.Token, enrolment []byte) error {
+// Enrol takes the enrolment of somebody who was invited, from a page of that
+// origin or from none. A token that is none gives no hint why, and costs no more
+// than a look: tokens cannot be guessed, and whoever tries shall keep nobody out
+// who has one.
+func (s *Safe) Enrol(ctx context.Context, from netip.Addr, origin string, m api.Enrolling) error {
 	const what = "enrol"
 	now := s.opts.Now().UTC()
-	invited, err := goodInvitation(s.state.View(ctx), token, now)
+	invited, err := goodInvitation(s.state.View(ctx), m.Token, now)
 	if err != nil {
 		return s.settle(ctx, from, what, err)
 	}
 	var wrong error // why an enrolment is not as invited, which is counted all the same
 	err = s.change(ctx, from, what, func(tx *state.Tx) error {
-		if invited, err = goodInvitation(tx.View(), token, now); err != nil {
+		if invited, err = goodInvitation(tx.View(), m.Token, now); err != nil {
 			return err // somebody has used it meanwhile
 		}
-		e, err := s.checkEnrolment(*invited, enrolment)
+		e, err := s.checkEnrolment(*invited, m.Enrolment)
+		if err == nil {
+			err = s.checkPasskeys(m.Token, e, origin, m.Passkeys)
+		}
 		if err != nil {
 			wrong = err
 			if invited.Tries++; invited.Tries >= maxTries {
@@ -100,7 +104,7 @@ func (s *Safe) Enrol(ctx context.Context, from netip.Addr, token access.Token, e
 		if err := tx.DropInvitation(invited.Person); err != nil {
 			return err
 		}
-		if err := tx.SetEnrolment(invited.Person, state.Enrolment{Bytes: enrolment, From: from.Unmap().WithZone(""), Time: now}); err != nil {
+		if err := tx.SetEnrolment(invited.Person, state.Enrolment{Bytes: m.Enrolment, From: from.Unmap().WithZone(""), Time: now}); err != nil {
 			return err
 		}
 		return tx.Append(now, ledger.Who(invited.Person), ledger.EnrolmentReceived{

@@ -29,7 +29,7 @@ func TestInvitations(t *testing.T) {
 		return i.Token
 	}
 	enrol := func(token access.Token, e access.Enrolment) error {
-		return h.safe.Enrol(t.Context(), from, token, e.Encode())
+		return h.safe.Enrol(t.Context(), from, "", api.Enrolling{Token: token, Enrolment: e.Encode()})
 	}
 	good := h.enrolment(ada)
 	h.denied(enrol(access.NewToken(), good), "this invitation is not good")
@@ -86,7 +86,7 @@ func TestGuessingTokens(t *testing.T) {
 	const tries = 500
 	for i := range tries {
 		at := netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 50)})
-		if err := h.safe.Enrol(t.Context(), at, access.NewToken(), e.Encode()); err == nil {
+		if err := h.safe.Enrol(t.Context(), at, "", api.Enrolling{Token: access.NewToken(), Enrolment: e.Encode()}); err == nil {
 			t.Fatal("a token that is none was good")
 		}
 	}
@@ -105,7 +105,7 @@ func TestGuessingTokens(t *testing.T) {
 	}
 	// Also if the clock was ahead for a while, refusals are told.
 	h.pass(-24 * time.Hour)
-	h.denied(h.safe.Enrol(t.Context(), from, access.NewToken(), e.Encode()), "is not good")
+	h.denied(h.safe.Enrol(t.Context(), from, "", api.Enrolling{Token: access.NewToken(), Enrolment: e.Encode()}), "is not good")
 }
 
 // Whoever founds a safe was invited. Nobody does alone.

@@ -357,7 +357,7 @@ func (h *house) noReplay(mia accesstest.Somebody) {
 	h.t.Helper()
 	ctx := h.t.Context()
 	h.denied(h.hall.release(h.release), "nonce is none")
-	h.denied(h.safe.Enrol(ctx, from, h.token, h.enrolment(accesstest.NewPerson(h.t, "otto", access.Operator)).Encode()), "this invitation is not good")
+	h.denied(h.safe.Enrol(ctx, from, "", api.Enrolling{Token: h.token, Enrolment: h.enrolment(accesstest.NewPerson(h.t, "otto", access.Operator)).Encode()}), "this invitation is not good")
 	for b, err := range h.safe.State().Entries(ctx, 0) {
 		h.must(err)
 		e, err := ledger.ParseEntry(b)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/netip"
@@ -28,20 +29,35 @@ type call struct {
 	person safe.PersonName // empty for strangers
 	id     string          // in the path, of an opening; not checked yet
 	query  string          // the value of the route's one parameter; not checked yet
+	page   callingPage     // that calls
 	body   []byte
 }
 
-// wrap makes a handler of what returns an answer or an error. Here is the only
-// place where errors become log lines and what people are told.
-func (s *Server) wrap(pattern string, serve func(http.ResponseWriter, *http.Request) (any, error)) http.Handler {
+// A reply is what is sent.
+type reply struct {
+	status int
+	header http.Header // beside the usual
+	kind   string      // of the body, if there is one
+	body   []byte
+}
+
+// reply makes a handler of what returns a reply or an error, of which problem
+// makes one. Here is the only place where errors become log lines and what
+// people are told.
+func (s *Server) reply(pattern string, serve func(http.ResponseWriter, *http.Request) (reply, error), problem func(*http.Request, int, api.Problem) reply) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if !s.serving.TryRLock() {
 			panic(http.ErrAbortHandler) // Serve has ended: the connection is cut off without an answer
 		}
 		defer s.serving.RUnlock()
-		status, body, err := s.render(serve(w, req))
+		r, err := withoutPanic(serve, w, req)
 		if err != nil {
+			status, text := problemOf(err)
 			s.logRefusal(req, pattern, status, err)
+			r = problem(req, status, text)
+			if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+				w.Header().Set("Retry-After", "10")
+			}
 		}
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
@@ -49,33 +65,51 @@ func (s *Server) wrap(pattern string, serve func(http.ResponseWriter, *http.Requ
 		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Referrer-Policy", "no-referrer")
-		if len(body) > 0 {
-			header.Set("Content-Type", "application/json")
-			header.Set("Content-Length", strconv.Itoa(len(body)))
+		maps.Copy(header, r.header)
+		if len(r.body) > 0 {
+			header.Set("Content-Type", r.kind)
+			header.Set("Content-Length", strconv.Itoa(len(r.body)))
 		}
-		if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-			header.Set("Retry-After", "10")
-		}
-		w.WriteHeader(status)
-		w.Write(body) // if the other side is gone, there is nobody to tell
+		w.WriteHeader(r.status)
+		w.Write(r.body) // if the other side is gone, there is nobody to tell
 	})
 }
 
-// render returns what is sent for an answer or an error.
-func (s *Server) render(answer any, err error) (status int, body []byte, _ error) {
-	if err == nil && answer == nil {
-		return http.StatusNoContent, nil, nil
+// withoutPanic makes an error of a mistake of this program, which must not end
+// the safe.
+func withoutPanic(serve func(http.ResponseWriter, *http.Request) (reply, error), w http.ResponseWriter, req *http.Request) (_ reply, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return serve(w, req)
+}
+
+// inJSON makes a handler of what returns an answer or an error, both for
+// programs.
+func (s *Server) inJSON(pattern string, serve func(http.ResponseWriter, *http.Request) (any, error)) http.Handler {
+	write := func(status int, message any) (reply, error) {
+		b, err := json.Marshal(message)
+		return reply{status: status, kind: "application/json", body: append(b, '\n')}, err
 	}
-	status = http.StatusOK
-	if err == nil {
-		body, err = json.Marshal(answer)
+	answer := func(w http.ResponseWriter, req *http.Request) (reply, error) {
+		message, err := serve(w, req)
+		if err != nil || message == nil {
+			return reply{status: http.StatusNoContent}, err
+		}
+		e, ok := message.(entered)
+		if !ok {
+			return write(http.StatusOK, message)
+		}
+		r, err := write(http.StatusOK, e.SignedIn)
+		r.header = http.Header{"Set-Cookie": {e.cookie.String()}}
+		return r, err
 	}
-	if err != nil {
-		var problem api.Problem
-		status, problem = problemOf(err)
-		body, _ = json.Marshal(problem) // three fields that cannot fail
-	}
-	return status, append(body, '\n'), err
+	return s.reply(pattern, answer, func(_ *http.Request, status int, problem api.Problem) reply {
+		r, _ := write(status, problem) // three fields that cannot fail
+		return r
+	})
 }
 
 func (s *Server) logRefusal(req *http.Request, pattern string, status int, err error) {
@@ -98,7 +132,7 @@ type bodyError struct{ error }
 
 func (e *bodyError) Unwrap() error { return e.error }
 
-// A panicError is a mistake of this program, which must not end the safe.
+// A panicError is a mistake of this program.
 type panicError struct {
 	value any
 	stack []byte
@@ -109,35 +143,39 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.valu
 // answer answers one request. The order matters: who sent it is known before a
 // byte of its body is read, and whether they may ask such a thing at all
 // before anything is looked up.
-func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (_ any, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{v, debug.Stack()}
-		}
-	}()
+func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (any, error) {
 	within := s.times.body
 	if r.slow {
 		within = s.times.release
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), within+s.times.answer)
 	defer cancel()
-	c := call{id: req.PathValue("id")}
-	at, err := netip.ParseAddrPort(req.RemoteAddr)
+	from, err := sender(req)
 	if err != nil {
-		return nil, fmt.Errorf("finding out where a request comes from: %w", err)
+		return nil, err
 	}
-	c.from = at.Addr().Unmap().WithZone("")
+	c := call{from: from, id: req.PathValue("id"), page: s.pageOf(r, req)}
 	// The server's own deadline is not for what is slow.
 	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within + s.times.answer)); err != nil {
 		return nil, fmt.Errorf("setting a deadline for an answer: %w", err)
 	}
 	read := signed.ReadBody
-	if r.roles == nil {
+	if r.browser {
+		if err := s.checkPage(c.page, req); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case r.roles == nil:
 		if !s.attempts.begin(c.from) {
 			return nil, errTooFast
 		}
 		defer s.attempts.end(c.from)
-	} else {
+	case r.session && c.page.session != "" && req.Header.Get(signed.Header) == "":
+		if c.person, err = s.admitVisitor(r, c.page, c.from, req); err != nil {
+			return nil, err
+		}
+	default:
 		claim, err := s.admit(r, c.from, req)
 		if err != nil {
 			return nil, err
@@ -164,6 +202,15 @@ func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (_ an
 		return nil, &bodyError{err}
 	}
 	return r.handle(s, ctx, c)
+}
+
+// sender returns the address that a request comes from.
+func sender(req *http.Request) (netip.Addr, error) {
+	at, err := netip.ParseAddrPort(req.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("finding out where a request comes from: %w", err)
+	}
+	return at.Addr().Unmap().WithZone(""), nil
 }
 
 // parameter returns the value of the one parameter that the route knows.
@@ -213,16 +260,22 @@ func (s *Server) admit(r route, from netip.Addr, req *http.Request) (signed.Clai
 	if !waits && !slices.Contains(voice.Usable, key) {
 		return signed.Claim{}, s.refuse(ctx, r.name, fmt.Sprintf("%s, or the key that was used, is suspended", claim.Person), from)
 	}
-	if err := s.desk.Admit(ctx, from, claim.Person); err != nil {
-		return signed.Claim{}, err
+	return claim, s.mayAsk(ctx, r, from, voice.Person, voice.Pending || waits)
+}
+
+// mayAsk reports why a person, who is known for sure, may not ask for such a
+// thing from that address.
+func (s *Server) mayAsk(ctx context.Context, r route, from netip.Addr, p access.Person, pending bool) error {
+	if err := s.desk.Admit(ctx, from, p.Name); err != nil {
+		return err
 	}
-	if !slices.ContainsFunc(r.roles, voice.Person.Has) {
-		return signed.Claim{}, s.refuse(ctx, r.name, fmt.Sprintf("that is for %s, and %s is none", list(r.roles), claim.Person), from)
+	if !slices.ContainsFunc(r.roles, p.Has) {
+		return s.refuse(ctx, r.name, fmt.Sprintf("that is for %s, and %s is none", list(r.roles), p.Name), from)
 	}
-	if (voice.Pending || waits) && !(r.enrolled == always || r.enrolled == untilFounded && !s.desk.Roster().Founded()) {
-		return signed.Claim{}, s.refuse(ctx, r.name, fmt.Sprintf("%s is enrolled, and not in the roster yet", claim.Person), from)
+	if pending && !(r.enrolled == always || r.enrolled == untilFounded && !s.desk.Roster().Founded()) {
+		return s.refuse(ctx, r.name, fmt.Sprintf("%s is enrolled, and not in the roster yet", p.Name), from)
 	}
-	return claim, nil
+	return nil
 }
 
 // refuse records an attempt and returns the error that tells of it.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/netip"
@@ -18,11 +19,25 @@ import (
 func taking[M any](handle func(*Server, context.Context, call, M) (any, error)) func(*Server, context.Context, call) (any, error) {
 	return func(s *Server, ctx context.Context, c call) (any, error) {
 		var message M
-		if err := spelling.Decode(c.body, &message); err != nil {
+		err := spelling.Decode(c.body, &message)
+		switch {
+		case err != nil && hasPRF(c.body): // no message has a place for it
+			return nil, s.refuse(ctx, "prf", leaked, c.from)
+		case err != nil:
 			return nil, invalid("the request cannot be understood: %v", err)
 		}
 		return handle(s, ctx, c, message)
 	}
+}
+
+// leaked is told, and recorded, in the place of the message.
+const leaked = "what was sent has the result of a passkey's PRF, a key that must never leave the page: " +
+	"the page was not the safe's own, or has a mistake, and the passkey can no longer be trusted"
+
+// hasPRF reports whether a body that is refused in any case has the results of
+// a PRF somewhere, as credential.toJSON() of a browser spells them.
+func hasPRF(b []byte) bool {
+	return bytes.Contains(b, []byte(`"prf"`)) && bytes.Contains(b, []byte(`"results"`))
 }
 
 // acting makes a handler of what takes a signed statement of one kind. If the
@@ -59,14 +74,15 @@ func stated[A access.Act](ctx context.Context, s *Server, c call, evidence ledge
 	return act, nil
 }
 
-// number returns the parameter, which is not below 0; 0 if there is none.
-func (c call) number() (int64, error) {
-	if c.query == "" {
+// number returns a parameter that is a number and not below 0; 0 if there is
+// none.
+func number(parameter string) (int64, error) {
+	if parameter == "" {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(c.query, 10, 64)
-	if err != nil || n < 0 || strconv.FormatInt(n, 10) != c.query {
-		return 0, invalid("%.40q in the query of the request is not a number", c.query)
+	n, err := strconv.ParseInt(parameter, 10, 64)
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != parameter {
+		return 0, invalid("%.40q in the query of the request is not a number", parameter)
 	}
 	return n, nil
 }
@@ -86,7 +102,11 @@ func (s *Server) enrol(ctx context.Context, c call, m api.Enrolling) (any, error
 	if _, err := access.ParseEnrolment(m.Enrolment); err != nil {
 		return nil, invalid("the enrolment cannot be: %v", err)
 	}
-	return nil, s.desk.Enrol(ctx, c.from, m.Token, m.Enrolment)
+	return nil, s.desk.Enrol(ctx, c.from, c.page.origin, m)
+}
+
+func (s *Server) beginPasskeys(ctx context.Context, c call, m api.Invited) (any, error) {
+	return s.desk.BeginPasskeys(ctx, c.from, m.Token)
 }
 
 func (s *Server) beginRecovery(ctx context.Context, c call) (any, error) {
@@ -104,7 +124,7 @@ func (s *Server) recover(ctx context.Context, c call, m api.Recovering) (any, er
 }
 
 func (s *Server) everyone(ctx context.Context, c call) (any, error) {
-	after, err := c.number()
+	after, err := number(c.query)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +167,7 @@ func (s *Server) answerKeyCheck(ctx context.Context, c call, m api.Answer) (any,
 }
 
 func (s *Server) head(ctx context.Context, c call) (any, error) {
-	from, err := c.number()
+	from, err := number(c.query)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +197,7 @@ func (s *Server) opening(ctx context.Context, c call) (any, error) {
 }
 
 func (s *Server) grant(ctx context.Context, c call) (any, error) {
-	known, err := c.number()
+	known, err := number(c.query)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -24,8 +25,10 @@ import (
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
+	"strongroom/internal/access/passkey"
 	"strongroom/internal/access/signature"
 	"strongroom/internal/ledger"
+	"strongroom/internal/report"
 	"strongroom/internal/safe"
 	"strongroom/internal/web/certificate"
 	"strongroom/internal/web/signed"
@@ -51,6 +54,7 @@ type fakeDesk struct {
 	roster    access.Roster
 	pending   map[safe.PersonName]bool
 	suspended map[safe.PersonName]bool
+	halted    map[signature.Key]bool              // keys that are suspended
 	waiting   map[safe.PersonName][]signature.Key // of who has enrolled anew
 	calls     []string
 	refused   []string
@@ -86,9 +90,7 @@ func (d *fakeDesk) Voice(_ context.Context, name safe.PersonName) (api.Voice, er
 		return api.Voice{}, api.ErrNotFound
 	}
 	v := api.Voice{Person: s.Person, Usable: s.Keys(), Pending: d.pending[name], Waiting: d.waiting[name]}
-	if d.suspended[name] {
-		v.Usable = nil
-	}
+	v.Usable = slices.DeleteFunc(v.Usable, func(key signature.Key) bool { return d.suspended[name] || d.halted[key] })
 	return v, nil
 }
 
@@ -106,11 +108,32 @@ func (d *fakeDesk) Refused(_ context.Context, what, reason string, from netip.Ad
 	d.refused = append(d.refused, what+": "+reason+" ("+from.String()+")")
 }
 
-func (d *fakeDesk) Enrol(_ context.Context, _ netip.Addr, token access.Token, _ []byte) error {
+func (d *fakeDesk) BeginPasskeys(_ context.Context, _ netip.Addr, token access.Token) (api.Ceremony, error) {
 	if token != theToken {
+		return api.Ceremony{}, api.ErrNotFound
+	}
+	return api.Ceremony{Domain: "safe.test"}, d.called("begin passkeys")
+}
+func (d *fakeDesk) BeginSignIn(context.Context, netip.Addr) (api.SignInChallenge, error) {
+	return api.SignInChallenge{Domain: "safe.test"}, d.called("begin sign-in")
+}
+
+// SignIn believes whoever names a passkey.
+func (d *fakeDesk) SignIn(_ context.Context, _ netip.Addr, origin string, m api.SignIn) (safe.PersonName, passkey.Key, error) {
+	for name, s := range d.team.People {
+		for _, k := range s.Passkeys {
+			if bytes.Equal(k.Key.Credential(), m.Assertion.Credential) {
+				return name, k.Key, d.called("sign-in from " + origin)
+			}
+		}
+	}
+	return "", passkey.Key{}, &api.DeniedError{What: "sign-in", Reason: "nobody has that passkey"}
+}
+func (d *fakeDesk) Enrol(_ context.Context, _ netip.Addr, origin string, m api.Enrolling) error {
+	if m.Token != theToken {
 		return api.ErrNotFound
 	}
-	return d.called("enrol")
+	return d.called(strings.TrimSpace("enrol " + origin))
 }
 func (d *fakeDesk) BeginRecovery(context.Context, netip.Addr) (api.Challenge, error) {
 	return api.Challenge{Sealed: []byte("sealed")}, d.called("recovery")
@@ -194,9 +217,40 @@ func (d *fakeDesk) CloseOpening(context.Context, netip.Addr, ledger.Signed) erro
 	return d.called("close")
 }
 
+func (d *fakeDesk) LookOverview(context.Context) (report.Overview, error) {
+	return report.Overview{Now: accesstest.Start}, d.called("look at /")
+}
+func (d *fakeDesk) LookSource(_ context.Context, name safe.SourceName, before safe.RunID) (report.Source, error) {
+	if name != "files" {
+		return report.Source{}, api.ErrNotFound
+	}
+	return report.Source{Name: name, Now: accesstest.Start, Before: before}, d.called("look at source")
+}
+func (d *fakeDesk) LookOpenings(context.Context) (report.OpeningsPage, error) {
+	return report.OpeningsPage{Now: accesstest.Start}, d.called("look at openings")
+}
+func (d *fakeDesk) LookOpening(_ context.Context, id safe.OpeningID) (report.OpeningPage, error) {
+	if id != theOpening {
+		return report.OpeningPage{}, api.ErrNotFound
+	}
+	return report.OpeningPage{Now: accesstest.Start, Opening: report.OpeningLine{ID: id, State: opening.Requested}}, d.called("look at opening")
+}
+func (d *fakeDesk) LookPeople(context.Context) (report.PeoplePage, error) {
+	return report.PeoplePage{Now: accesstest.Start}, d.called("look at people")
+}
+func (d *fakeDesk) LookLedger(_ context.Context, before int64) (report.LedgerPage, error) {
+	return report.LedgerPage{Now: accesstest.Start}, d.called(fmt.Sprint("look at ledger before ", before))
+}
+func (d *fakeDesk) LookEntry(_ context.Context, n int64) (report.EntryPage, error) {
+	if n > 7 {
+		return report.EntryPage{}, api.ErrNotFound
+	}
+	return report.EntryPage{Now: accesstest.Start, Line: report.LedgerLine{N: n}}, d.called(fmt.Sprint("look at entry ", n))
+}
+
 // everybodyOfTheTests are the fakeDesk's people, one of each role, and one who
 // may do nothing any more. Two are only enrolled.
-const everybodyOfTheTests = "ada:keykeeper bob:operator cyd:officer dan:auditor sue:keykeeper pam:keykeeper pol:operator"
+const everybodyOfTheTests = "ada:keykeeper bob:operator cyd:officer dan:auditor sue:keykeeper pam:keykeeper pol:operator ann:keykeeper"
 
 // A scene is a server in front of a fakeDesk.
 type scene struct {
@@ -227,12 +281,19 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// newScene makes a scene whose server has no pages.
 func newScene(t *testing.T, change ...func(*Server)) *scene {
+	t.Helper()
+	return newSceneWith(t, func(string) Pages { return Pages{} }, change...)
+}
+
+// newSceneWith makes a scene with pages, which are told the server's port.
+func newSceneWith(t *testing.T, pages func(port string) Pages, change ...func(*Server)) *scene {
 	t.Helper()
 	team := accesstest.NewTeam(t, everybodyOfTheTests)
 	d := &fakeDesk{team: team, roster: team.Roster,
 		pending: map[safe.PersonName]bool{"pam": true, "pol": true}, suspended: map[safe.PersonName]bool{"sue": true}}
-	auto, err := certificate.Open(filepath.Join(t.TempDir(), "tls"), []string{"127.0.0.1"}, time.Now)
+	auto, err := certificate.Open(filepath.Join(t.TempDir(), "tls"), []string{"127.0.0.1", "safe.test"}, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,15 +302,19 @@ func newScene(t *testing.T, change ...func(*Server)) *scene {
 		t.Fatal(err)
 	}
 	sc := &scene{fakeDesk: d, t: t, ca: ca, auto: auto, log: new(lockedBuffer)}
-	sc.s = New(d, Options{TLS: certificate.Server(auto.GetCertificate), Logger: slog.New(slog.NewTextHandler(sc.log, nil))})
-	for _, f := range change {
-		f(sc.s)
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	sc.addr = l.Addr().String()
+	_, port, err := net.SplitHostPort(sc.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc.s = New(d, Options{TLS: certificate.Server(auto.GetCertificate), Logger: slog.New(slog.NewTextHandler(sc.log, nil)), Pages: pages(port)})
+	for _, f := range change {
+		f(sc.s)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- sc.s.Serve(ctx, l) }()
@@ -345,12 +410,25 @@ func (sc *scene) try(x shot) (*http.Response, []byte, error) {
 	if !from.IsValid() {
 		from = keeperAddress
 	}
-	client := http.Client{Transport: &http.Transport{
-		TLSClientConfig:   sc.ca,
-		DisableKeepAlives: true,
-		DialContext:       (&net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}).DialContext,
+	client := sc.client(from)
+	defer client.CloseIdleConnections()
+	return do(client, sc.request(x))
+}
+
+// client returns one that comes from an address, and reaches the server under
+// whichever name.
+func (sc *scene) client(from netip.Addr) *http.Client {
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig: sc.ca,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, sc.addr)
+		},
 	}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: 10 * time.Second}
-	res, err := client.Do(sc.request(x))
+}
+
+func do(client *http.Client, req *http.Request) (*http.Response, []byte, error) {
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -390,6 +468,10 @@ func (d *fakeDesk) bodyFor(t testing.TB, pattern string, who safe.PersonName) []
 	switch pattern {
 	case api.Enrol:
 		return encode(t, api.Enrolling{Token: theToken, Enrolment: d.enrolment()})
+	case api.PasskeysBegin:
+		return encode(t, api.Invited{Token: theToken})
+	case api.SignInFinish:
+		return encode(t, api.SignIn{Assertion: passkey.Assertion{Credential: []byte("nobody's"), AuthenticatorData: make([]byte, 37), ClientData: []byte("{}"), Signature: []byte("x")}})
 	case api.RecoveryAnswer, api.KeyAnswer:
 		return encode(t, api.Answer{})
 	case api.RecoveryPropose:
@@ -425,6 +507,7 @@ func (d *fakeDesk) bodyFor(t testing.TB, pattern string, who safe.PersonName) []
 
 func (d *fakeDesk) enrolment() []byte {
 	p := d.team.People["dan"].Person
+	p.Passkeys = nil
 	return access.Enrolment{Version: 1, Store: d.team.Store, Time: accesstest.Start, Person: p}.Encode()
 }
 

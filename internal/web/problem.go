@@ -13,10 +13,14 @@ import (
 )
 
 var (
-	errNoRoute = errors.New("this safe has no such request")
-	errType    = errors.New("the body of the request is not application/json as it stands")
-	errTooFast = errors.New("too many attempts from your address")
-	errBusy    = errors.New("the safe is reading as much as it can at the moment")
+	errNoRoute   = errors.New("this safe has no such request")
+	errNoPage    = errors.New("this safe has no such page")
+	errHost      = errors.New("this safe does not go by the name that was asked for")
+	errCrossSite = errors.New("the request does not come from a page of this safe")
+	errSignedOut = errors.New("nobody is signed in, or no longer")
+	errType      = errors.New("the body of the request is not application/json as it stands")
+	errTooFast   = errors.New("too many attempts from your address")
+	errBusy      = errors.New("the safe is reading as much as it can at the moment")
 )
 
 func invalid(format string, args ...any) error {
@@ -51,6 +55,14 @@ func problemOf(err error) (int, api.Problem) {
 		return say(http.StatusServiceUnavailable, err.Error(), "Try again in a minute.")
 	case errors.Is(err, errNoRoute):
 		return say(http.StatusNotFound, err.Error(), "Is your program of the same version as the safe's?")
+	case errors.Is(err, errNoPage):
+		return say(http.StatusNotFound, err.Error(), "Go to the overview.")
+	case errors.Is(err, errHost):
+		return say(http.StatusMisdirectedRequest, err.Error(), "Use the name that stands in its configuration, under serve.")
+	case errors.Is(err, errCrossSite):
+		return say(http.StatusForbidden, err.Error(), "Open the safe's own page, and try again there.")
+	case errors.Is(err, errSignedOut):
+		return say(http.StatusUnauthorized, err.Error(), "Sign in again.")
 	case errors.Is(err, errType):
 		return say(http.StatusUnsupportedMediaType, err.Error(), "")
 	case errors.As(err, &large):

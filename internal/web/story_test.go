@@ -60,7 +60,8 @@ func newHouse(t *testing.T) *house {
 	var err error
 	h.cfg, err = config.Parse("test.yaml", fmt.Appendf(nil, "safe: test\nstore: %[1]s/store\ndir: %[1]s/dir\nsources:\n  files: { kind: local, include: [%[1]s/data] }\n", folder))
 	h.must(err)
-	h.cfg.Serve = &config.Serve{Names: []string{"127.0.0.1"}, Gate: &config.Gate{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Name: "127.0.0.1"}}
+	h.cfg.Serve = &config.Serve{Names: []string{"127.0.0.1", strings.TrimPrefix(accesstest.Origin, "https://")},
+		Gate: &config.Gate{Listen: netip.MustParseAddrPort("127.0.0.1:0"), Name: "127.0.0.1"}, Passkeys: config.Passkeys{Domain: accesstest.Domain}}
 	h.outer, err = seal.NewOuterIdentity()
 	h.must(err)
 	h.inner, err = seal.NewInnerIdentity()
@@ -80,7 +81,7 @@ func (h *house) serve() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	h.must(err)
 	h.url = "https://" + l.Addr().String()
-	server := web.New(h.safe, web.Options{TLS: certificate.Server(h.auto.GetCertificate)})
+	server := web.New(h.safe, web.Options{TLS: certificate.Server(h.auto.GetCertificate), Pages: web.Pages{Origins: []string{accesstest.Origin}, Safe: "test"}})
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.safe.Serve(ctx, func(ctx context.Context) error { return server.Serve(ctx, l) }) }()

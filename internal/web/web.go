@@ -1,12 +1,24 @@
-// Package web serves people: the requests of package api over HTTPS.
+// Package web serves people: the requests of package api over HTTPS, and pages
+// for browsers.
 //
 // It sees who calls, from where, and whether their role may ask for such a
 // thing at all; what becomes of a request is decided by the Desk behind it,
 // which looks at everything once more. A stranger learns nothing here, neither
 // who is a person of this safe nor which openings there are, and cannot make
-// it read or remember much. There are no sessions and no cookies: every
-// request is signed for itself (package signed), so there is nothing that a
-// page from elsewhere could use.
+// it read or remember much.
+//
+// Programs sign each request for itself (package signed). In a browser people
+// sign in with a passkey, and are known for a while by a session (package
+// session), whose id is in the one cookie that there is. It is sent by the
+// safe's own pages alone, under the safe's own name, and is good for looking
+// and for handing in what bears a signature of its own: nobody decides anything
+// by being signed in. Who signed in is looked up anew with each request, so
+// that a suspension counts at once. Release pages on other hosts, if the
+// configuration names some, keep the id themselves and send it as a token.
+//
+// Pages are drawn by package page. What browsers are told of them keeps out
+// whatever is not the safe's own; it does not help against the safe's host,
+// which can serve other pages.
 package web
 
 import (
@@ -27,10 +39,14 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
+	"strongroom/internal/access/passkey"
 	"strongroom/internal/access/signature"
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
+	"strongroom/internal/report"
 	"strongroom/internal/safe"
+	"strongroom/internal/web/page"
+	"strongroom/internal/web/session"
 	"strongroom/internal/web/signed"
 )
 
@@ -49,7 +65,15 @@ type Desk interface {
 	// Refused records that somebody tried what they may not.
 	Refused(ctx context.Context, what, reason string, from netip.Addr)
 
-	Enrol(ctx context.Context, from netip.Addr, token access.Token, enrolment []byte) error
+	// BeginPasskeys and BeginSignIn return what passkeys are to sign, and SignIn
+	// whose passkey has, on a page of that origin.
+	BeginPasskeys(ctx context.Context, from netip.Addr, token access.Token) (api.Ceremony, error)
+	BeginSignIn(ctx context.Context, from netip.Addr) (api.SignInChallenge, error)
+	// Whether they may is to be seen afterwards.
+	SignIn(ctx context.Context, from netip.Addr, origin string, signed api.SignIn) (safe.PersonName, passkey.Key, error)
+
+	// Enrol takes an enrolment from a page of that origin, or from none.
+	Enrol(ctx context.Context, from netip.Addr, origin string, enrolling api.Enrolling) error
 	BeginRecovery(ctx context.Context, from netip.Addr) (api.Challenge, error)
 	AnswerRecovery(ctx context.Context, from netip.Addr, answer api.Answer) (api.Recovery, error)
 	Recover(ctx context.Context, from netip.Addr, ticket access.Token, roster []byte) error
@@ -73,6 +97,15 @@ type Desk interface {
 	Refuse(ctx context.Context, from netip.Addr, signed ledger.Signed) error
 	Withdraw(ctx context.Context, from netip.Addr, signed ledger.Signed) error
 	CloseOpening(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+
+	// What people look at. What is not there is api.ErrNotFound.
+	LookOverview(ctx context.Context) (report.Overview, error)
+	LookSource(ctx context.Context, name safe.SourceName, before safe.RunID) (report.Source, error)
+	LookOpenings(ctx context.Context) (report.OpeningsPage, error)
+	LookOpening(ctx context.Context, id safe.OpeningID) (report.OpeningPage, error)
+	LookPeople(ctx context.Context) (report.PeoplePage, error)
+	LookLedger(ctx context.Context, before int64) (report.LedgerPage, error)
+	LookEntry(ctx context.Context, n int64) (report.EntryPage, error)
 }
 
 // Options tunes a Server. The zero value is ready to use.
@@ -81,6 +114,8 @@ type Options struct {
 	Now    func() time.Time // nil means time.Now
 	// TLS is what the server shows and speaks; Serve needs it.
 	TLS *tls.Config
+	// Pages tells of those for browsers; the zero Pages is none.
+	Pages Pages
 }
 
 // Bounds of what may be going on at a time.
@@ -118,6 +153,8 @@ type Server struct {
 	log      *slog.Logger
 	times    times
 	verifier *signed.Verifier
+	sessions *session.Table
+	pages    *page.Pages
 	handler  http.Handler
 
 	strangers, people *semaphore.Weighted // in bytes, of bodies
@@ -139,7 +176,7 @@ func New(desk Desk, opts Options) *Server {
 	s := &Server{
 		desk: desk, opts: opts, log: opts.Logger, times: usual,
 		strangers: semaphore.NewWeighted(maxStrangers), people: semaphore.NewWeighted(maxPeople),
-		attempts: newLimiter(opts.Now),
+		attempts: newLimiter(opts.Now), sessions: session.New(opts.Now),
 	}
 	// A suspended key, and one that waits to be in the roster, tell who calls.
 	// What they are good for is seen afterwards.
@@ -150,6 +187,10 @@ func New(desk Desk, opts Options) *Server {
 		}
 		return sshKeys(slices.Concat(voice.Person.Keys(), voice.Waiting)), err
 	})
+	var err error
+	if s.pages, err = page.New(); err != nil {
+		panic(fmt.Sprintf("the embedded pages cannot be read: %v", err))
+	}
 	s.handler = s.routes()
 	return s
 }

@@ -92,6 +92,9 @@ POST /v1/openings/{id}/close    ok ok ok 403 403 403 403 403 403 401 401 401
 	}
 	var got []string
 	for _, r := range allRoutes {
+		if r.browser || r.pattern == api.WhoAmI {
+			continue // see TestWhoMayLook
+		}
 		row := []string{r.pattern}
 		for _, caller := range callers {
 			sc, x := caller(r.pattern)

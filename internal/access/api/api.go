@@ -46,6 +46,8 @@ const (
 type Enrolling struct {
 	Token     access.Token `json:"token"`
 	Enrolment []byte       `json:"enrolment"` // exact bytes
+	// Passkeys are what a browser gave for each of the person's, in their order.
+	Passkeys []Registration `json:"passkeys,omitempty"`
 }
 
 // Act is a signed statement.

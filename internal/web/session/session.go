@@ -57,6 +57,7 @@ func (id ID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]
 type Session struct {
 	Person  safe.PersonName
 	Passkey passkey.Key // with which they did
+	Page    string      // where: the origin of a page on another host; "" for the safe's own
 	Begun   time.Time
 	used    time.Time // last
 }
@@ -87,15 +88,15 @@ func New(now func() time.Time) *Table {
 }
 
 // Begin begins a session of somebody who has just signed in, and returns its
-// new id.
-func (t *Table) Begin(person safe.PersonName, key passkey.Key) ID {
+// new id. page is that of the Session.
+func (t *Table) Begin(person safe.PersonName, key passkey.Key, page string) ID {
 	var id ID
 	rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
 	t.makeRoomLocked(now, person)
-	t.all[sha256.Sum256(id[:])] = Session{Person: person, Passkey: key, Begun: now, used: now}
+	t.all[sha256.Sum256(id[:])] = Session{Person: person, Passkey: key, Page: page, Begun: now, used: now}
 	return id
 }
 

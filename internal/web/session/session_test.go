@@ -41,13 +41,13 @@ func newTable(t testing.TB) (*Table, *clock, passkey.Key) {
 
 func TestBegin(t *testing.T) {
 	table, c, key := newTable(t)
-	id := table.Begin("ada", key)
+	id := table.Begin("ada", key, "https://release.safe.test")
 	c.add(time.Minute)
 	s, ok := table.Find(id)
-	if !ok || s.Person != "ada" || s.Passkey != key || !s.Begun.Equal(start) {
+	if !ok || s.Person != "ada" || s.Passkey != key || s.Page != "https://release.safe.test" || !s.Begun.Equal(start) {
 		t.Errorf("Find = %+v, %t", s, ok)
 	}
-	if other := table.Begin("ada", key); other == id {
+	if other := table.Begin("ada", key, ""); other == id {
 		t.Error("two sessions have one id")
 	}
 	if _, ok := table.Find(id); !ok {
@@ -62,7 +62,7 @@ func TestBroughtAlong(t *testing.T) {
 	if _, ok := table.Find(brought); ok {
 		t.Fatal("an id that was made up is taken")
 	}
-	if id := table.Begin("ada", key); id == brought {
+	if id := table.Begin("ada", key, ""); id == brought {
 		t.Error("an id that was made up is that of a session now")
 	}
 	if _, ok := table.Find(brought); ok {
@@ -92,7 +92,7 @@ func TestEnd(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			table, c, key := newTable(t)
-			id := table.Begin("ada", key)
+			id := table.Begin("ada", key, "")
 			var got bool
 			for _, step := range tt.steps {
 				c.add(step)
@@ -115,7 +115,7 @@ func slow(d, step time.Duration) (steps []time.Duration) {
 
 func TestSignOut(t *testing.T) {
 	table, _, key := newTable(t)
-	first, second := table.Begin("ada", key), table.Begin("ada", key)
+	first, second := table.Begin("ada", key, ""), table.Begin("ada", key, "")
 	table.End(first)
 	table.End(first)
 	table.End(ID{9})
@@ -131,15 +131,15 @@ func TestSignOut(t *testing.T) {
 // and nobody else does.
 func TestManyOfOnePerson(t *testing.T) {
 	table, c, key := newTable(t)
-	bob := table.Begin("bob", key)
+	bob := table.Begin("bob", key, "")
 	var ids []ID
 	for range maxOfPerson {
 		c.add(time.Second)
-		ids = append(ids, table.Begin("ada", key))
+		ids = append(ids, table.Begin("ada", key, ""))
 	}
 	c.add(time.Second)
 	table.Find(ids[0])
-	ids = append(ids, table.Begin("ada", key))
+	ids = append(ids, table.Begin("ada", key, ""))
 	for i, id := range ids {
 		if _, ok := table.Find(id); ok != (i != 1) {
 			t.Errorf("session %d of ada is there: %t", i, ok)
@@ -155,7 +155,7 @@ func TestManyInAll(t *testing.T) {
 	var ids []ID
 	for i := range maxInAll + 1 {
 		c.add(time.Second)
-		ids = append(ids, table.Begin(safe.PersonName(fmt.Sprintf("p%d", i)), key))
+		ids = append(ids, table.Begin(safe.PersonName(fmt.Sprintf("p%d", i)), key, ""))
 		if len(table.all) > maxInAll {
 			t.Fatalf("%d sessions are remembered", len(table.all))
 		}
@@ -167,7 +167,7 @@ func TestManyInAll(t *testing.T) {
 		}
 	}
 	c.add(Longest)
-	table.Begin("ada", key)
+	table.Begin("ada", key, "")
 	if len(table.all) != 1 {
 		t.Errorf("%d sessions are remembered when all but one are over", len(table.all))
 	}
@@ -176,7 +176,7 @@ func TestManyInAll(t *testing.T) {
 // Whoever reads the memory of the table finds no id in it.
 func TestOnlyHashes(t *testing.T) {
 	table, _, key := newTable(t)
-	id := table.Begin("ada", key)
+	id := table.Begin("ada", key, "")
 	for h := range table.all {
 		if bytes.Equal(h[:], id[:]) {
 			t.Error("the table has the id itself")
@@ -186,7 +186,7 @@ func TestOnlyHashes(t *testing.T) {
 
 func TestParseID(t *testing.T) {
 	table, _, key := newTable(t)
-	id := table.Begin("ada", key)
+	id := table.Begin("ada", key, "")
 	good := id.String()
 	if got, ok := ParseID(good); !ok || got != id {
 		t.Fatalf("ParseID(%q) = %v, %t", good, got, ok)
@@ -215,7 +215,7 @@ func TestConcurrently(t *testing.T) {
 		wg.Go(func() {
 			person := safe.PersonName(fmt.Sprintf("p%d", i))
 			for range 50 {
-				id := table.Begin(person, key)
+				id := table.Begin(person, key, "")
 				if s, ok := table.Find(id); !ok || s.Person != person {
 					t.Errorf("Find = %+v, %t", s, ok)
 				}
