@@ -2,14 +2,17 @@ package page_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"strongroom/internal/web/browsertest"
+	"strongroom/internal/web/page"
 	"strongroom/internal/web/page/pagetest"
 )
 
@@ -100,6 +103,37 @@ func readAxe(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(axe)
+}
+
+// Whatever somebody says, and however long its words are: no page becomes wider
+// than its window.
+func TestHostileTextFitsThePage(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle(page.Assets, http.StripPrefix(page.Assets, http.FileServerFS(page.Static())))
+	var names []string
+	d, f := hostileDrawings()
+	d.each(t, f, func(t *testing.T, html []byte) {
+		name := "/" + path.Base(t.Name())
+		names = append(names, name)
+		mux.HandleFunc(name, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.Write(html)
+		})
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	p := browsertest.Start(t).Open(t, server.URL+"/sign-in")
+	for _, width := range []int64{390, 900, 1280} {
+		if err := chromedp.Do(p.Context(), chromedp.EmulateViewport(width, 800)); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			p.Go(server.URL + name)
+			if got := browsertest.Eval[int64](p, "document.documentElement.scrollWidth"); got > width {
+				t.Errorf("%s is %d pixels wide in a window of %d", name, got, width)
+			}
+		}
+	}
 }
 
 // The first thing that the keyboard reaches leads past the navigation, and

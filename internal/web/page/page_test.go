@@ -332,12 +332,11 @@ func fill(v reflect.Value) {
 	}
 }
 
-func TestHostileTextStaysText(t *testing.T) {
-	var d drawings
+// hostileDrawings are reports and a frame full of the hostile text.
+func hostileDrawings() (d drawings, f page.Frame) {
 	for _, into := range []any{&d.overview, &d.source, &d.openings, &d.opening, &d.people, &d.ledger, &d.entry, &d.problem} {
 		fill(reflect.ValueOf(into).Elem())
 	}
-	f := page.Frame{Visitor: &page.Visitor{}}
 	fill(reflect.ValueOf(&f).Elem())
 	// States and outcomes are of the program. Those that show most:
 	d.opening.Opening.State = opening.Open
@@ -348,7 +347,11 @@ func TestHostileTextStaysText(t *testing.T) {
 		d.source.Collections[i].Outcome = report.Partial
 	}
 	f.Visitor.Roles = []access.Role{access.Keykeeper, access.Role(hostile)}
+	return d, f
+}
 
+func TestHostileTextStaysText(t *testing.T) {
+	d, f := hostileDrawings()
 	seen := false
 	d.each(t, f, func(t *testing.T, html []byte) {
 		root := check(t, html)
