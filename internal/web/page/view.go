@@ -103,20 +103,26 @@ func (v view) SnapshotsOf(lines []report.SnapshotLine) snapshots { return snapsh
 // Strip draws the days of the i-th source of a page.
 func (v view) Strip(i int, s report.SourceStrip) (template.HTML, error) {
 	strip := chart.Strip{ID: fmt.Sprintf("strip-%d", i), Title: clean(s.Name) + ": the last days"}
-	days := make(map[report.Mark][]string)
+	days := make(map[report.Mark][]time.Time)
 	for _, day := range s.Days {
 		strip.Days = append(strip.Days, chart.State(day.Mark))
-		days[day.Mark] = append(days[day.Mark], v.At(day.Date).Day)
+		days[day.Mark] = append(days[day.Mark], day.Date)
 	}
 	var parts []string
 	for _, mark := range report.Marks {
-		switch dates := days[mark]; {
-		case len(dates) == 0:
-		case mark == report.MarkPartial, mark == report.MarkFailed, mark == report.MarkLate:
-			parts = append(parts, fmt.Sprintf("%d %s (%s)", len(dates), dayWord(mark), strings.Join(dates, ", ")))
-		default:
-			parts = append(parts, fmt.Sprintf("%d %s", len(dates), dayWord(mark)))
+		if len(days[mark]) == 0 {
+			continue
 		}
+		part := fmt.Sprintf("%d %s", len(days[mark]), dayWord(mark))
+		switch mark {
+		case report.MarkPartial, report.MarkFailed, report.MarkLate:
+			var dates []string
+			for _, date := range days[mark] {
+				dates = append(dates, v.At(date).Day)
+			}
+			part += " (" + strings.Join(dates, ", ") + ")"
+		}
+		parts = append(parts, part)
 	}
 	strip.Desc = strings.Join(parts, "; ")
 	return strip.SVG()
