@@ -156,10 +156,10 @@ func (d *doctor) collections() error {
 		return err
 	}
 	for _, sum := range sums {
-		if sum.run.ID.IsZero() {
+		if sum.Last.ID.IsZero() {
 			continue // there was none
 		}
-		d.tell("last collection of "+string(sum.source), sum.bad())
+		d.tell("last collection of "+string(sum.Name), sum.bad())
 	}
 	return nil
 }

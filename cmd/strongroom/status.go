@@ -3,14 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"strongroom/internal/daemon"
 	"strongroom/internal/daemon/state"
-	"strongroom/internal/ledger"
-	"strongroom/internal/safe"
 	"strongroom/internal/ui"
 )
 
@@ -57,16 +56,18 @@ func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
 	var missing, never, old int64 // without a complete snapshot, of these never collected, with one that is too old
 	needsLook := false
 	for _, sum := range sums {
-		table.Row(sum.source, sum.newest(now), ui.Count(int64(sum.count)), sum.size(), sum.outcome())
-		t.Emit("source", sum.message())
+		table.Row(sum.Name, sum.newest(now), ui.Count(sum.Snapshots), sum.size(), sum.outcome())
+		if err := a.emitSource(s, sum); err != nil {
+			return err
+		}
 		needsLook = needsLook || sum.needsLook()
 		switch {
-		case sum.run.ID.IsZero():
+		case sum.Last.ID.IsZero():
 			never++
 			missing++
-		case sum.complete == nil:
+		case sum.Complete == nil:
 			missing++
-		case maxAge > 0 && now.Sub(sum.complete.Started) > maxAge:
+		case maxAge > 0 && now.Sub(sum.Complete.Kept.Started) > maxAge:
 			old++
 		}
 	}
@@ -74,7 +75,7 @@ func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
 	t.Printf("Store %s, ledger of %s.", s.Config().Store, plural(size, "entry", "entries"))
 	for _, sum := range sums {
 		if err := sum.bad(); err != nil {
-			t.Warn("last collection of %s: %v", sum.source, err)
+			t.Warn("last collection of %s: %v", sum.Name, err)
 		}
 	}
 	if never > 0 {
@@ -104,21 +105,43 @@ func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
 	return nil
 }
 
+// emitSource tells programs of a source, with all that descriptions say: those
+// can be large, and people are not shown what only they say.
+func (a *app) emitSource(s *daemon.Safe, sum summary) error {
+	if !a.json {
+		return nil
+	}
+	m := map[string]any{"source": sum.Name, "snapshots": sum.Snapshots}
+	for key, run := range map[string]*state.Run{"newest_complete": sum.Complete, "last": sum.Newest} {
+		if run == nil {
+			continue
+		}
+		d, ok, err := s.State().Snapshot(a.stop, run.ID)
+		if err != nil {
+			return err
+		}
+		if ok {
+			m[key] = messageOf(d)
+		}
+	}
+	if last := sum.Last; !last.ID.IsZero() {
+		m["last_run"] = map[string]any{"run": last.ID, "outcome": last.Outcome, "reason": last.Reason}
+	}
+	a.talk().Emit("source", m)
+	return nil
+}
+
 // sumUpAll looks at every source of the configuration.
 func (a *app) sumUpAll(s *daemon.Safe) ([]summary, error) {
-	all, err := s.State().Snapshots(a.stop, "")
+	known, err := s.State().View(a.stop).Sources()
 	if err != nil {
 		return nil, err
 	}
 	var sums []summary
 	for _, src := range s.Config().Sources {
-		runs, err := s.State().Runs(a.stop, src.Name)
-		if err != nil {
-			return nil, err
-		}
-		sum := sumUp(all, runs, src.Name)
-		if sum.reason, err = s.State().Reason(a.stop, sum.run.ID); err != nil {
-			return nil, err
+		sum := summary{Source: state.Source{Name: src.Name}}
+		if i := slices.IndexFunc(known, func(k state.Source) bool { return k.Name == src.Name }); i >= 0 {
+			sum.Source = known[i]
 		}
 		sums = append(sums, sum)
 	}
@@ -143,59 +166,23 @@ func (a *app) tellScrub(s *daemon.Safe, now time.Time) (harmed int64, err error)
 }
 
 // A summary is what there is of one source.
-type summary struct {
-	source   safe.SourceName
-	count    int
-	complete *safe.Snapshot // the newest complete one
-	last     *safe.Snapshot // the newest
-	run      state.Run      // the newest, whatever became of it
-	reason   ledger.Text    // why that failed or is partial; "" if neither
-}
-
-// sumUp looks at snapshots that are listed oldest first, and at all runs of
-// the source.
-func sumUp(all []safe.Snapshot, runs map[safe.RunID]state.Run, source safe.SourceName) summary {
-	sum := summary{source: source}
-	for id, run := range runs {
-		if id.Compare(sum.run.ID) > 0 {
-			sum.run = run
-		}
-	}
-	for i, s := range all {
-		if s.Source != source {
-			continue
-		}
-		sum.count++
-		sum.last = &all[i]
-		if !s.Partial {
-			sum.complete = &all[i]
-		}
-	}
-	return sum
-}
+type summary struct{ state.Source }
 
 // needsLook tells whether there is no complete snapshot, or the newest run came
 // to a bad end. One without an end may be under way just now, and is no reason
 // to call anybody; if it was broken off, the age tells.
 func (s summary) needsLook() bool {
-	return s.complete == nil || s.run.Outcome == state.Partial || s.run.Outcome == state.Failed || s.lost()
-}
-
-// lost tells whether the newest run became a snapshot that nobody can describe
-// any more: both copies of its description were lost, and then the state.
-func (s summary) lost() bool {
-	kept := s.run.Outcome == state.Complete || s.run.Outcome == state.Partial
-	return kept && (s.last == nil || s.last.Run != s.run.ID)
+	return s.Complete == nil || s.Last.Outcome == state.Partial || s.Last.Outcome == state.Failed || s.Last.Lost()
 }
 
 // bad says what became of a newest run that came to a bad end.
 func (s summary) bad() error {
 	switch {
-	case s.run.Outcome == state.Failed:
-		return fmt.Errorf("nothing could be kept: %s", s.reason)
-	case s.run.Outcome == state.Partial:
-		return fmt.Errorf("what was kept is not complete: %s", s.reason)
-	case s.lost():
+	case s.Last.Outcome == state.Failed:
+		return fmt.Errorf("nothing could be kept: %s", s.Last.Reason)
+	case s.Last.Outcome == state.Partial:
+		return fmt.Errorf("what was kept is not complete: %s", s.Last.Reason)
+	case s.Last.Lost():
 		return ui.WithRemedy(errors.New("its description is lost"), "See what else is: strongroom scrub")
 	default:
 		return nil
@@ -203,48 +190,34 @@ func (s summary) bad() error {
 }
 
 func (s summary) newest(now time.Time) any {
-	if s.complete == nil {
+	if s.Complete == nil {
 		return ui.Bad("never")
 	}
-	return ui.Age(s.complete.Started, now)
+	return ui.Age(s.Complete.Kept.Started, now)
 }
 
 func (s summary) size() string {
-	if s.complete == nil {
+	if s.Complete == nil {
 		return ""
 	}
-	return ui.Size(s.complete.Bytes)
+	return ui.Size(s.Complete.Kept.Bytes)
 }
 
 func (s summary) outcome() any {
 	switch {
-	case s.run.ID.IsZero():
+	case s.Last.ID.IsZero():
 		return ""
-	case s.run.Outcome == state.Failed:
+	case s.Last.Outcome == state.Failed:
 		return ui.Bad("failed")
-	case s.run.Outcome == state.Underway:
+	case s.Last.Outcome == state.Underway:
 		return ui.Bad("under way, or broken off")
-	case s.lost():
+	case s.Last.Lost():
 		return ui.Bad("lost")
-	case s.last.Partial:
+	case s.Last.Outcome == state.Partial:
 		return ui.Bad("partial")
-	case s.last.Warnings > 0:
-		return "kept, " + plural(s.last.Warnings, "warning", "warnings")
+	case s.Last.Kept.Warnings > 0:
+		return "kept, " + plural(s.Last.Kept.Warnings, "warning", "warnings")
 	default:
 		return "kept"
 	}
-}
-
-func (s summary) message() map[string]any {
-	m := map[string]any{"source": s.source, "snapshots": s.count}
-	if s.complete != nil {
-		m["newest_complete"] = messageOf(*s.complete)
-	}
-	if s.last != nil {
-		m["last"] = messageOf(*s.last)
-	}
-	if !s.run.ID.IsZero() {
-		m["last_run"] = map[string]any{"run": s.run.ID, "outcome": s.run.Outcome, "reason": s.reason}
-	}
-	return m
 }

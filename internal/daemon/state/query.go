@@ -223,29 +223,3 @@ func (s *State) Newest(ctx context.Context) (time.Time, error) {
 func (s *State) LastScrub(ctx context.Context) (done ledger.ScrubDone, at time.Time, ok bool, err error) {
 	return s.View(ctx).LastScrub()
 }
-
-const endQuery = `SELECT bytes FROM entry WHERE CAST(bytes AS TEXT) ->> '$.kind' IN ('snapshot.kept', 'run.failed')
-	AND CAST(bytes AS TEXT) ->> '$.what.run' = ? ORDER BY n DESC LIMIT 1`
-
-// Reason returns why a run failed or was kept in part, as the ledger has it;
-// "" if it is complete or has not ended.
-func (s *State) Reason(ctx context.Context, run safe.RunID) (ledger.Text, error) {
-	var b []byte
-	if err := s.db.QueryRowContext(ctx, endQuery, run.String()).Scan(&b); isNoRows(err) {
-		return "", nil
-	} else if err != nil {
-		return "", fmt.Errorf("reading the ledger: %w", err)
-	}
-	e, err := ledger.ParseEntry(b)
-	if err != nil {
-		return "", fmt.Errorf("reading the ledger: %w", err)
-	}
-	switch what := e.What.(type) {
-	case ledger.SnapshotKept:
-		return what.Reason, nil
-	case ledger.RunFailed:
-		return what.Reason, nil
-	default:
-		return "", nil
-	}
-}
