@@ -107,9 +107,17 @@ func (s *Safe) Enrol(ctx context.Context, from netip.Addr, origin string, m api.
 		if err := tx.SetEnrolment(invited.Person, state.Enrolment{Bytes: m.Enrolment, From: from.Unmap().WithZone(""), Time: now}); err != nil {
 			return err
 		}
-		return tx.Append(now, ledger.Who(invited.Person), ledger.EnrolmentReceived{
+		err = tx.Append(now, ledger.Who(invited.Person), ledger.EnrolmentReceived{
 			Person: ledger.Who(invited.Person), Digest: e.Digest(), From: from.Unmap().WithZone(""),
 		})
+		if err != nil || m.Keyring == nil {
+			return err
+		}
+		sit, err := s.situation(tx.View())
+		if err != nil {
+			return err
+		}
+		return s.keepKeyring(tx, sit, e.Person, m.Keyring)
 	})
 	if err == nil && wrong != nil {
 		return s.settle(ctx, from, what, deny(wrong))

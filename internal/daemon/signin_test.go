@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/api"
+	"strongroom/internal/access/compose"
 	"strongroom/internal/access/opening"
 	"strongroom/internal/access/passkey"
 	"strongroom/internal/access/passkey/passkeytest"
@@ -339,6 +341,35 @@ func TestPasskeysOfAnEnrolment(t *testing.T) {
 			h.must(err)
 			h.denied(h.send(b), "this invitation is not good")
 		})
+	}
+}
+
+// TestEnrolWithKeyring: what a passkey has wrapped at enrolment is kept with it,
+// or nothing is, and is there once the person is in the roster.
+func TestEnrolWithKeyring(t *testing.T) {
+	h := newPageHall(t)
+	petra := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper)
+	b := h.invited(petra)
+	send := func(keyring []byte) error {
+		return h.safe.Enrol(t.Context(), from, b.page, api.Enrolling{Token: b.token, Enrolment: b.enrolment.Encode(), Passkeys: b.made, Keyring: keyring})
+	}
+	if err := send([]byte("{}")); err == nil {
+		t.Error("a keyring that is none is taken")
+	}
+	if _, err := h.safe.Voice(t.Context(), "petra"); !errors.Is(err, api.ErrNotFound) {
+		t.Errorf("who was refused is enrolled: %v", err)
+	}
+	c, err := h.safe.BeginPasskeys(t.Context(), from, b.token)
+	h.must(err)
+	b.challenge = c.Challenge
+	b.make()
+	kept := ring(h, petra, 1).Encode()
+	h.must(send(kept))
+	next, err := compose.Add(h.roster(), []access.Enrolment{b.enrolment}, h.keyring(), h.now())
+	h.must(err)
+	h.changed(next, "ada", "bob")
+	if got, err := h.safe.Keyring(t.Context(), "petra"); err != nil || !bytes.Equal(got, kept) {
+		t.Errorf("petra's keyring is %.100s, %v", got, err)
 	}
 }
 

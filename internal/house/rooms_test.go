@@ -419,6 +419,7 @@ var rooms = []room{
 		"internal/access/opening":   "grants and releases",
 		"internal/access/api":       "the messages",
 		"internal/access/passkey":   "who has signed in, and with what",
+		"internal/access/keyring":   "how large one can be",
 		"internal/access/signature": "the keys of who calls",
 		"internal/access/sshsig":    "of which those of SSH sign requests",
 		"internal/spelling":         "messages are read strictly",

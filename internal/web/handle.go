@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -107,6 +108,18 @@ func (s *Server) enrol(ctx context.Context, c call, m api.Enrolling) (any, error
 
 func (s *Server) beginPasskeys(ctx context.Context, c call, m api.Invited) (any, error) {
 	return s.desk.BeginPasskeys(ctx, c.from, m.Token)
+}
+
+func (s *Server) keyring(ctx context.Context, c call) (any, error) {
+	b, err := s.desk.Keyring(ctx, c.person)
+	if errors.Is(err, api.ErrNotFound) {
+		err = nil
+	}
+	return api.Keyring{Keyring: b}, err
+}
+
+func (s *Server) keepKeyring(ctx context.Context, c call, m api.Keyring) (any, error) {
+	return nil, s.desk.KeepKeyring(ctx, c.from, c.person, m.Keyring)
 }
 
 func (s *Server) beginRecovery(ctx context.Context, c call) (any, error) {

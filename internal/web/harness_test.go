@@ -108,6 +108,15 @@ func (d *fakeDesk) Refused(_ context.Context, what, reason string, from netip.Ad
 	d.refused = append(d.refused, what+": "+reason+" ("+from.String()+")")
 }
 
+func (d *fakeDesk) Keyring(_ context.Context, name safe.PersonName) ([]byte, error) {
+	if name == "ann" {
+		return nil, api.ErrNotFound
+	}
+	return []byte("keyring of " + name), d.called("keyring")
+}
+func (d *fakeDesk) KeepKeyring(context.Context, netip.Addr, safe.PersonName, []byte) error {
+	return d.called("keep keyring")
+}
 func (d *fakeDesk) BeginPasskeys(_ context.Context, _ netip.Addr, token access.Token) (api.Ceremony, error) {
 	if token != theToken {
 		return api.Ceremony{}, api.ErrNotFound
@@ -468,6 +477,8 @@ func (d *fakeDesk) bodyFor(t testing.TB, pattern string, who safe.PersonName) []
 	switch pattern {
 	case api.Enrol:
 		return encode(t, api.Enrolling{Token: theToken, Enrolment: d.enrolment()})
+	case api.KeyringKeep:
+		return encode(t, api.Keyring{Keyring: []byte("{}")})
 	case api.PasskeysBegin:
 		return encode(t, api.Invited{Token: theToken})
 	case api.SignInFinish:

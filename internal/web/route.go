@@ -8,6 +8,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
+	"strongroom/internal/access/keyring"
 	"strongroom/internal/safe"
 )
 
@@ -51,6 +52,7 @@ const (
 	enrolBody   = access.MaxEnrolment/3*4 + smallBody
 	rosterBody  = access.MaxRoster/3*4 + smallBody
 	releaseBody = api.MaxReleased
+	keyringBody = keyring.MaxKeyring/3*4 + smallBody
 )
 
 // allRoutes are all that there is. Suspending is for everybody: it only ever
@@ -65,6 +67,9 @@ var allRoutes = []route{
 	{pattern: api.SignInBegin, name: "sign-in", browser: true, elsewhere: true, handle: (*Server).beginSignIn},
 	{pattern: api.SignInFinish, name: "sign-in", browser: true, elsewhere: true, limit: smallBody, handle: taking((*Server).signIn)},
 	{pattern: api.WhoAmI, name: "session", roles: everybody, enrolled: always, session: true, elsewhere: true, handle: (*Server).whoAmI},
+
+	{pattern: api.KeyringGet, name: "keyring", roles: keykeeper, session: true, elsewhere: true, handle: (*Server).keyring},
+	{pattern: api.KeyringKeep, name: "keyring", roles: keykeeper, session: true, elsewhere: true, limit: keyringBody, handle: taking((*Server).keepKeyring)},
 
 	{pattern: api.People, name: "people.read", query: "after", roles: everybody, session: true, elsewhere: true, enrolled: always, handle: (*Server).everyone},
 	{pattern: api.Propose, name: "roster.propose", roles: holders, enrolled: untilFounded, limit: rosterBody, handle: taking((*Server).propose)},
@@ -87,36 +92,37 @@ var allRoutes = []route{
 	{pattern: api.CloseIt, name: "opening.close", roles: closers, session: true, elsewhere: true, limit: smallBody, handle: acting(Desk.CloseOpening, func(a access.Close) safe.OpeningID { return a.Opening })},
 }
 
-// shared lets release pages on other hosts read what a handler answers, and adds
-// what browsers ask before they let such a page ask anything. Cookies are not
-// for those pages.
-func (s *Server) shared(mux *http.ServeMux, r route, handler http.Handler) http.Handler {
-	share := func(w http.ResponseWriter, req *http.Request) bool {
-		w.Header().Set("Vary", "Origin")
-		page := origin(req, s.opts.Pages.ReleasePages)
-		if page != "" {
-			w.Header().Set("Access-Control-Allow-Origin", page)
-		}
-		return page != ""
+// share lets a release page on another host read an answer, and reports whether
+// one has asked. Cookies are not for those pages.
+func (s *Server) share(w http.ResponseWriter, req *http.Request) bool {
+	w.Header().Set("Vary", "Origin")
+	page := origin(req, s.opts.Pages.ReleasePages)
+	if page != "" {
+		w.Header().Set("Access-Control-Allow-Origin", page)
 	}
-	method, target, _ := strings.Cut(r.pattern, " ")
-	asked := "OPTIONS " + target
-	mux.Handle(asked, s.inJSON(asked, func(w http.ResponseWriter, req *http.Request) (any, error) {
-		if err := s.checkHost(req); err != nil {
-			return nil, err
-		}
-		if !share(w, req) {
-			return nil, errNoRoute
-		}
-		w.Header().Set("Access-Control-Allow-Methods", method)
-		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
-		w.Header().Set("Access-Control-Max-Age", "600")
-		return nil, nil
-	}))
+	return page != ""
+}
+
+// shared makes a handler whose answers release pages on other hosts can read.
+func (s *Server) shared(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		share(w, req)
+		s.share(w, req)
 		handler.ServeHTTP(w, req)
 	})
+}
+
+// mayShare answers what browsers ask before they let such a page ask anything.
+func (s *Server) mayShare(w http.ResponseWriter, req *http.Request) (any, error) {
+	if err := s.checkHost(req); err != nil {
+		return nil, err
+	}
+	if !s.share(w, req) {
+		return nil, errNoRoute
+	}
+	w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
+	w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+	w.Header().Set("Access-Control-Max-Age", "600")
+	return nil, nil
 }
 
 // routes returns the handler of all routes. Everything else is not found, also
@@ -125,13 +131,18 @@ func (s *Server) routes() http.Handler {
 	none := s.inJSON("", func(http.ResponseWriter, *http.Request) (any, error) { return nil, errNoRoute })
 	mux := http.NewServeMux()
 	mux.Handle("/", none)
+	asked := make(map[string]bool) // paths for which browsers may ask first
 	for _, r := range allRoutes {
 		if r.browser && len(s.opts.Pages.Origins) == 0 {
 			continue
 		}
 		handler := s.inJSON(r.pattern, func(w http.ResponseWriter, req *http.Request) (any, error) { return s.answer(r, w, req) })
 		if r.elsewhere && len(s.opts.Pages.ReleasePages) > 0 {
-			handler = s.shared(mux, r, handler)
+			handler = s.shared(handler)
+			if _, target, _ := strings.Cut(r.pattern, " "); !asked[target] {
+				asked[target] = true
+				mux.Handle("OPTIONS "+target, s.inJSON("OPTIONS "+target, s.mayShare))
+			}
 		}
 		mux.Handle(r.pattern, handler)
 	}

@@ -72,6 +72,10 @@ type Desk interface {
 	// Whether they may is to be seen afterwards.
 	SignIn(ctx context.Context, from netip.Addr, origin string, signed api.SignIn) (safe.PersonName, passkey.Key, error)
 
+	// Keyring returns api.ErrNotFound if the person has none.
+	Keyring(ctx context.Context, name safe.PersonName) ([]byte, error)
+	KeepKeyring(ctx context.Context, from netip.Addr, name safe.PersonName, keyring []byte) error
+
 	// Enrol takes an enrolment from a page of that origin, or from none.
 	Enrol(ctx context.Context, from netip.Addr, origin string, enrolling api.Enrolling) error
 	BeginRecovery(ctx context.Context, from netip.Addr) (api.Challenge, error)

@@ -35,6 +35,8 @@ POST /v1/enrol                  ok ok ok ok ok ok ok ok ok ok ok ok
 POST /v1/recovery               ok ok ok ok ok ok ok ok ok ok ok ok
 POST /v1/recovery/answer        ok ok ok ok ok ok ok ok ok ok ok ok
 POST /v1/recovery/propose       ok ok ok ok ok ok ok ok ok ok ok ok
+GET /v1/keyring                 ok 403 403 403 403 403 403 403 403 401 401 401
+POST /v1/keyring                ok 403 403 403 403 403 403 403 403 401 401 401
 GET /v1/people                  ok ok ok ok 403 ok ok ok 403 401 401 401
 POST /v1/roster/propose         ok ok 403 403 403 403 403 ok 403 401 401 401
 POST /v1/roster/agree           ok ok 403 403 403 403 403 ok 403 401 401 401

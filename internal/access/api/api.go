@@ -48,6 +48,7 @@ type Enrolling struct {
 	Enrolment []byte       `json:"enrolment"` // exact bytes
 	// Passkeys are what a browser gave for each of the person's, in their order.
 	Passkeys []Registration `json:"passkeys,omitempty"`
+	Keyring  []byte         `json:"keyring,omitempty"` // of a keykeeper with passkeys
 }
 
 // Act is a signed statement.

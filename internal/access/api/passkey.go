@@ -16,6 +16,8 @@ const (
 	SignInBegin   = "POST /v1/sign-in/begin"  // nothing -> SignInChallenge
 	SignInFinish  = "POST /v1/sign-in"        // SignIn -> SignedIn, and a cookie
 	WhoAmI        = "GET /v1/session"         // -> Session
+	KeyringGet    = "GET /v1/keyring"         // -> Keyring: the caller's newest, empty if there is none
+	KeyringKeep   = "POST /v1/keyring"        // Keyring -> nothing
 )
 
 // Invited is somebody whose page is about to make passkeys.
@@ -78,4 +80,9 @@ type Session struct {
 	Safe   string          `json:"safe"`
 	Store  safe.StoreID    `json:"store"`
 	Domain string          `json:"domain"` // of the roster's passkeys; "" if it has none
+}
+
+// Keyring is what a keykeeper's passkey has wrapped (package keyring).
+type Keyring struct {
+	Keyring []byte `json:"keyring,omitempty"` // exact bytes
 }
