@@ -53,12 +53,13 @@ type collector struct {
 	memoryErr error
 
 	sequence  manifest.Sequence
-	changed   string    // path of the last file that changed while it was read
-	waiting   []listing // in path order, not yet listed
-	parts     int       // pieces of the content being read that are remembered
-	broken    bool      // the source broke off while content was read
-	line      []byte    // reused
-	announced int       // packs of this run that the memory knows
+	changed   string           // path of the last file that changed while it was read
+	waiting   []listing        // in path order, not yet listed
+	parts     int              // pieces of the content being read that are remembered
+	broken    bool             // the source broke off while content was read
+	line      []byte           // reused, as is part
+	part      []manifest.Chunk // those that line refers to
+	announced int              // packs of this run that the memory knows
 	needed    map[safe.Digest]safe.RunID
 	root      manifest.Root
 

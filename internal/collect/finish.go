@@ -89,9 +89,12 @@ func (c *collector) finishList() error {
 }
 
 func (c *collector) rememberPieces(pieces []*intake.Piece) ([]manifest.Chunk, error) {
-	chunks, ok := placesOf(&listing{pieces: pieces})
-	if !ok {
-		panic("collect: a piece has no place after its lane was finished")
+	chunks := make([]manifest.Chunk, len(pieces))
+	for i, p := range pieces {
+		var ok bool
+		if chunks[i], ok = p.Chunk(); !ok {
+			panic("collect: a piece has no place after its lane was finished")
+		}
 	}
 	if err := c.announce(chunks); err != nil {
 		return nil, err

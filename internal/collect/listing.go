@@ -2,7 +2,6 @@ package collect
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"strongroom/internal/safe"
@@ -19,20 +18,63 @@ type listing struct {
 	before *manifest.Entry  // of a file that was read although it looked the same
 }
 
+// len returns of how many chunks the content of the entry is made.
+func (l *listing) len() int {
+	if l.pieces != nil {
+		return len(l.pieces)
+	}
+	return len(l.chunks)
+}
+
+// chunk returns the i-th of them; ok is false if it has no place yet.
+func (l *listing) chunk(i int) (c manifest.Chunk, ok bool) {
+	if l.pieces != nil {
+		return l.pieces[i].Chunk()
+	}
+	return l.chunks[i], true
+}
+
+// ready reports whether all of them have a place. The last one gets its place
+// last, most of the time, so it is asked first.
+func (l *listing) ready() bool {
+	for i := l.len() - 1; i >= 0; i-- {
+		if _, ok := l.chunk(i); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// poisoned reports whether a file that looked the same has other content than
+// before.
+func (l *listing) poisoned() bool {
+	if l.before == nil {
+		return false
+	}
+	if l.len() != len(l.before.Chunks) {
+		return true
+	}
+	for i, before := range l.before.Chunks {
+		if c, _ := l.chunk(i); c.Hash != before.Hash {
+			return true
+		}
+	}
+	return false
+}
+
 // listReady lists the entries at the front whose content has its place.
 func (c *collector) listReady() error {
 	n := 0
 	for ; n < len(c.waiting); n++ {
 		l := &c.waiting[n]
-		chunks, ok := placesOf(l)
-		if !ok {
+		if !l.ready() {
 			break
 		}
-		if l.before != nil && !sameContent(chunks, l.before.Chunks) {
+		if l.poisoned() {
 			c.warn(Problem{Kind: Poisoned, Path: []byte(l.entry.Path),
 				Text: fmt.Sprintf("it was read because it had its turn, and differs from what was read until %s", c.in.LastStarted.UTC().Format(time.DateOnly))})
 		}
-		if err := c.enter(manifest.Entry{Entry: l.entry, Chunks: chunks}); err != nil {
+		if err := c.enter(l); err != nil {
 			return err
 		}
 	}
@@ -43,43 +85,41 @@ func (c *collector) listReady() error {
 	return nil
 }
 
-// placesOf returns the chunks of a listing; ok is false if not all of them
-// have a place yet.
-func placesOf(l *listing) (chunks []manifest.Chunk, ok bool) {
-	if l.pieces == nil {
-		return l.chunks, true
-	}
-	// The last piece gets its place last, most of the time.
-	if _, ok := l.pieces[len(l.pieces)-1].Chunk(); !ok {
-		return nil, false
-	}
-	chunks = make([]manifest.Chunk, len(l.pieces))
-	for i, p := range l.pieces {
-		if chunks[i], ok = p.Chunk(); !ok {
-			return nil, false
+// enter writes an entry that is ready into manifest and memory, line by line:
+// all chunks of a file of terabytes take more room than anything else.
+func (c *collector) enter(l *listing) error {
+	for begin, n := 0, l.len(); begin == 0 || begin < n; begin += manifest.ChunksPerLine {
+		end := min(begin+manifest.ChunksPerLine, n)
+		c.part = c.part[:0]
+		for i := begin; i < end; i++ {
+			chunk, _ := l.chunk(i)
+			c.part = append(c.part, chunk)
+		}
+		if begin == 0 {
+			c.line = manifest.AppendFirst(c.line[:0], manifest.Entry{Entry: l.entry, Chunks: c.part}, end < n)
+		} else {
+			c.line = manifest.AppendMore(c.line[:0], c.part, end < n)
+		}
+		if err := c.enterLine(); err != nil {
+			return err
 		}
 	}
-	return chunks, true
+	c.result.Entries++
+	c.result.Bytes += l.entry.Size
+	return nil
 }
 
-func sameContent(a, b []manifest.Chunk) bool {
-	return slices.EqualFunc(a, b, func(a, b manifest.Chunk) bool { return a.Hash == b.Hash })
-}
-
-// enter writes an entry into manifest and memory.
-func (c *collector) enter(e manifest.Entry) error {
-	if err := c.announce(e.Chunks); err != nil {
+// enterLine writes c.line, which refers to the chunks of c.part.
+func (c *collector) enterLine() error {
+	if err := c.announce(c.part); err != nil {
 		return err
 	}
-	c.line = manifest.AppendEntry(c.line[:0], e)
-	if err := c.memory.Add(c.line, e.Chunks); err != nil {
+	if err := c.memory.Add(c.line, c.part); err != nil {
 		return fmt.Errorf("remembering an entry: %w", err)
 	}
 	if _, err := c.list.Write(c.line); err != nil {
 		return fmt.Errorf("storing the manifest: %w", err)
 	}
-	c.result.Entries++
-	c.result.Bytes += e.Size
 	return nil
 }
 

@@ -34,9 +34,18 @@ func AppendTotals(b []byte, t Totals) []byte {
 }
 
 // AppendEntry appends the lines of one entry, newlines included: one, or more
-// if it has more than 1,024 chunks. A time outside the years 0 to 9999 is
-// written as the nearest that can be.
+// if it has more than ChunksPerLine chunks. A time outside the years 0 to 9999
+// is written as the nearest that can be.
 func AppendEntry(b []byte, e Entry) []byte {
+	n := min(len(e.Chunks), ChunksPerLine)
+	b = AppendFirst(b, Entry{Entry: e.Entry, Chunks: e.Chunks[:n]}, n < len(e.Chunks))
+	return appendRest(b, e.Chunks[n:])
+}
+
+// AppendFirst appends the first line of an entry, for whoever does not want to
+// have all chunks of a file at hand: ChunksPerLine of them, and more says that
+// those after them come by AppendMore, or all that there are.
+func AppendFirst(b []byte, e Entry, more bool) []byte {
 	b = append(b, '{')
 	b = appendText(b, "path", e.Path)
 	b = append(b, `,"type":"`...)
@@ -65,30 +74,40 @@ func AppendEntry(b []byte, e Entry) []byte {
 	}
 	b = appendXattrs(b, e.Xattrs)
 	if len(e.Chunks) > 0 {
-		b = append(b, ',')
-		b = appendChunks(b, e.Chunks)
+		b = appendChunks(append(b, ','), e.Chunks, more)
 	}
 	return append(b, "}\n"...)
 }
 
-// appendChunks appends "chunks":[...] and, as often as needed, "more":true and
-// a line that goes on. The last line is left open for its bracket.
-func appendChunks(b []byte, chunks []Chunk) []byte {
-	for {
-		n := min(len(chunks), chunksPerLine)
-		b = append(b, `"chunks":[`...)
-		for i, c := range chunks[:n] {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendChunk(b, c)
-		}
-		b = append(b, ']')
-		if chunks = chunks[n:]; len(chunks) == 0 {
-			return b
-		}
-		b = append(b, `,"more":true}`+"\n{"...)
+// AppendMore appends another line of an entry: ChunksPerLine chunks, if more
+// follow in further lines, or the rest.
+func AppendMore(b []byte, chunks []Chunk, more bool) []byte {
+	b = appendChunks(append(b, '{'), chunks, more)
+	return append(b, "}\n"...)
+}
+
+// appendRest appends as many lines as chunks take.
+func appendRest(b []byte, chunks []Chunk) []byte {
+	for part := range slices.Chunk(chunks, ChunksPerLine) {
+		chunks = chunks[len(part):]
+		b = AppendMore(b, part, len(chunks) > 0)
 	}
+	return b
+}
+
+func appendChunks(b []byte, chunks []Chunk, more bool) []byte {
+	b = append(b, `"chunks":[`...)
+	for i, c := range chunks {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendChunk(b, c)
+	}
+	b = append(b, ']')
+	if more {
+		b = append(b, `,"more":true`...)
+	}
+	return b
 }
 
 func appendChunk(b []byte, c Chunk) []byte {

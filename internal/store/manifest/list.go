@@ -8,14 +8,7 @@ import (
 
 // AppendChunkList appends a bare list of chunks, in as many lines as it
 // takes, newlines included; nothing for no chunks.
-func AppendChunkList(b []byte, chunks []Chunk) []byte {
-	if len(chunks) == 0 {
-		return b
-	}
-	b = append(b, '{')
-	b = appendChunks(b, chunks)
-	return append(b, "}\n"...)
-}
+func AppendChunkList(b []byte, chunks []Chunk) []byte { return appendRest(b, chunks) }
 
 // A ListReader reads a list of chunks as AppendChunkList writes it, in constant
 // memory. The first error ends it.

@@ -21,10 +21,10 @@ const (
 	// version of the format, in the header.
 	version = 1
 
-	// chunksPerLine bounds a line: an entry with more chunks goes on in lines
+	// ChunksPerLine bounds a line: an entry with more chunks goes on in lines
 	// of its own, so that a reader needs no more memory for a file of
 	// terabytes than for a small one.
-	chunksPerLine = 1024
+	ChunksPerLine = 1024
 
 	// maxLine is more than the longest line that can be written: 1,024 chunks
 	// of at most 260 bytes, a path and a target of 4,096 bytes in base64 or

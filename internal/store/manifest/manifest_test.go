@@ -87,7 +87,7 @@ func TestRoundTrip(t *testing.T) {
 	rich.Xattrs = map[string][]byte{"user.b": {0, 1}, "user.a": nil, "security.x": []byte("v")}
 	want := []Entry{
 		dir(long), file(long + "/x"), file(long + ".y"),
-		dir("etc"), file("etc/hosts", 10, 20), manyChunks("etc/huge", 2*chunksPerLine), manyChunks("etc/huge2", 2*chunksPerLine+1), rich, link, hard,
+		dir("etc"), file("etc/hosts", 10, 20), manyChunks("etc/huge", 2*ChunksPerLine), manyChunks("etc/huge2", 2*ChunksPerLine+1), rich, link, hard,
 		file("new\nline \"quoted\" back\\slash \x01\x1f\x7f é"), file("not-utf8-\xff\xfe"),
 		{Entry: safe.Entry{Path: "socket", Type: safe.Special, Mode: 0o600, MTime: testTime}},
 	}
@@ -110,7 +110,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestChunksMayBeLeftUnread(t *testing.T) {
-	b := encode(manyChunks("a", 3*chunksPerLine), file("b", 1), file("c", 1))
+	b := encode(manyChunks("a", 3*ChunksPerLine), file("b", 1), file("c", 1))
 	r, h, err := NewReader(bytes.NewReader(b))
 	if err != nil || !h.Started.Equal(testHeader.Started) {
 		t.Fatal(h, err)

@@ -13,7 +13,7 @@ func testRoot(chunks int) Root {
 }
 
 func TestRootComesBack(t *testing.T) {
-	for _, chunks := range []int{0, 1, chunksPerLine, chunksPerLine + 1, 3*chunksPerLine - 1} {
+	for _, chunks := range []int{0, 1, ChunksPerLine, ChunksPerLine + 1, 3*ChunksPerLine - 1} {
 		want := testRoot(chunks)
 		got, err := ParseRoot(want.Encode())
 		if err != nil {
@@ -35,7 +35,7 @@ func TestRootRefused(t *testing.T) {
 		"list twice":    good + strings.SplitAfter(good, "\n")[1],
 		"cut short":     good[:len(good)-2],
 		"no newline":    good[:len(good)-1],
-		"too large":     string(testRoot(8 * chunksPerLine).Encode()),
+		"too large":     string(testRoot(8 * ChunksPerLine).Encode()),
 	} {
 		if _, err := ParseRoot([]byte(b)); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -77,7 +77,7 @@ func FuzzChunkList(f *testing.F) {
 }
 
 func TestChunkListEndsAtItsFirstError(t *testing.T) {
-	b := AppendChunkList(nil, manyChunks("x", chunksPerLine+1).Chunks)
+	b := AppendChunkList(nil, manyChunks("x", ChunksPerLine+1).Chunks)
 	src := io.MultiReader(bytes.NewReader(b[:len(b)-10]), strings.NewReader("x"))
 	list, n := NewListReader(src), 0
 	var err error
@@ -87,8 +87,8 @@ func TestChunkListEndsAtItsFirstError(t *testing.T) {
 		}
 		n++
 	}
-	if n != chunksPerLine || err == io.EOF {
-		t.Errorf("got %d chunks and %v, want %d and an error", n, err, chunksPerLine)
+	if n != ChunksPerLine || err == io.EOF {
+		t.Errorf("got %d chunks and %v, want %d and an error", n, err, ChunksPerLine)
 	}
 	if _, again := list.Next(); again != err {
 		t.Errorf("after its error %v the list went on with %v", err, again)

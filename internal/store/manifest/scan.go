@@ -276,8 +276,8 @@ func (s *scanner) xattrs() map[string][]byte {
 func (s *scanner) chunks(dst []Chunk) (chunks []Chunk, more bool) {
 	s.want(`"chunks":[`)
 	for n := 1; s.err == nil; n++ {
-		if n > chunksPerLine {
-			s.fail("more than %d chunks in one line", chunksPerLine)
+		if n > ChunksPerLine {
+			s.fail("more than %d chunks in one line", ChunksPerLine)
 		}
 		dst = append(dst, s.chunk())
 		if !s.has(`,`) {
@@ -286,8 +286,8 @@ func (s *scanner) chunks(dst []Chunk) (chunks []Chunk, more bool) {
 	}
 	s.want(`]`)
 	more = s.has(`,"more":true`)
-	if more && len(dst) != chunksPerLine {
-		s.fail("a line of %d chunks goes on, want %d", len(dst), chunksPerLine)
+	if more && len(dst) != ChunksPerLine {
+		s.fail("a line of %d chunks goes on, want %d", len(dst), ChunksPerLine)
 	}
 	return dst, more
 }
