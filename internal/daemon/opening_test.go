@@ -113,6 +113,7 @@ func TestReleasesThatAreDenied(t *testing.T) {
 		"a large file":    {func(h *hall, r *released) { r.inner[0].File = append(r.inner[0].File, make([]byte, maxInner)...) }, "is none"},
 		"of another run":  {func(h *hall, r *released) { r.inner[0].Run = safe.NewRunID(h.now()) }, "inner files of 1 runs"},
 		"another request": {func(h *hall, r *released) { r.release.Request = h.says("bob", access.Close{}) }, "another request"},
+		"another version": {func(h *hall, r *released) { r.release.Version = 2 }, "does not bear the signature"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.pass(time.Hour) // or else there are too many refusals to tell
@@ -265,6 +266,25 @@ func TestSuspensionShutsTheGateAtOnce(t *testing.T) {
 		if got := h.closed(id); !strings.Contains(string(got.Cause), string(whom)) || got.Sessions != 1 {
 			t.Errorf("the ledger says %+v", got)
 		}
+	}
+}
+
+// TestUnreadableReleaseShutsTheGate: an opening of which nobody can tell any more
+// who has released it is closed, whatever has become of the release.
+func TestUnreadableReleaseShutsTheGate(t *testing.T) {
+	h := newFoundedHall(t, pair)
+	id := h.open(h.collect(0))
+	v := h.safe.state.View(t.Context())
+	sit, err := h.safe.situation(v)
+	h.must(err)
+	o, _, err := v.Opening(id)
+	h.must(err)
+	if cause, err := sit.groundless(v, o); cause != "" || err != nil {
+		t.Fatalf("as it is: %q, %v", cause, err)
+	}
+	o.Release = []byte("{}\n")
+	if cause, err := sit.groundless(v, o); !strings.Contains(cause, "cannot be read") || err != nil {
+		t.Errorf("%q, %v", cause, err)
 	}
 }
 

@@ -163,6 +163,7 @@ func TestRelease(t *testing.T) {
 		want error
 	}{
 		{"another nonce", with(good, func(r *opening.Release) { r.Nonce = opening.NewNonce() }), opening.ErrNoRelease},
+		{"another version", with(good, func(r *opening.Release) { r.Version = 2 }), opening.ErrNoRelease},
 		{"altered grant", with(good, func(r *opening.Release) { r.Grant = string(longer.Encode()) }), opening.ErrNoRelease},
 		{"in another's name", with(good, func(r *opening.Release) { r.Keykeeper = "kim" }), opening.ErrNoRelease},
 		{"another keykeeper's signature", sign("ada", kim), opening.ErrNoRelease},
