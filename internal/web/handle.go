@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
@@ -72,7 +74,30 @@ func stated[A access.Act](ctx context.Context, s *Server, c call, evidence ledge
 	case statement.Person != c.person:
 		return act, s.refuse(ctx, act.Act(), fmt.Sprintf("%s sent what %s is said to have signed", c.person, statement.Person), c.from)
 	}
-	return act, nil
+	made, err := signature.Parse(evidence.Signature)
+	if err != nil {
+		return act, nil // the Desk refuses it
+	}
+	return act, s.checkOrigin(ctx, c, act.Act(), made)
+}
+
+// checkOrigin sees that a passkey has signed on one of the safe's own pages, or
+// on one that its configuration names. To be good for the domain is not enough:
+// all other hosts below it could ask for a touch, and have something else signed
+// than they show.
+func (s *Server) checkOrigin(ctx context.Context, c call, what string, made signature.Signature) error {
+	assertion, ok := made.Assertion()
+	if !ok {
+		return nil // no browser had a part in it
+	}
+	origin, err := assertion.Origin()
+	if err != nil {
+		return invalid("what was signed cannot be understood: %v", err)
+	}
+	if slices.Contains(s.opts.Pages.Origins, origin) || slices.Contains(s.opts.Pages.ReleasePages, origin) {
+		return nil
+	}
+	return s.refuse(ctx, what, fmt.Sprintf("the passkey of %s has signed it on a page of %.100q, which is none of this safe's", c.person, origin), c.from)
 }
 
 // number returns a parameter that is a number and not below 0; 0 if there is
@@ -250,6 +275,9 @@ func (s *Server) release(ctx context.Context, c call, m api.Released) (any, erro
 	}
 	if grant.Opening != id {
 		return nil, invalid("what was signed is about another opening")
+	}
+	if err := s.checkOrigin(ctx, c, "opening.release", m.Release.Signature); err != nil {
+		return nil, err
 	}
 	return nil, s.desk.Release(ctx, c.from, m.Release, m.Inner)
 }

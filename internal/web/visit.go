@@ -57,7 +57,10 @@ type callingPage struct {
 // pageOf returns which page sends a request.
 func (s *Server) pageOf(r route, req *http.Request) callingPage {
 	if page := origin(req, s.opts.Pages.ReleasePages); page != "" && r.elsewhere {
-		token, _ := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+		token, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			token = ""
+		}
 		return callingPage{origin: page, elsewhere: true, session: token}
 	}
 	return callingPage{origin: origin(req, s.opts.Pages.Origins), session: sessionCookie(req)}

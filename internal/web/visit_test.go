@@ -22,6 +22,7 @@ import (
 	"strongroom/internal/access/passkey"
 	"strongroom/internal/access/passkey/passkeytest"
 	"strongroom/internal/access/signature"
+	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
 	"strongroom/internal/web/session"
@@ -733,6 +734,30 @@ func TestSentForAnotherByPage(t *testing.T) {
 	res, body := b.visit("POST", "/v1/roster/agree", v.act(t, "bob", access.Agree{Number: 2}), nil)
 	if calls, refused := v.list(); res.StatusCode != 403 || slices.Contains(calls, "agree") || len(refused) != 1 {
 		t.Errorf("%s %s, refusals %q", res.Status, body, refused)
+	}
+}
+
+// TestSignedOnAnotherPage: what a passkey has signed for this safe's domain, but
+// on a page that is none of the safe's, is not taken.
+func TestSignedOnAnotherPage(t *testing.T) {
+	v := newVisitedScene(t)
+	b := v.in("ada")
+	statement, err := access.Statement{Store: v.team.Store, Person: "ada", Time: accesstest.Start, Act: access.Agree{Number: 2}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for origin, want := range map[string]int{v.origin: 204, elsewhere: 204, "https://forgotten.safe.test": 403} {
+		assertion := passkeytest.New(t, "safe.test", origin).Get(t, passkey.Challenge(access.ActNamespace, statement))
+		made, err := signature.OfPasskey(assertion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, _ := v.list()
+		res, body := b.visit("POST", "/v1/roster/agree", encode(t, api.Act{Signed: ledger.Signed{Statement: string(statement), Signature: made.String()}}), nil)
+		calls, _ := v.list()
+		if res.StatusCode != want || (len(calls) > len(before)) != (want == 204) {
+			t.Errorf("on a page of %s: %s %s, calls %q", origin, res.Status, body, calls[len(before):])
+		}
 	}
 }
 

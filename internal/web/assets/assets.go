@@ -49,13 +49,15 @@ var all = sync.OnceValue(func() []Script {
 })
 
 // Sums returns what sha256sum prints of all scripts.
-func Sums() string {
+func Sums() string { return sums() }
+
+var sums = sync.OnceValue(func() string {
 	var b strings.Builder
 	for _, s := range all() {
 		fmt.Fprintf(&b, "%s  %s\n", safe.DigestOf(s.Content), s.Name)
 	}
 	return b.String()
-}
+})
 
 // Digest stands for all scripts: it is that of Sums.
 func Digest() safe.Digest { return safe.DigestOf([]byte(Sums())) }
