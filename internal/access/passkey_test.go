@@ -2,16 +2,11 @@ package access_test
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
@@ -186,59 +181,6 @@ func TestPasskeysThatCannotBe(t *testing.T) {
 		if ok != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
-	}
-}
-
-// What the description of the format says, with programs that are not ours.
-func TestCheckedByHand(t *testing.T) {
-	for _, program := range []string{"sh", "jq", "openssl", "xxd", "awk", "base64"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(err)
-		}
-	}
-	b, err := os.ReadFile("../../docs/format.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, script, _ := strings.Cut(string(b), "With a passkey, the key being that of ES256:\n\n```sh\n")
-	script, _, ok := strings.Cut(script, "```\n")
-	if !ok {
-		t.Fatal("docs/format.md does not say how to check what a passkey has signed")
-	}
-	team := newTeamWithPasskeys(t)
-	act := access.Suspend{Person: "bob", Reason: "a laptop \"lost\""}
-	check := func(signed ledger.Signed) (string, error) {
-		entry, err := ledger.Entry{Time: accesstest.Start, Who: "ada", What: ledger.PersonSuspended{Person: "bob", Reason: act.Reason, Signed: signed}}.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := t.TempDir()
-		for name, b := range map[string][]byte{"ledger/entries/7": entry, "roster/2.json": team.Roster.Encode()} {
-			file := filepath.Join(dir, name)
-			if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(file, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		cmd := exec.Command("sh", "-c", script)
-		cmd.Dir = t.TempDir()
-		cmd.Env = append(os.Environ(), "store="+dir, "n=7", "r=2")
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	signed := team.People["ada"].States(t, team.Store, accesstest.Start, act)
-	challenge := passkey.Challenge(access.ActNamespace, []byte(signed.Statement))
-	out, err := check(signed)
-	if err != nil || !strings.Contains(out, "Verified OK") || !strings.Contains(out, base64.RawURLEncoding.EncodeToString(challenge[:])+"\n") {
-		t.Errorf("the shell says %q, %v", out, err)
-	}
-	other := team.People["ada"].States(t, team.Store, accesstest.Start.Add(time.Second), act)
-	words, otherWords := strings.Fields(signed.Signature), strings.Fields(other.Signature)
-	words[4] = otherWords[4]
-	if out, err := check(ledger.Signed{Statement: signed.Statement, Signature: strings.Join(words, " ")}); err == nil {
-		t.Errorf("of another signature the shell says %q", out)
 	}
 }
 
