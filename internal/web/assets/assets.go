@@ -4,7 +4,7 @@
 // the sources give.
 //
 // A script that the safe's host changed could do in a keykeeper's browser
-// whatever it likes, so Digest is recorded and mailed, for people to compare:
+// whatever it likes. Digest is for people to compare; this makes it by hand:
 //
 //	sha256sum *.js | sha256sum
 package assets

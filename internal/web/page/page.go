@@ -62,7 +62,7 @@ type Frame struct {
 	Path    string    // of the request, to show where the reader is
 	Visitor *Visitor  // nil if nobody is signed in
 	Now     time.Time // in the zone in which times are shown
-	Digest  string    // of the pages' files, as the ledger and mails have it; "" if it is not known
+	Digest  string    // of the pages' scripts; "" if it is not known
 	Version string    // of the program; "" if it is not known
 }
 
