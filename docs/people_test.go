@@ -31,8 +31,8 @@ func TestWordsOfTheFormat(t *testing.T) {
 	}
 }
 
-// signatureCommands returns the commands of the format that check what people sign: with an
-// SSH key, with a passkey, and what the message of a release is.
+// signatureCommands returns the commands of the format that check what people
+// sign: with an SSH key, with a passkey, and what the message of a release is.
 func signatureCommands(t *testing.T, programs ...string) (ssh, passkey, release string) {
 	t.Helper()
 	for _, program := range programs {
