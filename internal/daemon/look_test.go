@@ -333,7 +333,7 @@ func TestLookEntry(t *testing.T) {
 		cmd.Dir = folder
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			t.Skipf("%s: %v: %s", step.Command, err, out)
+			t.Fatalf("%s: %v: %s", step.Command, err, out)
 		}
 		if got, _, _ := strings.Cut(string(out), " "); strings.TrimSpace(got) != step.Shows {
 			t.Errorf("%s shows %s, want %s", step.Command, out, step.Shows)
