@@ -42,8 +42,20 @@ func (s *Safe) keepKeyring(tx *state.Tx, sit situation, p access.Person, b []byt
 		return invalid("the keyring: %v", err)
 	}
 	known, err := tx.View().Keyrings(p.Name)
-	if err != nil || len(known) > 0 && bytes.Equal(known[0], b) {
-		return err // the page did not hear the answer
+	if err != nil {
+		return err
+	}
+	for _, earlier := range known {
+		if bytes.Equal(earlier, b) {
+			return nil // the page did not hear the answer
+		}
+		before, err := keyring.Parse(earlier)
+		if err != nil {
+			return fmt.Errorf("reading a keyring of %s: %w", p.Name, err)
+		}
+		if bytes.Equal(before.Passkey, k.Passkey) && !k.Continues(before) {
+			return denyf("a keyring can only be added to: this one lacks something that the last one of the same passkey has, or has something else in its place")
+		}
 	}
 	digest := safe.DigestOf(b)
 	if err := tx.Publish(layout.Keyring(p.Name, digest), b); err != nil {

@@ -127,6 +127,14 @@ func TestKeyring(t *testing.T) {
 		t.Error("ada keeps the keyring of petra")
 	}
 	h.denied(h.safe.KeepKeyring(ctx, from, "bob", second), "no keykeeper")
+	// Nothing can be taken out of it or exchanged: that would take a touch.
+	other := ring(h, petra, 1)
+	other.Personal = append(slices.Clone(other.Personal), 'x')
+	for _, b := range [][]byte{ring(h, petra).Encode(), other.Encode()} {
+		h.pass(time.Second)
+		h.denied(h.safe.KeepKeyring(ctx, from, "petra", b), "can only be added to")
+	}
+	has("petra", second)
 
 	// It comes back with the store; and one that is lost there is told of.
 	h.strange = true

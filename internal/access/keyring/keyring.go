@@ -15,6 +15,7 @@
 package keyring
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -135,6 +136,21 @@ func checkWrapped(file []byte) error {
 		return errors.New("it is not wrapped under a passkey and nothing else")
 	}
 	return nil
+}
+
+// Continues reports whether k has all that the keyring before it has, unchanged,
+// and more. So whoever gets hold of a session can add what is of no use, once for
+// each period, and take nothing away.
+func (k Keyring) Continues(before Keyring) bool {
+	if !bytes.Equal(k.Personal, before.Personal) || len(k.Periods) <= len(before.Periods) {
+		return false
+	}
+	for _, p := range before.Periods {
+		if !slices.ContainsFunc(k.Periods, func(q Period) bool { return p.Number == q.Number && bytes.Equal(p.Sealed, q.Sealed) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // Belongs reports why a keyring is not one of that person, as they stand in a

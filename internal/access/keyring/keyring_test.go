@@ -92,6 +92,29 @@ func TestKeyringThatCannotBe(t *testing.T) {
 	}
 }
 
+func TestContinues(t *testing.T) {
+	before, _ := good(t)
+	before.Periods = []keyring.Period{{Number: 2, Sealed: wrapped("two")}}
+	for _, tt := range []struct {
+		name     string
+		personal []byte
+		periods  []keyring.Period
+		want     bool
+	}{
+		{"one more", before.Personal, []keyring.Period{{Number: 1, Sealed: wrapped("one")}, {Number: 2, Sealed: wrapped("two")}}, true},
+		{"the same", before.Personal, before.Periods, false},
+		{"another in its place", before.Personal, []keyring.Period{{Number: 2, Sealed: wrapped("three")}, {Number: 3, Sealed: wrapped("three")}}, false},
+		{"without it", before.Personal, []keyring.Period{{Number: 1, Sealed: wrapped("one")}, {Number: 3, Sealed: wrapped("three")}}, false},
+		{"another personal key", wrapped("another"), []keyring.Period{{Number: 1, Sealed: wrapped("one")}, {Number: 2, Sealed: wrapped("two")}}, false},
+	} {
+		k := before
+		k.Personal, k.Periods = tt.personal, tt.periods
+		if got := k.Continues(before); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
+	}
+}
+
 func TestBelongs(t *testing.T) {
 	k, ada := good(t)
 	mia := accesstest.NewPasskeyPerson(t, "mia", access.Keykeeper).Person
