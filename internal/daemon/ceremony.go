@@ -68,9 +68,9 @@ func (s *Safe) checkPasskeys(token access.Token, e access.Enrolment, origin stri
 	if len(made) == 0 {
 		return nil
 	}
-	challenge, ok := s.callers.passkeys.take(s.opts.Now().UTC(), safe.DigestOf(token[:]))
+	challenge, ok := s.callers.passkeys.look(s.opts.Now().UTC(), safe.DigestOf(token[:]))
 	if !ok {
-		return errors.New("no passkeys were asked for with its invitation, or they came with another enrolment already")
+		return errors.New("no passkeys were asked for with its invitation since the safe was started")
 	}
 	domain, err := s.domain(s.Roster())
 	if err != nil {

@@ -221,6 +221,14 @@ func (o *once[K, V]) put(now time.Time, life time.Duration, key K, value V) {
 	o.all[key] = kept[V]{value, now.Add(life)}
 }
 
+// look returns what was put there, which stays.
+func (o *once[K, V]) look(now time.Time, key K) (V, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	v, ok := o.all[key]
+	return v.value, ok && !now.After(v.until)
+}
+
 // take returns what was put there, once.
 func (o *once[K, V]) take(now time.Time, key K) (V, bool) {
 	o.mu.Lock()

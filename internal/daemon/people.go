@@ -122,6 +122,9 @@ func (s *Safe) Enrol(ctx context.Context, from netip.Addr, origin string, m api.
 	if err == nil && wrong != nil {
 		return s.settle(ctx, from, what, deny(wrong))
 	}
+	if err == nil { // until then the page may mend what was wrong, and send it again
+		s.callers.passkeys.take(now, safe.DigestOf(m.Token[:]))
+	}
 	return err
 }
 

@@ -33,6 +33,10 @@ func (s *Safe) BeginSignIn(context.Context, netip.Addr) (api.SignInChallenge, er
 // errNotKnown is told to whoever does not sign in. The reason is in the ledger.
 var errNotKnown = errors.New("that was no passkey of somebody of this safe, used just now on its own page")
 
+// errOtherPage does not name the page: anybody can claim any, and each would be
+// another refusal, of which the ledger takes so many in an hour.
+var errOtherPage = errors.New("it was signed on another page than the one that sent it")
+
 // SignIn returns whose passkey has signed a nonce, on a page of that origin, and
 // which it is. Whether it is suspended, and whether its holder may come from
 // that address, is to be seen afterwards.
@@ -82,7 +86,7 @@ func everybody(v state.View, roster access.Roster) ([]access.Person, error) {
 // invited can claim the id of another's passkey; so each of that id is tried.
 func signedIn(people []access.Person, domain, origin string, m api.SignIn) (access.Person, access.Passkey, error) {
 	if page, err := m.Assertion.Origin(); err != nil || origin == "" || page != origin {
-		return access.Person{}, access.Passkey{}, fmt.Errorf("it was signed on a page of %.100q and sent from one of %q", page, origin)
+		return access.Person{}, access.Passkey{}, errOtherPage
 	}
 	err := errors.New("nobody has that passkey")
 	for _, p := range people {

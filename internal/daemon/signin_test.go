@@ -190,16 +190,16 @@ func TestSignInIsRefused(t *testing.T) {
 		}, "another domain"},
 		{"on another page", func() api.SignIn {
 			return h.touches(lying(func(a *passkeytest.Authenticator) { a.Origin = "https://evil.example" }), h.challenge())
-		}, "evil.example"},
+		}, "another page"},
 		{"on a neighbour's page", func() api.SignIn {
 			return h.touches(lying(func(a *passkeytest.Authenticator) { a.Origin = "https://www.acme.example" }), h.challenge())
-		}, "www.acme.example"},
+		}, "another page"},
 		{"on another port", func() api.SignIn {
 			return h.touches(lying(func(a *passkeytest.Authenticator) { a.Origin = accesstest.Origin + ":8443" }), h.challenge())
-		}, ":8443"},
+		}, "another page"},
 		{"without TLS", func() api.SignIn {
 			return h.touches(lying(func(a *passkeytest.Authenticator) { a.Origin = "http://safe.acme.example" }), h.challenge())
-		}, "http://safe"},
+		}, "another page"},
 		{"within another page", func() api.SignIn {
 			return h.touches(lying(func(a *passkeytest.Authenticator) { a.CrossOrigin = true }), h.challenge())
 		}, "inside another"},
@@ -221,8 +221,8 @@ func TestSignInIsRefused(t *testing.T) {
 			m := h.touches(dan.SignIn, h.challenge())
 			m.Assertion.ClientData = []byte("[]")
 			return m
-		}, `a page of ""`},
-		{"nothing at all", func() api.SignIn { return api.SignIn{Nonce: h.challenge()} }, `a page of ""`},
+		}, "another page"},
+		{"nothing at all", func() api.SignIn { return api.SignIn{Nonce: h.challenge()} }, "another page"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -359,10 +359,6 @@ func TestEnrolWithKeyring(t *testing.T) {
 	if _, err := h.safe.Voice(t.Context(), "petra"); !errors.Is(err, api.ErrNotFound) {
 		t.Errorf("who was refused is enrolled: %v", err)
 	}
-	c, err := h.safe.BeginPasskeys(t.Context(), from, b.token)
-	h.must(err)
-	b.challenge = c.Challenge
-	b.make()
 	kept := ring(h, petra, 1).Encode()
 	h.must(send(kept))
 	next, err := compose.Add(h.roster(), []access.Enrolment{b.enrolment}, h.keyring(), h.now())
@@ -387,12 +383,7 @@ func TestBeginPasskeys(t *testing.T) {
 	b.make()
 	b.made, first = first, b.made
 	h.denied(h.send(b), "another challenge")
-	b.made = first
-	h.denied(h.send(b), "no passkeys were asked for") // the challenge was used up
-	c, err = h.safe.BeginPasskeys(t.Context(), from, b.token)
-	h.must(err)
-	b.challenge = c.Challenge
-	b.make()
+	b.made = first // an attempt that is refused does not make what was made on the page void
 	h.must(h.send(b))
 	_, err = h.safe.BeginPasskeys(t.Context(), from, b.token)
 	h.denied(err, "this invitation is not good")
