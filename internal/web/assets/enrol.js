@@ -32,9 +32,6 @@
     useSession(id) {
       this.#session = id;
     }
-    get signedIn() {
-      return this.#session !== "";
-    }
     get(path) {
       return this.#call("GET", path);
     }
@@ -269,9 +266,6 @@
     }
     person.passkeys = p.passkeys.map((k) => k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use });
     const enrolment2 = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
-    if (e.outer !== void 0) {
-      enrolment2.outer = e.outer;
-    }
     if (e.outerCopy !== void 0) {
       enrolment2.outer_copy = toBase64(e.outerCopy);
     }
@@ -9606,9 +9600,6 @@ ${this.#line}
       const draft = { invitation, begun, fullName: name.value.trim(), mail: mail.value.trim(), passkeys: [] };
       if (keykeeper) {
         draft.personal = await PrivateKey.generate("personal");
-        if (begun.founding?.make) {
-          draft.outer = await PrivateKey.generate("outer");
-        }
       }
       done(step("check"), name, mail, begin);
       makeSignIn(draft);
@@ -9682,9 +9673,7 @@ ${this.#line}
     const button = action("Put your personal key under this passkey", status, async () => {
       draft.wrappedPersonal = await wrap(personal, passkey, /* @__PURE__ */ new Date());
       done(where, button);
-      if (draft.outer !== void 0) {
-        wrapOuter(draft, personal, passkey, draft.outer);
-      } else if (draft.begun.founding !== void 0) {
+      if (draft.begun.founding !== void 0) {
         bringOuter(draft, personal, passkey, draft.begun.founding.outer);
       } else {
         showPaper(draft, personal);
@@ -9761,8 +9750,9 @@ ${this.#line}
   }
   function send(draft) {
     const where = step("words");
+    let bytes;
     const button = action("Send your public keys to the safe", status, async () => {
-      const bytes = await enrolment(draft);
+      bytes ??= await enrolment(draft);
       const fields = {
         token: draft.invitation.token,
         enrolment: toBase64(bytes),
@@ -9776,12 +9766,14 @@ ${this.#line}
       if (keyring !== void 0) {
         fields.keyring = toBase64(keyring);
       }
+      if (document.getElementById("words") === null) {
+        where.append(
+          h("p", { id: "words", class: "words" }, wordsOf(await sha256(bytes))),
+          h("p", {}, "Read them by telephone to the one who takes you into the roster. Somebody who had put other keys in your place would have other words.")
+        );
+      }
       await safe.post("/v1/enrol", fields);
       done(where, button);
-      where.append(
-        h("p", { id: "words", class: "words" }, wordsOf(await sha256(bytes))),
-        h("p", {}, "Read them by telephone to the one who takes you into the roster. Somebody who had put other keys in your place would have other words.")
-      );
       status.textContent = "You are enrolled. Close this page once the words were compared.";
     }, { class: "first" });
     where.append(h("p", { class: "actions" }, button));
@@ -9802,7 +9794,6 @@ ${this.#line}
         passkeys: draft.passkeys
       },
       domain: begun.domain,
-      outer: begun.founding?.make ? outer?.recipient : void 0,
       outerCopy: personal && outer && await sealCopy(outer, personal.recipient, now)
     });
   }
@@ -9824,7 +9815,7 @@ ${this.#line}
     if (founding === void 0 || wrappedOuter === void 0) {
       return /* @__PURE__ */ new Map();
     }
-    return /* @__PURE__ */ new Map([[founding.make ? founding.period + 1 : founding.period, wrappedOuter]]);
+    return /* @__PURE__ */ new Map([[founding.period, wrappedOuter]]);
   }
   try {
     start();

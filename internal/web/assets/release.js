@@ -32,9 +32,6 @@
     useSession(id) {
       this.#session = id;
     }
-    get signedIn() {
-      return this.#session !== "";
-    }
     get(path) {
       return this.#call("GET", path);
     }
@@ -9983,7 +9980,7 @@ ${this.#line}
     if (!sameList([...runs.keys()].sort(), grant.runs)) {
       refuse2("it names other runs than those of its snapshots");
     }
-    return { grant, asked: new Date(request.time), disclosed: disclose(runs), runs };
+    return { grant, disclosed: disclose(runs), runs };
   }
   function disclose(runs) {
     const bySource = /* @__PURE__ */ new Map();

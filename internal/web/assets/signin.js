@@ -26,9 +26,6 @@
     useSession(id) {
       this.#session = id;
     }
-    get signedIn() {
-      return this.#session !== "";
-    }
     get(path) {
       return this.#call("GET", path);
     }

@@ -9568,9 +9568,6 @@ function encodeEnrolment(e) {
   }
   person.passkeys = p.passkeys.map((k) => k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use });
   const enrolment = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
-  if (e.outer !== void 0) {
-    enrolment.outer = e.outer;
-  }
   if (e.outerCopy !== void 0) {
     enrolment.outer_copy = toBase64(e.outerCopy);
   }
@@ -10334,7 +10331,7 @@ async function review(store, opening, granted, now) {
   if (!sameList([...runs.keys()].sort(), grant.runs)) {
     refuse2("it names other runs than those of its snapshots");
   }
-  return { grant, asked: new Date(request.time), disclosed: disclose(runs), runs };
+  return { grant, disclosed: disclose(runs), runs };
 }
 function disclose(runs) {
   const bySource = /* @__PURE__ */ new Map();

@@ -79,7 +79,7 @@ func enrolKeykeeper(t *testing.T, s *fakeSafe, p *Page) (seal.PersonalIdentity, 
 	p.press("Make the passkey for looking")
 	p.press("Make the passkey that signs")
 	p.press("Put your personal key under this passkey")
-	if s.founding != nil && s.founding["make"] == nil {
+	if s.founding != nil {
 		p.Wait(`document.querySelector("#outer-file")`)
 		file := filepath.Join(t.TempDir(), "outer.key")
 		var key strings.Builder
@@ -91,8 +91,6 @@ func enrolKeykeeper(t *testing.T, s *fakeSafe, p *Page) (seal.PersonalIdentity, 
 		}
 		p.must(p.do(chromedp.SetUploadFiles(chromedp.CSS("#outer-file"), []string{file})))
 		p.press("Bring the outer key")
-	}
-	if s.founding != nil {
 		p.press("Put the outer key under this passkey, too")
 	}
 	p.Wait(`document.querySelector("#paper")`)
@@ -108,7 +106,7 @@ func enrolKeykeeper(t *testing.T, s *fakeSafe, p *Page) (seal.PersonalIdentity, 
 	p.Fill("#paper-check", " "+strings.ToLower(line[len(line)-4:]))
 	p.press("I have it on paper")
 	p.press("Send your public keys to the safe")
-	p.Wait(`document.querySelector("#words")`)
+	p.Wait(`document.querySelector("#enrol-status").innerText.includes("You are enrolled")`)
 	secrets := map[string][]byte{"the personal key": []byte(line)}
 	p.spied(secrets)
 	return personal, secrets
@@ -167,7 +165,7 @@ func TestEnrolmentOfOthers(t *testing.T) {
 				p.press("Make the passkey that signs")
 			}
 			p.press("Send your public keys to the safe")
-			p.Wait(`document.querySelector("#words")`)
+			p.Wait(`document.querySelector("#enrol-status").innerText.includes("You are enrolled")`)
 			var got []access.PasskeyUse
 			for _, k := range s.enrolment.Person.Passkeys {
 				got = append(got, k.Use)

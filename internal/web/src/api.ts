@@ -30,10 +30,6 @@ export class Safe {
     this.#session = id;
   }
 
-  get signedIn(): boolean {
-    return this.#session !== "";
-  }
-
   get<T>(path: string): Promise<T> {
     return this.#call<T>("GET", path);
   }

@@ -21,7 +21,6 @@ interface Begun {
   founding?: {
     outer: string; // public half of the outer key of the newest period
     period: number; // its number
-    make?: boolean; // nobody has it: a new one is made here, for a period of its own
   };
 }
 
@@ -34,7 +33,7 @@ interface Draft {
   mail: string;
   passkeys: Registration[];
   personal?: PrivateKey<"personal">;
-  outer?: PrivateKey<"outer">; // made here, or brought by a founder
+  outer?: PrivateKey<"outer">; // brought by a founder
   wrappedPersonal?: Bytes;
   wrappedOuter?: Bytes;
 }
@@ -61,9 +60,6 @@ function start(): void {
     const draft: Draft = { invitation, begun, fullName: name.value.trim(), mail: mail.value.trim(), passkeys: [] };
     if (keykeeper) {
       draft.personal = await PrivateKey.generate("personal");
-      if (begun.founding?.make) {
-        draft.outer = await PrivateKey.generate("outer");
-      }
     }
     done(step("check"), name, mail, begin);
     makeSignIn(draft);
@@ -144,9 +140,7 @@ function wrapPersonal(draft: Draft, personal: PrivateKey<"personal">, passkey: P
   const button = action("Put your personal key under this passkey", status, async () => {
     draft.wrappedPersonal = await wrap(personal, passkey, new Date());
     done(where, button);
-    if (draft.outer !== undefined) {
-      wrapOuter(draft, personal, passkey, draft.outer);
-    } else if (draft.begun.founding !== undefined) {
+    if (draft.begun.founding !== undefined) {
       bringOuter(draft, personal, passkey, draft.begun.founding.outer);
     } else {
       showPaper(draft, personal);
@@ -229,8 +223,9 @@ function showPaper(draft: Draft, personal: PrivateKey<"personal">): void {
 
 function send(draft: Draft): void {
   const where = step("words");
+  let bytes: Bytes | undefined; // the same at each attempt, as are the words
   const button = action("Send your public keys to the safe", status, async () => {
-    const bytes = await enrolment(draft);
+    bytes ??= await enrolment(draft);
     const fields: Record<string, unknown> = {
       token: draft.invitation.token,
       enrolment: toBase64(bytes),
@@ -244,12 +239,16 @@ function send(draft: Draft): void {
     if (keyring !== undefined) {
       fields.keyring = toBase64(keyring);
     }
+    if (document.getElementById("words") === null) {
+      // Before the answer: should it be lost on its way, the safe has the keys, and
+      // the words are needed all the same.
+      where.append(
+        h("p", { id: "words", class: "words" }, wordsOf(await sha256(bytes))),
+        h("p", {}, "Read them by telephone to the one who takes you into the roster. Somebody who had put other keys in your place would have other words."),
+      );
+    }
     await safe.post("/v1/enrol", fields);
     done(where, button);
-    where.append(
-      h("p", { id: "words", class: "words" }, wordsOf(await sha256(bytes))),
-      h("p", {}, "Read them by telephone to the one who takes you into the roster. Somebody who had put other keys in your place would have other words."),
-    );
     status.textContent = "You are enrolled. Close this page once the words were compared.";
   }, { class: "first" });
   where.append(h("p", { class: "actions" }, button));
@@ -271,7 +270,6 @@ async function enrolment(draft: Draft): Promise<Bytes> {
       passkeys: draft.passkeys,
     },
     domain: begun.domain,
-    outer: begun.founding?.make ? outer?.recipient : undefined,
     outerCopy: personal && outer && (await sealCopy(outer, personal.recipient, now)),
   });
 }
@@ -291,13 +289,12 @@ function keyringOf(draft: Draft): Bytes | undefined {
   });
 }
 
-// A key that is made here begins the next period, one that is brought is that
-// of the newest.
+// The key that a founder brings is that of the newest period.
 function periodsOf({ begun: { founding }, wrappedOuter }: Draft): Map<number, Bytes> {
   if (founding === undefined || wrappedOuter === undefined) {
     return new Map();
   }
-  return new Map([[founding.make ? founding.period + 1 : founding.period, wrappedOuter]]);
+  return new Map([[founding.period, wrappedOuter]]);
 }
 
 try {

@@ -52,7 +52,6 @@ export function encodeEnrolment(e: {
   time: Date;
   person: Person;
   domain: string;
-  outer?: string | undefined; // a new outer key, made in the page
   outerCopy?: Bytes | undefined;
 }): Bytes {
   const p = e.person;
@@ -69,9 +68,6 @@ export function encodeEnrolment(e: {
   }
   person.passkeys = p.passkeys.map((k) => (k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use }));
   const enrolment: Record<string, unknown> = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
-  if (e.outer !== undefined) {
-    enrolment.outer = e.outer;
-  }
   if (e.outerCopy !== undefined) {
     enrolment.outer_copy = toBase64(e.outerCopy);
   }

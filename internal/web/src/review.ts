@@ -39,7 +39,6 @@ export interface Disclosed {
 
 export interface Review {
   grant: Grant;
-  asked: Date;
   disclosed: Disclosed[]; // by source
   runs: Map<string, { source: string; envelope: string }>; // what the envelope of each run must be: its source and digest
 }
@@ -111,7 +110,7 @@ export async function review(store: string, opening: string, granted: Granted, n
   if (!sameList([...runs.keys()].sort(), grant.runs)) {
     refuse("it names other runs than those of its snapshots");
   }
-  return { grant, asked: new Date(request.time), disclosed: disclose(runs), runs };
+  return { grant, disclosed: disclose(runs), runs };
 }
 
 function disclose(runs: Review["runs"]): Disclosed[] {
