@@ -224,7 +224,7 @@ func (t *turn) environment() []string {
 
 // take takes all steps.
 func (t *turn) take(ctx context.Context) ([]measurement, error) {
-	if err := remove(filepath.Join(t.dir, "contender")); err != nil {
+	if err := t.discard(filepath.Join(t.dir, "contender")); err != nil {
 		return nil, fmt.Errorf("removing what the last one made: %w", err)
 	}
 	for _, dir := range []string{t.home(), t.repo()} {
@@ -302,7 +302,7 @@ func (t *turn) lay(version int) error {
 // execute runs a line in an empty $TARGET and returns what it took. What it
 // wrote is then in the file output.
 func (t *turn) execute(ctx context.Context, line string) (cost, error) {
-	if err := remove(t.target()); err != nil {
+	if err := t.discard(t.target()); err != nil {
 		return cost{}, err
 	}
 	if err := os.Mkdir(t.target(), 0o700); err != nil {
@@ -325,6 +325,27 @@ func (t *turn) execute(ctx context.Context, line string) (cost, error) {
 		return cost{}, failed(line, output, err)
 	}
 	return c, nil
+}
+
+// discard makes room for a folder of the same name. On a disk its files are
+// emptied and put aside until the course ends: ext4 does not use the inode of a
+// removed file again for minutes, and looks at each of them whenever it makes a
+// file, so whoever came next would pay several seconds for what another left.
+func (t *turn) discard(dir string) error {
+	if t.medium != disk {
+		return remove(dir)
+	}
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	aside, err := os.MkdirTemp(t.dir, "past-")
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(dir, filepath.Join(aside, filepath.Base(dir))); err != nil {
+		return err
+	}
+	return empty(aside)
 }
 
 // settle waits until what was written would survive a loss of power. So each

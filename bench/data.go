@@ -125,6 +125,19 @@ func warm(dir string) error {
 	})
 }
 
+// empty gives back the space of all files of a tree, and leaves the files.
+func empty(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		if err := os.Chmod(path, 0o600); err != nil {
+			return err
+		}
+		return os.Truncate(path, 0)
+	})
+}
+
 // remove removes a tree, also folders in it that were restored as read-only.
 func remove(dir string) error {
 	if err := os.RemoveAll(dir); err == nil {

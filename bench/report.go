@@ -71,8 +71,9 @@ How many times as fast as the fastest of the others, by time and by core seconds
 // method is how it is measured, for the document.
 const method = `All that belongs to a run lies on one medium: data, repository, target. On *tmpfs* that is memory, so the work alone counts; on
 *disk* each run ends when everything it wrote is on the disk (` + "`syncfs`" + `), whoever syncs by themselves or not. Each turn begins
-with an empty repository; turns alternate between the programs. The source was read once before, so it is in memory. Core seconds are
-user and system time of all processes of a program. What is restored is compared with the source in the first turn of each.
+with an empty repository; turns alternate between the programs. The source was read once before, so it is in memory. Nothing is
+removed from a disk until the end: ext4 makes files slowly for minutes after many were removed. Core seconds are user and system
+time of all processes of a program. What is restored is compared with the source in the first turn of each.
 `
 
 // promises writes the table of what was promised about time on a medium.
