@@ -6,6 +6,342 @@
       __defProp(target, name, { get: all[name], enumerable: true });
   };
 
+  // base64.ts
+  function toBase64(b) {
+    let text2 = "";
+    for (let at = 0; at < b.length; at += 32768) {
+      text2 += String.fromCharCode(...b.subarray(at, at + 32768));
+    }
+    return btoa(text2);
+  }
+  function fromBase64(text2) {
+    let raw;
+    try {
+      raw = atob(text2);
+    } catch {
+      throw new Error("what should be base64 is not");
+    }
+    if (btoa(raw) !== text2) {
+      throw new Error("what should be base64 is not in its one spelling");
+    }
+    return Uint8Array.from(raw, (c) => c.charCodeAt(0));
+  }
+  function toBase64url(b) {
+    return toBase64(b).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  }
+  function fromBase64url(text2) {
+    if (/[^A-Za-z0-9_-]/.test(text2)) {
+      throw new Error("what should be base64url is not");
+    }
+    const standard = text2.replaceAll("-", "+").replaceAll("_", "/");
+    return fromBase64(standard.padEnd(Math.ceil(standard.length / 4) * 4, "="));
+  }
+  function utf8(text2) {
+    return new TextEncoder().encode(text2);
+  }
+  function concat(...parts) {
+    const all = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+    let at = 0;
+    for (const p of parts) {
+      all.set(p, at);
+      at += p.length;
+    }
+    return all;
+  }
+  function equal(a, b) {
+    return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  }
+  async function sha256(b) {
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", b));
+  }
+  function toHex(b) {
+    return Array.from(b, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+
+  // statement.ts
+  var actNamespace = "strongroom/v1/act";
+  var releaseNamespace = "strongroom/v1/release";
+  var signInNamespace = "strongroom/v1/sign-in";
+  function spellWithin(v) {
+    check(v);
+    return JSON.stringify(v).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
+  }
+  function spell(v) {
+    return utf8(spellWithin(v) + "\n");
+  }
+  function read(what, b) {
+    try {
+      const v = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
+      if (equal(spell(v), b)) {
+        return v;
+      }
+    } catch {
+    }
+    throw new Error(`${what} cannot be read`);
+  }
+  function check(v) {
+    switch (typeof v) {
+      case "string":
+        if (hasLoneSurrogate(v)) {
+          throw new Error("a text is not valid Unicode");
+        }
+        return;
+      case "boolean":
+        return;
+      case "number":
+        if (!Number.isSafeInteger(v) || Object.is(v, -0)) {
+          throw new Error("a number is not a whole one that can be spelled");
+        }
+        return;
+      case "object":
+        if (v === null) {
+          return;
+        }
+        if (Array.isArray(v)) {
+          for (const item of v) {
+            check(item);
+          }
+          return;
+        }
+        if (Object.getPrototypeOf(v) === Object.prototype) {
+          Object.keys(v).forEach(check);
+          Object.values(v).forEach(check);
+          return;
+        }
+    }
+    throw new Error("a value that has no spelling");
+  }
+  function hasLoneSurrogate(text2) {
+    return /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text2);
+  }
+  function spellTime(t) {
+    return t.toISOString().replace(/\.\d+Z$/, "Z");
+  }
+  var maxText = 4096;
+  function text(s) {
+    if (hasLoneSurrogate(s) || /[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(s)) {
+      throw new Error("Write it on one line, without characters that do not show.");
+    }
+    if (utf8(s).length > maxText) {
+      throw new Error("The text is too long: 4,096 bytes are possible.");
+    }
+    return s;
+  }
+  function refuse(opening2, reason) {
+    return { act: "opening.refuse", what: { opening: opening2, reason: text(reason) } };
+  }
+  function close(opening2, reason) {
+    return { act: "opening.close", what: { opening: opening2, reason: text(reason) } };
+  }
+  function statement(store, person, time, a) {
+    return spell({ v: 1, store, act: a.act, person, time: spellTime(time), what: a.what });
+  }
+  function challenge(namespace, message) {
+    return sha256(concat(utf8(namespace + "\n"), message));
+  }
+  function releaseMessage(nonce, grant) {
+    return concat(nonce, grant);
+  }
+
+  // roster.ts
+  function readRoster(b) {
+    const r = read("a version of the roster", b);
+    if (r.v !== 1) {
+      throw new Error("a version of the roster is in a form that this page does not know");
+    }
+    return r;
+  }
+  function personOf(r, name) {
+    return r.people?.find((p) => p.name === name);
+  }
+  function credentialOf(p) {
+    return fromBase64url(p.key.split(" ")[1] ?? "");
+  }
+
+  // webauthn.ts
+  var PasskeyError = class extends Error {
+    constructor(reason, message, remedy, options) {
+      super(message, options);
+      this.reason = reason;
+      this.remedy = remedy;
+      this.name = "PasskeyError";
+    }
+    reason;
+    remedy;
+  };
+  var whatWorks = "Passkeys that work are those of iCloud Keychain (iOS 18, macOS 15 or newer), of Google Password Manager (Chrome on Android, Windows, macOS and Linux), and of security keys with FIDO2 and a PIN, such as YubiKey 5.";
+  function assertionText(a) {
+    const parts = [a.credential, a.authenticatorData, a.clientDataJSON, a.signature];
+    return ["strongroom-passkey-v1", ...parts.map(toBase64url)].join(" ");
+  }
+  function checkBrowser() {
+    if (!window.isSecureContext || typeof PublicKeyCredential === "undefined") {
+      throw new PasskeyError(
+        "no-webauthn",
+        "This browser cannot use passkeys here.",
+        "Open the page under its name with https, in a current Safari, Chrome, Edge or Firefox."
+      );
+    }
+  }
+  async function signWithAny(domain, challenge2) {
+    return (await get(domain, [], challenge2)).assertion;
+  }
+  async function sign(domain, credentials, challenge2) {
+    return (await get(domain, credentials, challenge2)).assertion;
+  }
+  async function signAndEvaluate(domain, credential, challenge2, nonce) {
+    const { assertion, results } = await get(domain, [credential], challenge2, prfInputs(nonce));
+    if (results?.first === void 0 || results.second === void 0) {
+      throw noPRF();
+    }
+    return { assertion, results };
+  }
+  function prfInputs(nonce) {
+    const label2 = utf8("age-encryption.org/fido2prf");
+    return { first: concat(label2, Uint8Array.of(1), nonce), second: concat(label2, Uint8Array.of(2), nonce) };
+  }
+  var timeout = 5 * 6e4;
+  async function get(domain, credentials, challenge2, prf) {
+    checkBrowser();
+    const options = {
+      rpId: domain,
+      challenge: challenge2,
+      allowCredentials: credentials.map((id) => ({ type: "public-key", id })),
+      userVerification: "required",
+      timeout
+    };
+    if (prf !== void 0) {
+      options.extensions = { prf: { eval: prf } };
+    }
+    const got = await asking(() => navigator.credentials.get({ publicKey: options }));
+    const response = got.response;
+    const assertion = {
+      credential: new Uint8Array(got.rawId),
+      authenticatorData: new Uint8Array(response.authenticatorData),
+      clientDataJSON: new Uint8Array(response.clientDataJSON),
+      signature: new Uint8Array(response.signature)
+    };
+    checkVerified(parseAuthenticatorData(assertion.authenticatorData));
+    return { assertion, results: got.getClientExtensionResults().prf?.results };
+  }
+  async function asking(ask) {
+    try {
+      return await ask();
+    } catch (cause) {
+      throw explain(cause);
+    }
+  }
+  function explain(cause) {
+    const name = cause instanceof DOMException ? cause.name : "";
+    const error = (reason, message, remedy) => new PasskeyError(reason, message, remedy, { cause });
+    switch (name) {
+      case "NotAllowedError":
+      case "AbortError":
+        return error(
+          "not-allowed",
+          "The passkey was not used: it was cancelled, took too long, is not on this device, or the device could not check that it is you.",
+          "Try again. The device must have a screen lock, a fingerprint, a face or a PIN set up; a security key needs a PIN."
+        );
+      case "SecurityError":
+        return error(
+          "address",
+          "The safe's passkeys do not belong to the address that this page was opened under.",
+          "Open the page under the name of the safe that is in its mails, not under an IP address."
+        );
+      case "InvalidStateError":
+        return error("exists", "This authenticator has that passkey already.", "Use it, or take another authenticator.");
+      case "ConstraintError":
+      case "NotSupportedError":
+        return error("unsupported", "This authenticator cannot make such a passkey: it must keep the passkey itself, and check that it is you.", whatWorks);
+    }
+    return cause;
+  }
+  function noPRF() {
+    return new PasskeyError(
+      "no-prf",
+      "This authenticator made a passkey that cannot keep a key: it lacks the extension PRF.",
+      `Take another authenticator or browser, and delete the passkey that was just made. ${whatWorks} Windows Hello and passkeys in other password managers often cannot; an iPhone or Android phone can be used from this computer with its QR code.`
+    );
+  }
+  function checkVerified(data) {
+    if (!data.verified) {
+      throw new PasskeyError(
+        "no-verification",
+        "The authenticator did not check who touched it.",
+        "Set up a PIN, a fingerprint or a face on it, and try again."
+      );
+    }
+  }
+  function parseAuthenticatorData(data) {
+    const flags = data[32];
+    if (data.length < 37 || flags === void 0) {
+      throw new Error("the authenticator's data are too short");
+    }
+    const parsed = { verified: (flags & 5) === 5, synced: (flags & 8) !== 0 };
+    if ((flags & 64) !== 0) {
+      const length = (data[53] ?? 0) << 8 | (data[54] ?? 0);
+      const key = 55 + length;
+      parsed.credential = data.slice(55, key);
+      parsed.publicKey = data.slice(key, skipCBOR(data, key, 0));
+    }
+    return parsed;
+  }
+  function skipCBOR(data, at, depth) {
+    const head = data[at];
+    if (head === void 0) {
+      throw new Error("the authenticator's data end within a key");
+    }
+    const kind = head >> 5;
+    let n = head & 31;
+    let next = at + 1;
+    if (n >= 24 && n <= 26) {
+      const size = 1 << n - 24;
+      n = 0;
+      for (let i = 0; i < size; i++) {
+        n = n * 256 + (data[next++] ?? 0);
+      }
+    } else if (n > 26) {
+      throw new Error("the authenticator's key is in a form that is not known");
+    }
+    switch (kind) {
+      case 0:
+      case 1:
+        break;
+      case 2:
+      case 3:
+        next += n;
+        break;
+      case 5:
+        if (depth > 0) {
+          throw new Error("the authenticator's key is in a form that is not known");
+        }
+        for (let i = 0; i < 2 * n; i++) {
+          next = skipCBOR(data, next, depth + 1);
+        }
+        break;
+      default:
+        throw new Error("the authenticator's key is in a form that is not known");
+    }
+    if (next > data.length) {
+      throw new Error("the authenticator's data end within a key");
+    }
+    return next;
+  }
+
+  // acting.ts
+  function signerOf(store, person, domain, suspended) {
+    const usable = (person.passkeys ?? []).filter((k) => k.use === "release" && !suspended.includes(k.key));
+    return { store, person: person.name, domain, passkeys: usable.map(credentialOf) };
+  }
+  async function signAct(s, act) {
+    if (s.passkeys.length === 0) {
+      throw new Error("You have no passkey that signs: use a terminal, with your SSH key.");
+    }
+    const bytes = statement(s.store, s.person, /* @__PURE__ */ new Date(), act);
+    const assertion = await sign(s.domain, s.passkeys, await challenge(actNamespace, bytes));
+    return { statement: new TextDecoder().decode(bytes), signature: assertionText(assertion) };
+  }
+
   // api.ts
   var Problem = class extends Error {
     constructor(status2, message, remedy) {
@@ -71,58 +407,6 @@
     const error = typeof told.error === "string" && told.error !== "" ? told.error : `The safe answered with status ${status2}.`;
     const remedy = typeof told.remedy === "string" ? told.remedy : "";
     return new Problem(status2, error, remedy || (status2 === 401 ? "Sign in again." : ""));
-  }
-
-  // base64.ts
-  function toBase64(b) {
-    let text2 = "";
-    for (let at = 0; at < b.length; at += 32768) {
-      text2 += String.fromCharCode(...b.subarray(at, at + 32768));
-    }
-    return btoa(text2);
-  }
-  function fromBase64(text2) {
-    let raw;
-    try {
-      raw = atob(text2);
-    } catch {
-      throw new Error("what should be base64 is not");
-    }
-    if (btoa(raw) !== text2) {
-      throw new Error("what should be base64 is not in its one spelling");
-    }
-    return Uint8Array.from(raw, (c) => c.charCodeAt(0));
-  }
-  function toBase64url(b) {
-    return toBase64(b).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-  }
-  function fromBase64url(text2) {
-    if (/[^A-Za-z0-9_-]/.test(text2)) {
-      throw new Error("what should be base64url is not");
-    }
-    const standard = text2.replaceAll("-", "+").replaceAll("_", "/");
-    return fromBase64(standard.padEnd(Math.ceil(standard.length / 4) * 4, "="));
-  }
-  function utf8(text2) {
-    return new TextEncoder().encode(text2);
-  }
-  function concat(...parts) {
-    const all = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-    let at = 0;
-    for (const p of parts) {
-      all.set(p, at);
-      at += p.length;
-    }
-    return all;
-  }
-  function equal(a, b) {
-    return a.length === b.length && a.every((byte, i) => byte === b[i]);
-  }
-  async function sha256(b) {
-    return new Uint8Array(await crypto.subtle.digest("SHA-256", b));
-  }
-  function toHex(b) {
-    return Array.from(b, (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
   // dom.ts
@@ -8368,7 +8652,7 @@
     }
     return await new Response(stream2).text();
   }
-  async function read(stream2, n) {
+  async function read2(stream2, n) {
     const reader = stream2.getReader();
     const chunks = [];
     let readBytes = 0;
@@ -9133,7 +9417,7 @@
             type: "public-key"
           }] : [],
           challenge: domBuffer2(randomBytes(16)),
-          extensions: { prf: { eval: prfInputs(nonce) } },
+          extensions: { prf: { eval: prfInputs2(nonce) } },
           userVerification: "required",
           // prf requires UV
           rpId: this.rpId
@@ -9182,7 +9466,7 @@
       return null;
     }
   };
-  function prfInputs(nonce) {
+  function prfInputs2(nonce) {
     const prefix2 = new TextEncoder().encode(label);
     const first = new Uint8Array(prefix2.length + nonce.length + 1);
     first.set(prefix2, 0);
@@ -9368,7 +9652,7 @@
     async decrypt(file, outputFormat) {
       const s = file instanceof ReadableStream ? file : stream(file);
       const { fileKey, headerSize, rest } = await this.decryptHeaderInternal(s);
-      const { data: nonce, rest: payload } = await read(rest, 16);
+      const { data: nonce, rest: payload } = await read2(rest, 16);
       const label2 = new TextEncoder().encode("payload");
       const streamKey = hkdf(sha2562, fileKey, nonce, label2, 32);
       const decrypter = decryptSTREAM(streamKey);
@@ -9431,251 +9715,6 @@
   }
   function isCryptoKey3(key) {
     return typeof CryptoKey !== "undefined" && key instanceof CryptoKey;
-  }
-
-  // statement.ts
-  var actNamespace = "strongroom/v1/act";
-  var releaseNamespace = "strongroom/v1/release";
-  var signInNamespace = "strongroom/v1/sign-in";
-  function spellWithin(v) {
-    check(v);
-    return JSON.stringify(v).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
-  }
-  function spell(v) {
-    return utf8(spellWithin(v) + "\n");
-  }
-  function check(v) {
-    switch (typeof v) {
-      case "string":
-        if (hasLoneSurrogate(v)) {
-          throw new Error("a text is not valid Unicode");
-        }
-        return;
-      case "boolean":
-        return;
-      case "number":
-        if (!Number.isSafeInteger(v) || Object.is(v, -0)) {
-          throw new Error("a number is not a whole one that can be spelled");
-        }
-        return;
-      case "object":
-        if (v === null) {
-          return;
-        }
-        if (Array.isArray(v)) {
-          for (const item of v) {
-            check(item);
-          }
-          return;
-        }
-        if (Object.getPrototypeOf(v) === Object.prototype) {
-          Object.keys(v).forEach(check);
-          Object.values(v).forEach(check);
-          return;
-        }
-    }
-    throw new Error("a value that has no spelling");
-  }
-  function hasLoneSurrogate(text2) {
-    return /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text2);
-  }
-  function spellTime(t) {
-    return t.toISOString().replace(/\.\d+Z$/, "Z");
-  }
-  var maxText = 4096;
-  function text(s) {
-    if (hasLoneSurrogate(s) || /[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/.test(s)) {
-      throw new Error("Write it on one line, without characters that do not show.");
-    }
-    if (utf8(s).length > maxText) {
-      throw new Error("The text is too long: 4,096 bytes are possible.");
-    }
-    return s;
-  }
-  function refuse(opening2, reason) {
-    return { act: "opening.refuse", what: { opening: opening2, reason: text(reason) } };
-  }
-  function close(opening2, reason) {
-    return { act: "opening.close", what: { opening: opening2, reason: text(reason) } };
-  }
-  function statement(store, person, time, a) {
-    return spell({ v: 1, store, act: a.act, person, time: spellTime(time), what: a.what });
-  }
-  function challenge(namespace, message) {
-    return sha256(concat(utf8(namespace + "\n"), message));
-  }
-  function releaseMessage(nonce, grant) {
-    return concat(nonce, grant);
-  }
-
-  // webauthn.ts
-  var PasskeyError = class extends Error {
-    constructor(reason, message, remedy, options) {
-      super(message, options);
-      this.reason = reason;
-      this.remedy = remedy;
-      this.name = "PasskeyError";
-    }
-    reason;
-    remedy;
-  };
-  var whatWorks = "Passkeys that work are those of iCloud Keychain (iOS 18, macOS 15 or newer), of Google Password Manager (Chrome on Android, Windows, macOS and Linux), and of security keys with FIDO2 and a PIN, such as YubiKey 5.";
-  function assertionText(a) {
-    const parts = [a.credential, a.authenticatorData, a.clientDataJSON, a.signature];
-    return ["strongroom-passkey-v1", ...parts.map(toBase64url)].join(" ");
-  }
-  function checkBrowser() {
-    if (!window.isSecureContext || typeof PublicKeyCredential === "undefined") {
-      throw new PasskeyError(
-        "no-webauthn",
-        "This browser cannot use passkeys here.",
-        "Open the page under its name with https, in a current Safari, Chrome, Edge or Firefox."
-      );
-    }
-  }
-  async function signWithAny(domain, challenge2) {
-    return (await get(domain, [], challenge2)).assertion;
-  }
-  async function sign(domain, credential, challenge2) {
-    return (await get(domain, [credential], challenge2)).assertion;
-  }
-  async function signAndEvaluate(domain, credential, challenge2, nonce) {
-    const { assertion, results } = await get(domain, [credential], challenge2, prfInputs2(nonce));
-    if (results?.first === void 0 || results.second === void 0) {
-      throw noPRF();
-    }
-    return { assertion, results };
-  }
-  function prfInputs2(nonce) {
-    const label2 = utf8("age-encryption.org/fido2prf");
-    return { first: concat(label2, Uint8Array.of(1), nonce), second: concat(label2, Uint8Array.of(2), nonce) };
-  }
-  var timeout = 5 * 6e4;
-  async function get(domain, credentials, challenge2, prf) {
-    checkBrowser();
-    const options = {
-      rpId: domain,
-      challenge: challenge2,
-      allowCredentials: credentials.map((id) => ({ type: "public-key", id })),
-      userVerification: "required",
-      timeout
-    };
-    if (prf !== void 0) {
-      options.extensions = { prf: { eval: prf } };
-    }
-    const got = await asking(() => navigator.credentials.get({ publicKey: options }));
-    const response = got.response;
-    const assertion = {
-      credential: new Uint8Array(got.rawId),
-      authenticatorData: new Uint8Array(response.authenticatorData),
-      clientDataJSON: new Uint8Array(response.clientDataJSON),
-      signature: new Uint8Array(response.signature)
-    };
-    checkVerified(parseAuthenticatorData(assertion.authenticatorData));
-    return { assertion, results: got.getClientExtensionResults().prf?.results };
-  }
-  async function asking(ask) {
-    try {
-      return await ask();
-    } catch (cause) {
-      throw explain(cause);
-    }
-  }
-  function explain(cause) {
-    const name = cause instanceof DOMException ? cause.name : "";
-    const error = (reason, message, remedy) => new PasskeyError(reason, message, remedy, { cause });
-    switch (name) {
-      case "NotAllowedError":
-      case "AbortError":
-        return error(
-          "not-allowed",
-          "The passkey was not used: it was cancelled, took too long, is not on this device, or the device could not check that it is you.",
-          "Try again. The device must have a screen lock, a fingerprint, a face or a PIN set up; a security key needs a PIN."
-        );
-      case "SecurityError":
-        return error(
-          "address",
-          "The safe's passkeys do not belong to the address that this page was opened under.",
-          "Open the page under the name of the safe that is in its mails, not under an IP address."
-        );
-      case "InvalidStateError":
-        return error("exists", "This authenticator has that passkey already.", "Use it, or take another authenticator.");
-      case "ConstraintError":
-      case "NotSupportedError":
-        return error("unsupported", "This authenticator cannot make such a passkey: it must keep the passkey itself, and check that it is you.", whatWorks);
-    }
-    return cause;
-  }
-  function noPRF() {
-    return new PasskeyError(
-      "no-prf",
-      "This authenticator made a passkey that cannot keep a key: it lacks the extension PRF.",
-      `Take another authenticator or browser, and delete the passkey that was just made. ${whatWorks} Windows Hello and passkeys in other password managers often cannot; an iPhone or Android phone can be used from this computer with its QR code.`
-    );
-  }
-  function checkVerified(data) {
-    if (!data.verified) {
-      throw new PasskeyError(
-        "no-verification",
-        "The authenticator did not check who touched it.",
-        "Set up a PIN, a fingerprint or a face on it, and try again."
-      );
-    }
-  }
-  function parseAuthenticatorData(data) {
-    const flags = data[32];
-    if (data.length < 37 || flags === void 0) {
-      throw new Error("the authenticator's data are too short");
-    }
-    const parsed = { verified: (flags & 5) === 5, synced: (flags & 8) !== 0 };
-    if ((flags & 64) !== 0) {
-      const length = (data[53] ?? 0) << 8 | (data[54] ?? 0);
-      const key = 55 + length;
-      parsed.credential = data.slice(55, key);
-      parsed.publicKey = data.slice(key, skipCBOR(data, key, 0));
-    }
-    return parsed;
-  }
-  function skipCBOR(data, at, depth) {
-    const head = data[at];
-    if (head === void 0) {
-      throw new Error("the authenticator's data end within a key");
-    }
-    const kind = head >> 5;
-    let n = head & 31;
-    let next = at + 1;
-    if (n >= 24 && n <= 26) {
-      const size = 1 << n - 24;
-      n = 0;
-      for (let i = 0; i < size; i++) {
-        n = n * 256 + (data[next++] ?? 0);
-      }
-    } else if (n > 26) {
-      throw new Error("the authenticator's key is in a form that is not known");
-    }
-    switch (kind) {
-      case 0:
-      case 1:
-        break;
-      case 2:
-      case 3:
-        next += n;
-        break;
-      case 5:
-        if (depth > 0) {
-          throw new Error("the authenticator's key is in a form that is not known");
-        }
-        for (let i = 0; i < 2 * n; i++) {
-          next = skipCBOR(data, next, depth + 1);
-        }
-        break;
-      default:
-        throw new Error("the authenticator's key is in a form that is not known");
-    }
-    if (next > data.length) {
-      throw new Error("the authenticator's data end within a key");
-    }
-    return next;
   }
 
   // keys.ts
@@ -9939,9 +9978,9 @@ ${this.#line}
 
   // review.ts
   async function review(store, opening2, granted, now) {
-    const grant = parse("the grant", granted.grant);
-    const request = parse("the request", granted.statement);
-    const descriptions = granted.descriptions.map((d) => parse("the description of a snapshot", d));
+    const grant = read("the grant", granted.grant);
+    const request = read("the request", granted.statement);
+    const descriptions = granted.descriptions.map((d) => read("the description of a snapshot", d));
     const refuse2 = (reason) => {
       throw new Error(`The grant that the safe made is not what was asked for: ${reason}. Refuse it, and tell your colleagues.`);
     };
@@ -10000,17 +10039,6 @@ ${this.#line}
   function timeOfRun(run) {
     return new Date(parseInt(run.replaceAll("-", "").slice(0, 12), 16));
   }
-  function parse(what, b) {
-    let v;
-    try {
-      v = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
-      if (equal(spell(v), b)) {
-        return v;
-      }
-    } catch {
-    }
-    throw new Error(`${what} cannot be read`);
-  }
   function sameList(a, b) {
     return a.length === b.length && a.every((s, i) => s === b[i]);
   }
@@ -10024,6 +10052,14 @@ ${this.#line}
     if (answer.session !== void 0) {
       safe2.useSession(answer.session);
     }
+  }
+
+  // time.ts
+  function when(t) {
+    return `${t.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  }
+  function day(t) {
+    return t.toISOString().slice(0, 10);
   }
 
   // release.ts
@@ -10069,8 +10105,8 @@ ${this.#line}
   async function whoIsHere() {
     const session = await safe.get("/v1/session");
     const everyone = await safe.get("/v1/people");
-    const roster = JSON.parse(new TextDecoder().decode(fromBase64(everyone.current)));
-    const me = roster.people?.find((p) => p.name === session.person);
+    const roster = readRoster(fromBase64(everyone.current));
+    const me = personOf(roster, session.person);
     if (me === void 0 || roster.store !== session.store) {
       throw new Error("You are not in the safe's roster.");
     }
@@ -10079,12 +10115,13 @@ ${this.#line}
     if (keyring !== void 0 && (keyring.store !== session.store || keyring.person !== session.person)) {
       throw new Error("The safe hands out another person's keyring.");
     }
+    const domain = roster.domain ?? "";
     return {
       person: session.person,
       store: session.store,
-      domain: roster.domain,
+      domain,
       recipient: me.roles.includes("keykeeper") ? me.key ?? "" : "",
-      signing: (me.passkeys ?? []).filter((p) => p.use === "release").map((p) => ({ domain: roster.domain, credential: fromBase64url(p.key.split(" ")[1] ?? "") })),
+      signer: signerOf(session.store, me, domain, []),
       keyring,
       periods: roster.periods
     };
@@ -10097,19 +10134,10 @@ ${this.#line}
         return;
       }
       const act = closes ? close(opening, reason.value.trim()) : refuse(opening, reason.value.trim());
-      await safe.post(`/v1/openings/${opening}/${closes ? "close" : "refuse"}`, { signed: await signAct(keeper, act) });
+      await safe.post(`/v1/openings/${opening}/${closes ? "close" : "refuse"}`, { signed: await signAct(keeper.signer, act) });
       ended(closes ? "It is closed." : "It is refused.");
     }, { id: closes ? "close" : "refuse" });
     return h("div", {}, field(closes ? "Why it is to be closed" : "Why it is refused", reason, "The team reads it, and the ledger keeps it."), h("p", { class: "actions" }, button));
-  }
-  async function signAct(keeper, act) {
-    const passkey = keeper.keyring ? passkeyOf(keeper.keyring, keeper.domain) : keeper.signing[0];
-    if (passkey === void 0) {
-      throw new Error("You have no passkey that signs: use a terminal, with your SSH key.");
-    }
-    const bytes = statement(keeper.store, keeper.person, /* @__PURE__ */ new Date(), act);
-    const assertion = await sign(passkey.domain, passkey.credential, await challenge(actNamespace, bytes));
-    return { statement: new TextDecoder().decode(bytes), signature: assertionText(assertion) };
   }
   function ended(text2) {
     body.replaceChildren(h("p", { id: "ended" }, h("strong", {}, text2), " ", h("a", { href: safe.elsewhere ? `#${opening}` : location.pathname }, "Look at the opening")));
@@ -10160,12 +10188,6 @@ ${this.#line}
       return `${d.source}: one collection, ${day(d.from)}`;
     }
     return `${d.source}: everything that was new in ${d.collections} collections, ${day(d.from)} to ${day(d.to)}`;
-  }
-  function day(t) {
-    return t.toISOString().slice(0, 10);
-  }
-  function when(t) {
-    return `${t.toISOString().slice(0, 16).replace("T", " ")} UTC`;
   }
   async function firstTouch(keeper, keyring, r, nonce, grant) {
     const passkey = passkeyOf(keyring, keeper.domain);

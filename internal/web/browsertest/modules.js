@@ -2259,9 +2259,9 @@ function validateObject(object2, fields = {}, optFields = {}) {
     const val = object2[fieldName];
     if (isOpt && val === void 0)
       return;
-    const current = typeof val;
-    if (current !== expectedType || val === null)
-      throw new Error(`param "${fieldName}" is invalid: expected ${expectedType}, got ${current}`);
+    const current2 = typeof val;
+    if (current2 !== expectedType || val === null)
+      throw new Error(`param "${fieldName}" is invalid: expected ${expectedType}, got ${current2}`);
   }
   const iter = (f, isOpt) => Object.entries(f).forEach(([k, v]) => checkField(k, v, isOpt));
   iter(fields, false);
@@ -5727,9 +5727,9 @@ function validateObject2(object2, fields = {}, optFields = {}, title = "object")
     }
     if (isOpt && val === void 0)
       return;
-    const current = typeof val;
-    if (current !== expectedType || val === null)
-      throw new TypeError(`${label2} is invalid: expected ${expectedType}, got ${current}`);
+    const current2 = typeof val;
+    if (current2 !== expectedType || val === null)
+      throw new TypeError(`${label2} is invalid: expected ${expectedType}, got ${current2}`);
   }
   const iter = (f, isOpt) => Object.entries(f).forEach(([k, v]) => checkField(k, v, isOpt));
   iter(fields, false);
@@ -9424,11 +9424,25 @@ function toHex(b) {
   return Array.from(b, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// enrolment.ts
-var enrolment_exports = {};
-__export(enrolment_exports, {
-  encodeEnrolment: () => encodeEnrolment,
-  parseInvitation: () => parseInvitation
+// changes.ts
+var changes_exports = {};
+__export(changes_exports, {
+  changes: () => changes,
+  lacks: () => lacks
+});
+
+// roster.ts
+var roster_exports = {};
+__export(roster_exports, {
+  credentialOf: () => credentialOf,
+  current: () => current,
+  fingerprint: () => fingerprint,
+  founded: () => founded,
+  keysOf: () => keysOf,
+  personOf: () => personOf,
+  readRoster: () => readRoster,
+  renewed: () => renewed,
+  unfit: () => unfit
 });
 
 // statement.ts
@@ -9439,6 +9453,7 @@ __export(statement_exports, {
   challenge: () => challenge,
   close: () => close,
   object: () => object,
+  read: () => read2,
   refuse: () => refuse,
   releaseMessage: () => releaseMessage,
   releaseNamespace: () => releaseNamespace,
@@ -9459,6 +9474,16 @@ function spellWithin(v) {
 }
 function spell(v) {
   return utf8(spellWithin(v) + "\n");
+}
+function read2(what, b) {
+  try {
+    const v = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
+    if (equal(spell(v), b)) {
+      return v;
+    }
+  } catch {
+  }
+  throw new Error(`${what} cannot be read`);
 }
 function check(v) {
   switch (typeof v) {
@@ -9538,7 +9563,228 @@ function releaseMessage(nonce, grant) {
   return concat(nonce, grant);
 }
 
+// roster.ts
+function readRoster(b) {
+  const r = read2("a version of the roster", b);
+  if (r.v !== 1) {
+    throw new Error("a version of the roster is in a form that this page does not know");
+  }
+  return r;
+}
+function personOf(r, name) {
+  return r.people?.find((p) => p.name === name);
+}
+function founded(r) {
+  return ["keykeeper", "operator"].every((role) => r.people?.some((p) => p.roles.includes(role)));
+}
+function current(r) {
+  const last = r.periods.at(-1);
+  if (last === void 0) {
+    throw new Error("a version of the roster has no role keys");
+  }
+  return last;
+}
+function renewed(r, next) {
+  const [a, b] = [current(r), current(next)];
+  return [...a.outer !== b.outer ? ["keykeeper"] : [], ...a.inner !== b.inner ? ["operator"] : []];
+}
+async function unfit(r, bytes, next) {
+  const begun = next.periods.length - r.periods.length;
+  const kept = r.periods.every((p, i) => {
+    const q = next.periods[i];
+    return q?.from === p.from && q.outer === p.outer && q.inner === p.inner;
+  });
+  if (next.store !== r.store) {
+    return "it is of another safe";
+  }
+  if (next.n !== r.n + 1 || next.previous !== toHex(await sha2563(bytes))) {
+    return "it does not follow the version in force";
+  }
+  if (!founded(next)) {
+    return "it has no keykeeper, or no operator";
+  }
+  if (!r.ledger_keys.every((key, i) => next.ledger_keys[i] === key)) {
+    return "it takes out a key of the ledger";
+  }
+  if (!(r.lifted ?? []).every((entry) => next.lifted?.includes(entry))) {
+    return "it takes out that a suspension was lifted";
+  }
+  if (!kept || begun > 1) {
+    return "it changes the role keys of a period that has begun, or begins more than one";
+  }
+  if (begun === 1 && renewed(r, next).length === 0) {
+    return "it begins a period without a new role key";
+  }
+  if (r.periods.some((p) => p.inner === current(next).outer || p.outer === current(next).inner)) {
+    return "it makes the role key of one role that of the other";
+  }
+  return "";
+}
+async function fingerprint(key) {
+  const [word, first = "", second = ""] = key.split(" ");
+  const hash = await sha2563(word === "passkey" ? fromBase64url(second) : fromBase64(first));
+  return "SHA256:" + toBase64(hash).replace(/=+$/, "");
+}
+function credentialOf(p) {
+  return fromBase64url(p.key.split(" ")[1] ?? "");
+}
+function keysOf(p) {
+  const of = (use) => (p.passkeys ?? []).filter((k) => k.use === use).map((k) => k.key);
+  return [...p.ssh ?? [], ...of("release"), ...of("sign-in")];
+}
+
+// changes.ts
+async function changes(r, next) {
+  const lines = [];
+  for (const p of next.people ?? []) {
+    const old = personOf(r, p.name);
+    lines.push(...old === void 0 ? ["adds " + await describe(p)] : await personChanges(old, p));
+  }
+  for (const p of r.people ?? []) {
+    if (personOf(next, p.name) === void 0) {
+      lines.push(`removes ${p.name}, ${roles(p)}`);
+    }
+  }
+  if (r.gate !== next.gate) {
+    lines.push(`gives the gate the host key ${next.gate === void 0 ? "none" : await fingerprint(next.gate)}`);
+  }
+  if (r.domain !== next.domain) {
+    lines.push(`binds passkeys to the domain ${quote(next.domain)}, did to ${quote(r.domain)}`);
+  }
+  for (const key of next.ledger_keys.slice(r.ledger_keys.length)) {
+    lines.push(`gives the ledger one more key: ${key}`);
+  }
+  for (const entry of next.lifted ?? []) {
+    if (!r.lifted?.includes(entry)) {
+      lines.push(`lifts the suspension of ledger entry ${entry}`);
+    }
+  }
+  return [...lines, ...periodChanges(r, next)];
+}
+function quote(text2 = "") {
+  return JSON.stringify(text2);
+}
+async function describe(p) {
+  let s = p.name;
+  if (p.full_name !== void 0) {
+    s += ` (${p.full_name})`;
+  }
+  s += `, ${roles(p)}`;
+  if (p.ssh !== void 0) {
+    s += `, SSH key ${await sshKeys(p)}`;
+  }
+  if (p.passkeys !== void 0) {
+    s += `, ${await passkeys(p)}`;
+  }
+  if (p.addresses !== void 0) {
+    s += `, from ${addresses(p)}`;
+  }
+  if (p.mail !== void 0) {
+    s += `, mail to ${p.mail}`;
+  }
+  return s;
+}
+function roles(p) {
+  return p.roles.join(" and ");
+}
+async function sshKeys(p) {
+  return (await Promise.all((p.ssh ?? []).map(fingerprint))).join(" and ") || "none";
+}
+async function passkeys(p) {
+  return (await Promise.all((p.passkeys ?? []).map(passkey))).join(" and ") || "no passkey";
+}
+async function passkey(k) {
+  const about = [...k.name === void 0 ? [] : [k.name], ...k.synced ? ["synced"] : []].join(", ");
+  return `passkey ${k.use === "release" ? "for releases" : "to sign in"} ${await fingerprint(k.key)}${about && ` (${about})`}`;
+}
+function addresses(p) {
+  return (p.addresses ?? []).join(" or ") || "nowhere";
+}
+async function personChanges(old, p) {
+  const lines = [];
+  const add2 = (was, is, line) => {
+    if (JSON.stringify(was) !== JSON.stringify(is)) {
+      lines.push(line);
+    }
+  };
+  add2(old.full_name, p.full_name, `${p.name} is called ${quote(p.full_name)}, was ${quote(old.full_name)}`);
+  add2(old.roles, p.roles, `${p.name} becomes ${roles(p)}, was ${roles(old)}`);
+  add2(old.key, p.key, `replaces the personal key of ${p.name}`);
+  add2(old.ssh, p.ssh, `${p.name} signs with the SSH key ${await sshKeys(p)}, did with ${await sshKeys(old)}`);
+  add2(old.passkeys, p.passkeys, `${p.name} has ${await passkeys(p)}, had ${await passkeys(old)}`);
+  add2(old.addresses, p.addresses, `${p.name} comes from ${addresses(p)}, did from ${addresses(old)}`);
+  add2(old.mail, p.mail, `mails for ${p.name} go to ${quote(p.mail)}, did to ${quote(old.mail)}`);
+  return lines;
+}
+function periodChanges(r, next) {
+  const lines = [];
+  for (const [i, period] of next.periods.entries()) {
+    let outer = r.periods[i]?.outer_copies;
+    let inner = r.periods[i]?.inner_copies;
+    if (i >= r.periods.length) {
+      const last = current(r);
+      const fresh = [];
+      if (last.outer !== period.outer) {
+        fresh.push("keykeepers");
+      } else {
+        outer = last.outer_copies;
+      }
+      if (last.inner !== period.inner) {
+        fresh.push("operators");
+      } else {
+        inner = last.inner_copies;
+      }
+      lines.push(`begins period ${i + 1} with a new role key of the ${fresh.join(", and one of the ")}`);
+    }
+    lines.push(...copyChanges(next, "outer", i + 1, outer, period.outer_copies), ...copyChanges(next, "inner", i + 1, inner, period.inner_copies));
+  }
+  return lines;
+}
+function copyChanges(next, key, period, old = [], now = []) {
+  const lines = [];
+  for (const c of now) {
+    const before = old.find((o) => o.person === c.person);
+    if (before === void 0) {
+      lines.push(`gives ${c.person} a copy of the ${key} key of period ${period}`);
+    } else if (before.sealed !== c.sealed) {
+      lines.push(`replaces the copy of the ${key} key of period ${period} that ${c.person} has`);
+    }
+  }
+  for (const c of old) {
+    if (personOf(next, c.person) !== void 0 && !now.some((n) => n.person === c.person)) {
+      lines.push(`takes the copy of the ${key} key of period ${period} from ${c.person}`);
+    }
+  }
+  return lines;
+}
+function lacks(r) {
+  const people = r.people ?? [];
+  const lines = [];
+  for (const role of ["keykeeper", "operator"]) {
+    if (people.filter((p) => p.roles.includes(role)).length < 2) {
+      lines.push(`there is no second ${role}: if the one falls ill, nothing can be read`);
+    }
+  }
+  for (const [i, period] of r.periods.entries()) {
+    for (const p of people) {
+      const without = (copies = []) => !copies.some((c) => c.person === p.name);
+      if (p.roles.includes("keykeeper") && without(period.outer_copies)) {
+        lines.push(`${p.name} has no copy of the outer key of period ${i + 1}`);
+      }
+      if (p.roles.includes("operator") && without(period.inner_copies)) {
+        lines.push(`${p.name} has no copy of the inner key of period ${i + 1}`);
+      }
+    }
+  }
+  return lines;
+}
+
 // enrolment.ts
+var enrolment_exports = {};
+__export(enrolment_exports, {
+  encodeEnrolment: () => encodeEnrolment,
+  parseInvitation: () => parseInvitation
+});
 var broken = "The link of the invitation is not whole.";
 function parseInvitation(fragment) {
   let i;
@@ -9547,11 +9793,11 @@ function parseInvitation(fragment) {
   } catch {
     throw new Error(broken);
   }
-  const { safe, store, person, roles, token } = i;
-  if (![safe, store, person, token].every((s) => typeof s === "string" && s !== "") || !Array.isArray(roles) || roles.length === 0 || !roles.every((r) => typeof r === "string")) {
+  const { safe, store, person, roles: roles2, token } = i;
+  if (![safe, store, person, token].every((s) => typeof s === "string" && s !== "") || !Array.isArray(roles2) || roles2.length === 0 || !roles2.every((r) => typeof r === "string")) {
     throw new Error(broken);
   }
-  return { safe, store, person, roles, token };
+  return { safe, store, person, roles: roles2, token };
 }
 function encodeEnrolment(e) {
   const p = e.person;
@@ -9678,8 +9924,8 @@ async function register(p) {
 async function signWithAny(domain, challenge2) {
   return (await get(domain, [], challenge2)).assertion;
 }
-async function sign(domain, credential, challenge2) {
-  return (await get(domain, [credential], challenge2)).assertion;
+async function sign(domain, credentials, challenge2) {
+  return (await get(domain, credentials, challenge2)).assertion;
 }
 async function signAndEvaluate(domain, credential, challenge2, nonce) {
   const { assertion, results } = await get(domain, [credential], challenge2, prfInputs2(nonce));
@@ -9968,15 +10214,15 @@ var PasskeyIdentity = class extends webauthn_exports.WebAuthnIdentity {
     return this.evaluate(nonce);
   }
 };
-async function wrap(key, passkey, made) {
+async function wrap(key, passkey2, made) {
   const encrypter = new Encrypter();
-  encrypter.addRecipient(new PasskeyRecipient(async (nonce) => (await touch(passkey, unused(), nonce)).results));
+  encrypter.addRecipient(new PasskeyRecipient(async (nonce) => (await touch(passkey2, unused(), nonce)).results));
   return own(await encrypter.encrypt(utf8(key.keyFile(made))));
 }
-async function unwrap(role, file, passkey, want) {
-  return (await unwrapAndSign(role, file, passkey, want, unused())).key;
+async function unwrap(role, file, passkey2, want) {
+  return (await unwrapAndSign(role, file, passkey2, want, unused())).key;
 }
-async function unwrapAndSign(role, file, passkey, want, challenge2) {
+async function unwrapAndSign(role, file, passkey2, want, challenge2) {
   let assertion;
   const decrypter = new Decrypter();
   decrypter.addIdentity(
@@ -9984,7 +10230,7 @@ async function unwrapAndSign(role, file, passkey, want, challenge2) {
       if (assertion !== void 0) {
         throw new Error("a wrapped key asks for a second touch");
       }
-      const touched = await touch(passkey, challenge2, nonce);
+      const touched = await touch(passkey2, challenge2, nonce);
       assertion = touched.assertion;
       return touched.results;
     })
@@ -9995,8 +10241,8 @@ async function unwrapAndSign(role, file, passkey, want, challenge2) {
   }
   return { key: await parseKeyFile(role, plain, want), assertion };
 }
-function touch(passkey, challenge2, nonce) {
-  return signAndEvaluate(passkey.domain, passkey.credential, challenge2, nonce);
+function touch(passkey2, challenge2, nonce) {
+  return signAndEvaluate(passkey2.domain, passkey2.credential, challenge2, nonce);
 }
 function unused() {
   return crypto.getRandomValues(new Uint8Array(32));
@@ -10290,9 +10536,9 @@ __export(review_exports, {
   timeOfRun: () => timeOfRun
 });
 async function review(store, opening, granted, now) {
-  const grant = parse("the grant", granted.grant);
-  const request = parse("the request", granted.statement);
-  const descriptions = granted.descriptions.map((d) => parse("the description of a snapshot", d));
+  const grant = read2("the grant", granted.grant);
+  const request = read2("the request", granted.statement);
+  const descriptions = granted.descriptions.map((d) => read2("the description of a snapshot", d));
   const refuse2 = (reason) => {
     throw new Error(`The grant that the safe made is not what was asked for: ${reason}. Refuse it, and tell your colleagues.`);
   };
@@ -10351,17 +10597,6 @@ function disclose(runs) {
 function timeOfRun(run) {
   return new Date(parseInt(run.replaceAll("-", "").slice(0, 12), 16));
 }
-function parse(what, b) {
-  let v;
-  try {
-    v = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
-    if (equal(spell(v), b)) {
-      return v;
-    }
-  } catch {
-  }
-  throw new Error(`${what} cannot be read`);
-}
 function sameList(a, b) {
   return a.length === b.length && a.every((s, i) => s === b[i]);
 }
@@ -10389,6 +10624,7 @@ function wordsOf(digest) {
 export {
   dist_exports as age,
   base64_exports as base64,
+  changes_exports as changes,
   enrolment_exports as enrolment,
   envelope_exports as envelope,
   keyring_exports as keyring,
@@ -10396,6 +10632,7 @@ export {
   opener_exports as opener,
   paper_exports as paper,
   review_exports as review,
+  roster_exports as roster,
   statement_exports as statement,
   webauthn_exports2 as webauthn,
   words_exports as words

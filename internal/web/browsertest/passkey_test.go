@@ -79,7 +79,7 @@ func TestPasskeys(t *testing.T) {
 	for use, key := range keys {
 		text := Eval[string](p, async(`
 			const c = await m.statement.challenge("a-namespace", m.base64.fromBase64(%s))
-			return m.webauthn.assertionText(await m.webauthn.sign("localhost", g[%q].credential, c))`, js(message), use))
+			return m.webauthn.assertionText(await m.webauthn.sign("localhost", [g[%q].credential], c))`, js(message), use))
 		a := must(passkey.ParseAssertion(text))(t)
 		if err := a.Verify(key, "localhost", "a-namespace", message); err != nil {
 			t.Errorf("%s: %v", use, err)
@@ -141,7 +141,7 @@ func TestAuthenticatorsThatWillNotDo(t *testing.T) {
 		a := p.Authenticate(true)
 		Eval[registered](p, register("release"))
 		a.Verify(false)
-		sign := `m.webauthn.sign("localhost", g.release.credential, new Uint8Array(32))`
+		sign := `m.webauthn.sign("localhost", [g.release.credential], new Uint8Array(32))`
 		if got := explain(p, sign); !strings.HasPrefix(got, "PasskeyError; not-allowed; ") || !strings.Contains(got, "PIN") {
 			t.Errorf("signing: %s", got)
 		}
@@ -154,7 +154,7 @@ func TestAuthenticatorsThatWillNotDo(t *testing.T) {
 		a := p.Authenticate(true)
 		Eval[registered](p, register("release"))
 		a.Lie(true)
-		if got := explain(p, `m.webauthn.sign("localhost", g.release.credential, new Uint8Array(32))`); !strings.HasPrefix(got, "PasskeyError; no-verification; ") || !strings.Contains(got, "Set up a PIN") {
+		if got := explain(p, `m.webauthn.sign("localhost", [g.release.credential], new Uint8Array(32))`); !strings.HasPrefix(got, "PasskeyError; no-verification; ") || !strings.Contains(got, "Set up a PIN") {
 			t.Errorf("got %s", got)
 		}
 	})

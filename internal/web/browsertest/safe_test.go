@@ -76,6 +76,12 @@ type fakeSafe struct {
 	released  *api.Released
 	acts      []access.Act
 	tamper    func(*api.Granted)
+
+	proposals   []access.Proposal
+	enrolments  []access.Enrolment // that wait
+	suspensions access.Suspensions
+	entries     int64       // of a ledger
+	drawn       safe.Digest // of a proposal, as the page shows it; zero for the true one
 }
 
 func newSafe(t testing.TB) *fakeSafe {
@@ -113,9 +119,7 @@ func newSafe(t testing.TB) *fakeSafe {
 	handle("GET /v1/session", func(*http.Request, []byte) (any, error) {
 		return map[string]any{"person": s.person, "safe": "acme", "store": s.team.Store, "domain": "localhost"}, nil
 	})
-	handle("GET /v1/people", func(*http.Request, []byte) (any, error) {
-		return api.Everyone{Current: s.team.Roster.Encode()}, nil
-	})
+	s.addPeople(mux, handle)
 	handle("GET /v1/keyring", func(*http.Request, []byte) (any, error) {
 		if s.keyring == nil {
 			return map[string]any{}, nil

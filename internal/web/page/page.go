@@ -37,6 +37,7 @@ const (
 	scriptSignIn  = "signin.js"
 	scriptEnrol   = "enrol.js"
 	scriptRelease = "release.js"
+	scriptPeople  = "people.js"
 )
 
 var (
@@ -131,9 +132,16 @@ func (p *Pages) Opening(w io.Writer, f Frame, o report.OpeningPage) error {
 	return p.write(w, "opening", v)
 }
 
-// People writes the page of the roster and of those who want into it.
+// People writes the page of the roster and of those who want into it. For those
+// who may act with a passkey, a script fills it: data-proposal has the digest of
+// a version that waits, within which the element of class "panel" is for what a
+// keykeeper does about it, and data-person the name of a person.
 func (p *Pages) People(w io.Writer, f Frame, people report.PeoplePage) error {
-	return p.write(w, "people", view{Frame: f, Title: "People", Page: people})
+	v := view{Frame: f, Title: "People", Page: people}
+	if f.MayAct() {
+		v.Script = scriptPeople
+	}
+	return p.write(w, "people", v)
 }
 
 // Ledger writes a part of the ledger.
@@ -178,8 +186,8 @@ func (p *Pages) write(w io.Writer, name string, v view) error {
 // Keykeeper reports whether the visitor is one.
 func (f Frame) Keykeeper() bool { return f.has(access.Keykeeper) }
 
-// MayAct reports whether the visitor can act on an opening with a passkey:
-// keykeepers release, refuse and close, officers close.
+// MayAct reports whether the visitor can act with a passkey: keykeepers release,
+// refuse, close, agree and object, officers close, and both suspend.
 func (f Frame) MayAct() bool { return f.has(access.Keykeeper, access.Officer) }
 
 func (f Frame) has(roles ...access.Role) bool {

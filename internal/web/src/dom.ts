@@ -68,7 +68,7 @@ export async function press(button: HTMLButtonElement, status: HTMLElement, run:
 }
 
 /** A field with its label. */
-export function field(label: string, input: HTMLInputElement, help = ""): HTMLElement {
+export function field(label: string, input: HTMLInputElement | HTMLSelectElement, help = ""): HTMLElement {
   const id = input.id;
   const parts: Child[] = [h("label", { for: id }, label), input];
   if (help !== "") {

@@ -2,6 +2,7 @@
 
 export * as age from "age-encryption";
 export * as base64 from "./base64.ts";
+export * as changes from "./changes.ts";
 export * as enrolment from "./enrolment.ts";
 export * as envelope from "./envelope.ts";
 export * as keyring from "./keyring.ts";
@@ -9,6 +10,7 @@ export * as keys from "./keys.ts";
 export * as opener from "./opener.ts";
 export * as paper from "./paper.ts";
 export * as review from "./review.ts";
+export * as roster from "./roster.ts";
 export * as statement from "./statement.ts";
 export * as webauthn from "./webauthn.ts";
 export * as words from "./words.ts";

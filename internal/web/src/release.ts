@@ -7,16 +7,19 @@
 // personal key, which opens the person's copies of all periods. Older periods
 // take one touch more each.
 
+import { signAct, type Signer, signerOf } from "./acting.ts";
 import { Problem, Safe } from "./api.ts";
 import { type Bytes, fromBase64, fromBase64url, sha256, toBase64, toHex, utf8 } from "./base64.ts";
 import { action, byId, field, h, showError } from "./dom.ts";
-import { openCopy, type Passkey, PrivateKey, unwrap, unwrapAndSign, wrap } from "./keys.ts";
+import { openCopy, PrivateKey, unwrap, unwrapAndSign, wrap } from "./keys.ts";
 import { encodeKeyring, type Keyring, parseKeyring, passkeyOf } from "./keyring.ts";
 import { Opener } from "./opener.ts";
 import { type Disclosed, review, type Review, timeOfRun } from "./review.ts";
+import { type Period, personOf, readRoster } from "./roster.ts";
 import { signIn } from "./session.ts";
-import { type Act, actNamespace, challenge, close, refuse, releaseMessage, releaseNamespace, statement } from "./statement.ts";
-import { type Assertion, assertionText, sign } from "./webauthn.ts";
+import { challenge, close, refuse, releaseMessage, releaseNamespace } from "./statement.ts";
+import { day, when } from "./time.ts";
+import { type Assertion, assertionText } from "./webauthn.ts";
 import type { Envelope } from "./worker.ts";
 
 const section = byId("release");
@@ -39,17 +42,6 @@ interface GrantedAnswer {
   request: { statement: string; signature: string };
   snapshots: { description: string }[];
 }
-interface Period {
-  from: string;
-  outer: string;
-  outer_copies?: { person: string; sealed: string }[];
-}
-interface Roster {
-  store: string;
-  domain: string;
-  periods: Period[];
-  people?: { name: string; key?: string; roles: string[]; passkeys?: { key: string; use: string }[] }[];
-}
 interface OpeningAnswer {
   state: string;
 }
@@ -60,7 +52,7 @@ interface Keeper {
   store: string;
   domain: string;
   recipient: string; // of the personal key; "" for who has none
-  signing: Passkey[]; // passkeys for releases
+  signer: Signer;
   keyring: Keyring | undefined;
   periods: Period[];
 }
@@ -103,8 +95,8 @@ async function show(state: string): Promise<void> {
 async function whoIsHere(): Promise<Keeper> {
   const session = await safe.get<SessionAnswer>("/v1/session");
   const everyone = await safe.get<{ current: string }>("/v1/people");
-  const roster = JSON.parse(new TextDecoder().decode(fromBase64(everyone.current))) as Roster;
-  const me = roster.people?.find((p) => p.name === session.person);
+  const roster = readRoster(fromBase64(everyone.current));
+  const me = personOf(roster, session.person);
   if (me === undefined || roster.store !== session.store) {
     throw new Error("You are not in the safe's roster.");
   }
@@ -113,14 +105,13 @@ async function whoIsHere(): Promise<Keeper> {
   if (keyring !== undefined && (keyring.store !== session.store || keyring.person !== session.person)) {
     throw new Error("The safe hands out another person's keyring.");
   }
+  const domain = roster.domain ?? "";
   return {
     person: session.person,
     store: session.store,
-    domain: roster.domain,
+    domain,
     recipient: me.roles.includes("keykeeper") ? (me.key ?? "") : "",
-    signing: (me.passkeys ?? [])
-      .filter((p) => p.use === "release")
-      .map((p) => ({ domain: roster.domain, credential: fromBase64url(p.key.split(" ")[1] ?? "") })),
+    signer: signerOf(session.store, me, domain, []),
     keyring,
     periods: roster.periods,
   };
@@ -135,20 +126,10 @@ function stopForm(keeper: Keeper, state: string): HTMLElement {
       return;
     }
     const act = closes ? close(opening, reason.value.trim()) : refuse(opening, reason.value.trim());
-    await safe.post(`/v1/openings/${opening}/${closes ? "close" : "refuse"}`, { signed: await signAct(keeper, act) });
+    await safe.post(`/v1/openings/${opening}/${closes ? "close" : "refuse"}`, { signed: await signAct(keeper.signer, act) });
     ended(closes ? "It is closed." : "It is refused.");
   }, { id: closes ? "close" : "refuse" });
   return h("div", {}, field(closes ? "Why it is to be closed" : "Why it is refused", reason, "The team reads it, and the ledger keeps it."), h("p", { class: "actions" }, button));
-}
-
-async function signAct(keeper: Keeper, act: Act): Promise<{ statement: string; signature: string }> {
-  const passkey = keeper.keyring ? passkeyOf(keeper.keyring, keeper.domain) : keeper.signing[0];
-  if (passkey === undefined) {
-    throw new Error("You have no passkey that signs: use a terminal, with your SSH key.");
-  }
-  const bytes = statement(keeper.store, keeper.person, new Date(), act);
-  const assertion = await sign(passkey.domain, passkey.credential, await challenge(actNamespace, bytes));
-  return { statement: new TextDecoder().decode(bytes), signature: assertionText(assertion) };
 }
 
 function ended(text: string): void {
@@ -204,14 +185,6 @@ function disclosed(d: Disclosed): string {
     return `${d.source}: one collection, ${day(d.from)}`;
   }
   return `${d.source}: everything that was new in ${d.collections} collections, ${day(d.from)} to ${day(d.to)}`;
-}
-
-function day(t: Date): string {
-  return t.toISOString().slice(0, 10);
-}
-
-function when(t: Date): string {
-  return `${t.toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 type Keys = Map<number, PrivateKey<"outer">>; // by period

@@ -8,8 +8,8 @@
 // shows what is asked. What the safe cannot do is to have another grant signed
 // than the one that is shown, or other envelopes opened than those of its runs.
 
-import { type Bytes, equal, sha256, toHex } from "./base64.ts";
-import { spell } from "./statement.ts";
+import { type Bytes, sha256, toHex } from "./base64.ts";
+import { read } from "./statement.ts";
 
 /** What a grant says (package opening). */
 export interface Grant {
@@ -69,9 +69,9 @@ interface Request {
 
 /** Checks a grant for an opening of that store. */
 export async function review(store: string, opening: string, granted: Granted, now: Date): Promise<Review> {
-  const grant = parse<Grant>("the grant", granted.grant);
-  const request = parse<Request>("the request", granted.statement);
-  const descriptions = granted.descriptions.map((d) => parse<Description>("the description of a snapshot", d));
+  const grant = read<Grant>("the grant", granted.grant);
+  const request = read<Request>("the request", granted.statement);
+  const descriptions = granted.descriptions.map((d) => read<Description>("the description of a snapshot", d));
   const refuse = (reason: string): never => {
     throw new Error(`The grant that the safe made is not what was asked for: ${reason}. Refuse it, and tell your colleagues.`);
   };
@@ -132,21 +132,6 @@ function disclose(runs: Review["runs"]): Disclosed[] {
 /** When a run was begun: the first 48 bits of its id. */
 export function timeOfRun(run: string): Date {
   return new Date(parseInt(run.replaceAll("-", "").slice(0, 12), 16));
-}
-
-// Reads what has one spelling. The order of fields is the safe's: what matters
-// here is that no reader of the same bytes finds another value.
-function parse<T>(what: string, b: Bytes): T {
-  let v: unknown;
-  try {
-    v = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
-    if (equal(spell(v), b)) {
-      return v as T;
-    }
-  } catch {
-    // as below
-  }
-  throw new Error(`${what} cannot be read`);
 }
 
 function sameList(a: string[], b: string[]): boolean {

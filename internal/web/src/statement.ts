@@ -5,7 +5,7 @@
 // Objects here are always built field by field. JavaScript keeps the order in
 // which fields were set, so what is built in order is spelled in order.
 
-import { type Bytes, concat, sha256, utf8 } from "./base64.ts";
+import { type Bytes, concat, equal, sha256, utf8 } from "./base64.ts";
 
 /** A signature under an act stands in this namespace, one under a release in the other. */
 export const actNamespace = "strongroom/v1/act";
@@ -22,6 +22,23 @@ export function spellWithin(v: unknown): string {
 /** The bytes of v as package spelling writes them. */
 export function spell(v: unknown): Bytes {
   return utf8(spellWithin(v) + "\n");
+}
+
+/**
+ * Reads what has one spelling; what it was is for the error. That the fields are
+ * those of T, and in their order, is the safe's business: what matters here is
+ * that no reader of the same bytes finds another value.
+ */
+export function read<T>(what: string, b: Bytes): T {
+  try {
+    const v: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
+    if (equal(spell(v), b)) {
+      return v as T;
+    }
+  } catch {
+    // as below
+  }
+  throw new Error(`${what} cannot be read`);
 }
 
 // What JSON.stringify would change silently, or Go would write in another way.

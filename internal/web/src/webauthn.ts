@@ -131,9 +131,9 @@ export async function signWithAny(domain: string, challenge: Bytes): Promise<Ass
   return (await get(domain, [], challenge)).assertion;
 }
 
-/** Signs with that passkey. */
-export async function sign(domain: string, credential: Bytes, challenge: Bytes): Promise<Assertion> {
-  return (await get(domain, [credential], challenge)).assertion;
+/** Signs with one of these passkeys. */
+export async function sign(domain: string, credentials: Bytes[], challenge: Bytes): Promise<Assertion> {
+  return (await get(domain, credentials, challenge)).assertion;
 }
 
 /** What a PRF gives for one wrapped file. */

@@ -1,0 +1,235 @@
+// The page "People", for those whose passkey signs: agreeing with a proposed
+// version of the roster, objecting to it, and suspending somebody.
+//
+// What a proposal changes, and its words, are worked out here from the exact
+// bytes whose digest is signed. So the page shows what its reader agrees with,
+// as far as the page itself is the safe's own; whoever wants to be sure of that
+// agrees from a terminal.
+
+import { signAct, type Signer, signerOf } from "./acting.ts";
+import { Problem, Safe } from "./api.ts";
+import { sha256, toHex } from "./base64.ts";
+import { changes, lacks } from "./changes.ts";
+import { action, byId, field, h, showError } from "./dom.ts";
+import { askEveryone, type Everyone, type Proposal, suspendedKeys } from "./everyone.ts";
+import { fingerprint, founded, keysOf, type Passkey, type Person, personOf, renewed, unfit } from "./roster.ts";
+import { agree, object, read, spellWithin, suspend } from "./statement.ts";
+import { when } from "./time.ts";
+import { wordsOf } from "./words.ts";
+
+const safe = new Safe();
+const status = byId("people-status");
+const known = Number(byId("roster").dataset.version);
+
+async function start(): Promise<void> {
+  const e = await askEveryone(safe, known);
+  for (const place of document.querySelectorAll<HTMLElement>("[data-proposal]")) {
+    const p = e.proposals.find((p) => p.digest === place.dataset.proposal);
+    const panel = place.querySelector<HTMLElement>(".panel");
+    if (panel === null) {
+      continue; // the visitor does not decide about rosters
+    }
+    if (p === undefined) {
+      panel.replaceChildren(h("p", {}, "It is decided, or proposed anew. ", again()));
+      continue;
+    }
+    await showProposal(e, p, place, panel);
+  }
+  if (e.self !== undefined) {
+    const signer = signerOf(e.store, e.self, e.roster.domain ?? "", suspendedKeys(e, e.me));
+    for (const place of document.querySelectorAll<HTMLElement>("[data-person]")) {
+      await offerSuspension(e, signer, place);
+    }
+  }
+}
+
+function again(): HTMLElement {
+  return h("a", { href: location.pathname }, "Look at it anew");
+}
+
+// Puts what was done in the place of what could be done.
+function ended(panel: HTMLElement, text: string, ...more: string[]): void {
+  panel.replaceChildren(h("p", { class: "ended" }, h("strong", {}, text), " ", ...more, " ", again()));
+}
+
+async function showProposal(e: Everyone, p: Proposal, place: HTMLElement, panel: HTMLElement): Promise<void> {
+  const words = wordsOf(await sha256(p.bytes));
+  const lifted = e.suspensions.filter((s) => p.next.lifted?.includes(s.entry));
+  const lines = [...(await changes(e.roster, p.next)), ...lifted.map((s) => `ledger entry ${s.entry} suspends ${s.person}, as the safe says`)];
+  place.querySelector(".list")?.replaceChildren(...lines.map((line) => h("li", {}, h("bdi", {}, line))));
+  place.querySelector(".words")?.replaceChildren(words);
+
+  const objected = p.objected.includes(e.me);
+  const voter = founded(e.roster) ? e.self : personOf(p.next, e.me);
+  const parts: HTMLElement[] = [];
+  try {
+    const own = await mayAgree(e, p);
+    if (objected) {
+      parts.push(h("p", {}, "You have objected. A keykeeper and an operator without you can agree anew."));
+    } else if (p.agreed.includes(e.me)) {
+      parts.push(h("p", {}, "You have agreed."));
+    } else if (voter !== undefined) {
+      parts.push(agreeForm(e, p, voter, panel, own));
+    }
+  } catch (error) {
+    const why = h("p", {});
+    showError(why, error);
+    parts.push(why);
+  }
+  if (e.self !== undefined && (!objected || p.papers)) {
+    parts.push(objectForm(e, p, e.self, panel));
+  }
+  panel.replaceChildren(...parts);
+}
+
+/** What is wrong with a proposal, with what to do. */
+class ProposalError extends Error {
+  readonly remedy = "Object, and tell the others.";
+}
+
+// Sees to what a terminal sees to before it asks: that the version can follow,
+// that new role keys come from those whose role it is, and that the person
+// stands in it as they have enrolled. Returns the words of that enrolment, if
+// the person's keys are new.
+async function mayAgree(e: Everyone, p: Proposal): Promise<string> {
+  const reason = await unfit(e.roster, e.bytes, p.next);
+  if (reason !== "") {
+    throw new ProposalError(`This version cannot follow: ${reason}.`);
+  }
+  const voters = founded(e.roster) ? e.roster : p.next;
+  const roles = p.agreed.flatMap((name) => personOf(voters, name)?.roles ?? []);
+  if (!renewed(e.roster, p.next).every((role) => roles.includes(role))) {
+    throw new ProposalError(
+      "It begins a role key that nobody of that role has proposed: whoever made it knows it. If somebody has objected since it was proposed, whoever made the key proposes it anew.",
+    );
+  }
+  const self = personOf(p.next, e.me);
+  if (self === undefined || (e.self !== undefined && sameKeys(e.self, self))) {
+    return "";
+  }
+  for (const bytes of e.enrolments) {
+    const enrolment = read<{ person: Person }>("an enrolment", bytes);
+    if (spellWithin(enrolment.person) === spellWithin(self)) {
+      return wordsOf(await sha256(bytes));
+    }
+  }
+  throw new ProposalError("You do not stand in it as you have enrolled: these may be the keys of somebody else.");
+}
+
+function sameKeys(a: Person, b: Person): boolean {
+  return a.key === b.key && keysOf(a).join() === keysOf(b).join();
+}
+
+function agreeForm(e: Everyone, p: Proposal, voter: Person, panel: HTMLElement, own: string): HTMLElement {
+  const id = p.digest.slice(0, 8);
+  const compared = h("input", { id: `compared-${id}`, type: "checkbox", required: true });
+  const others = p.papers ? "another person of the safe" : p.by;
+  const button = action("Agree with your passkey", status, async () => {
+    if (!compared.reportValidity()) {
+      return;
+    }
+    const signer = signerOf(e.store, voter, (founded(e.roster) ? e.roster.domain : p.next.domain) ?? "", suspendedKeys(e, e.me));
+    await safe.post("/v1/roster/agree", { signed: await signAct(signer, agree({ n: p.next.n, digest: p.digest, after: p.after })) });
+    ended(panel, `You have agreed with version ${p.next.n}.`, await comesIntoForce(p));
+  }, { class: "first", id: `agree-${id}` });
+  return h(
+    "div",
+    {},
+    ...lacks(p.next).map((line) => h("p", {}, h("span", { class: "note" }, "Note: "), `in this version, ${line}.`)),
+    ...(own === "" ? [] : [h("p", {}, "You stand in it with the keys of your enrolment whose words are ", h("span", { class: "words" }, own), ". They are the ones that you were shown when you enrolled.")]),
+    h("p", {}, "Call ", h("bdi", {}, others), ", whose voice you know, and have these eight words read to you. Who has put other keys in has other words."),
+    h("p", {}, h("label", { for: compared.id, class: "check" }, compared, h("span", {}, "I have heard all eight words from ", h("bdi", {}, others), ", by voice"))),
+    h("p", { class: "actions" }, button),
+  );
+}
+
+// Tells when a version comes into force that was just agreed with. That it was
+// agreed with stands, whatever is answered now.
+async function comesIntoForce(p: Proposal): Promise<string> {
+  try {
+    const e = await askEveryone(safe, known);
+    if (toHex(await sha256(e.bytes)) === p.digest) {
+      return "It is in force.";
+    }
+    const ready = e.proposals.find((other) => other.digest === p.digest)?.ready;
+    return ready === undefined ? "It waits for others to agree." : `It comes into force on ${when(ready)}, unless somebody objects.`;
+  } catch {
+    return "";
+  }
+}
+
+function objectForm(e: Everyone, p: Proposal, self: Person, panel: HTMLElement): HTMLElement {
+  const id = p.digest.slice(0, 8);
+  const reason = reasonField(`objection-${id}`);
+  const button = action("Object with your passkey", status, async () => {
+    if (!reason.reportValidity()) {
+      return;
+    }
+    const signer = signerOf(e.store, self, e.roster.domain ?? "", suspendedKeys(e, e.me));
+    await safe.post("/v1/roster/object", { signed: await signAct(signer, object({ n: p.next.n, digest: p.digest, reason: reason.value.trim() })) });
+    ended(panel, `You have objected to version ${p.next.n}.`, "What was agreed on it counts no more.");
+  }, { id: `object-${id}` });
+  return h(
+    "details",
+    {},
+    h("summary", {}, "Object"),
+    h("p", {}, "You did not expect it, or something in it is wrong. What was agreed on it counts no more; a keykeeper and an operator without you can agree anew."),
+    field("Why you object", reason, everybodyReads),
+    h("p", { class: "actions" }, button),
+  );
+}
+
+const everybodyReads = "It stands in the ledger, and in mails to everybody.";
+
+function reasonField(id: string): HTMLInputElement {
+  return h("input", { id, maxlength: "1000", required: true, autocomplete: "off", pattern: ".*\\S.*" });
+}
+
+async function offerSuspension(e: Everyone, signer: Signer, place: HTMLElement): Promise<void> {
+  const person = personOf(e.roster, place.dataset.person ?? "");
+  const facts = place.querySelector("dl");
+  if (person === undefined || facts === null || e.suspensions.some((s) => s.person === person.name && s.key === undefined)) {
+    return;
+  }
+  const name = person.name;
+  const which = h("select", { id: `suspend-what-${name}` }, h("option", { value: "" }, `${name}, with all keys`));
+  const suspended = suspendedKeys(e, name);
+  for (const key of keysOf(person).filter((key) => !suspended.includes(key))) {
+    which.append(h("option", { value: key }, `the ${kindOf(person, key)} ${await fingerprint(key)}`));
+  }
+  const reason = reasonField(`suspend-why-${name}`);
+  const details = h(
+    "details",
+    {},
+    h("summary", {}, `Suspend ${name}`),
+    h("p", {}, "At once: a lost device, or somebody who has left. Their openings close, and their agreements count no more. It lasts until a version of the roster lifts it, which two people agree on."),
+    field("What is suspended", which),
+    field("Why", reason, everybodyReads),
+    h(
+      "p",
+      { class: "actions" },
+      action(`Suspend ${name} with your passkey`, status, async () => {
+        if (!reason.reportValidity()) {
+          return;
+        }
+        const act = suspend({ person: name, ...(which.value === "" ? {} : { key: which.value }), reason: reason.value.trim() });
+        await safe.post("/v1/people/suspend", { signed: await signAct(signer, act) });
+        ended(details.parentElement as HTMLElement, which.value === "" ? `${name} is suspended.` : `This key of ${name} is suspended.`);
+      }, { id: `suspend-${name}` }),
+    ),
+  );
+  facts.append(h("div", {}, h("dt", {}, "In danger"), h("dd", {}, details)));
+}
+
+function kindOf(p: Person, key: string): string {
+  const passkey: Passkey | undefined = p.passkeys?.find((k) => k.key === key);
+  return passkey === undefined ? "SSH key" : passkey.use === "release" ? "passkey for releases" : "passkey to sign in";
+}
+
+start().catch((error: unknown) => {
+  if (error instanceof Problem && error.status === 401) {
+    location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
+    return;
+  }
+  showError(status, error);
+});
