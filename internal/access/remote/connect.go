@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -108,8 +107,7 @@ func (l *line) close() {
 type link struct {
 	conn   *sshclient.Conn
 	client *wire.Client
-	wg     sync.WaitGroup // what reads and drops what is not SFTP
-	unbind func() bool    // from the context that would end it
+	unbind func() bool // from the context that would end it
 }
 
 // host checks who the gate is, and how to reach it.
@@ -140,7 +138,9 @@ func (s *Store) connect(ctx context.Context) (*link, error) {
 		return nil
 	})
 	if err != nil {
-		l.end()
+		if l.client != nil {
+			l.client.Close()
+		}
 		return nil, explain(err)
 	}
 	l.conn = conn
@@ -166,15 +166,8 @@ func (l *link) beginSFTP(conn *sshclient.Conn, stall time.Duration) error {
 	if err != nil {
 		return err
 	}
-	l.wg.Go(func() { ssh.DiscardRequests(requests) })
-	// What is said here is for nobody, but unread it would block the channel.
-	l.wg.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
-	ok, err := channel.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
-	if err != nil {
+	if err := conn.Subsystem(channel, requests, "sftp"); err != nil {
 		return err
-	}
-	if !ok {
-		return errors.New("it refuses")
 	}
 	l.client, err = wire.NewClient(channel, conn.Interrupt, stall)
 	return err
@@ -186,13 +179,4 @@ func (l *link) close() {
 	l.conn.Interrupt()
 	l.client.Close()
 	l.conn.Close()
-	l.wg.Wait()
-}
-
-// end waits for what ran on a connection that was closed before it was ready.
-func (l *link) end() {
-	if l.client != nil {
-		l.client.Close()
-	}
-	l.wg.Wait()
 }

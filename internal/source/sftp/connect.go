@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -74,8 +73,7 @@ const nearby = 5 * time.Millisecond
 type connection struct {
 	conn     *sshclient.Conn
 	links    []*link
-	distance time.Duration  // how long an answer takes, about
-	wg       sync.WaitGroup // what reads and drops what is not SFTP
+	distance time.Duration // how long an answer takes, about
 }
 
 // link is one session with SFTP in it.
@@ -127,7 +125,7 @@ func (c *connection) begin(conn *sshclient.Conn, sessions int, stall time.Durati
 		return err
 	}
 	c.distance = time.Since(asked)
-	first, err := c.beginSFTP(conn, channel, requests, stall)
+	first, err := beginSFTP(conn, channel, requests, stall)
 	if err != nil {
 		return err
 	}
@@ -137,7 +135,7 @@ func (c *connection) begin(conn *sshclient.Conn, sessions int, stall time.Durati
 	for i := 1; i < sessions; i++ {
 		wg.Go(func() {
 			if channel, requests, err := conn.Session(); err == nil {
-				links[i], _ = c.beginSFTP(conn, channel, requests, stall)
+				links[i], _ = beginSFTP(conn, channel, requests, stall)
 			}
 		})
 	}
@@ -149,16 +147,9 @@ func (c *connection) begin(conn *sshclient.Conn, sessions int, stall time.Durati
 	return nil
 }
 
-func (c *connection) beginSFTP(conn *sshclient.Conn, channel ssh.Channel, requests <-chan *ssh.Request, stall time.Duration) (*link, error) {
-	c.wg.Go(func() { ssh.DiscardRequests(requests) })
-	// What is said here is for nobody, but unread it would block the channel.
-	c.wg.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
-	ok, err := channel.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"}))
-	if err != nil {
+func beginSFTP(conn *sshclient.Conn, channel ssh.Channel, requests <-chan *ssh.Request, stall time.Duration) (*link, error) {
+	if err := conn.Subsystem(channel, requests, "sftp"); err != nil {
 		return nil, err
-	}
-	if !ok {
-		return nil, errors.New("the host refuses it: is the sftp subsystem enabled for this account?")
 	}
 	client, err := wire.NewClient(channel, conn.Interrupt, stall)
 	if err != nil {
@@ -174,10 +165,9 @@ func (c *connection) close() {
 	c.end()
 }
 
-// end waits for what ran on a connection that was closed.
+// end lets go of sessions whose connection was closed.
 func (c *connection) end() {
 	for _, l := range c.links {
 		l.client.Close()
 	}
-	c.wg.Wait()
 }

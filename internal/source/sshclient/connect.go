@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -23,8 +24,8 @@ const keepAliveRequest = "keepalive@openssh.com"
 type Conn struct {
 	conn   net.Conn
 	client *ssh.Client
-	wg     sync.WaitGroup
-	closed chan struct{} // tells keepAlive to end
+	wg     sync.WaitGroup // keepAlive, and what drops what nobody reads
+	closed chan struct{}  // tells keepAlive to end
 }
 
 // Connect connects, logs in and calls begin, which asks the host for what the
@@ -116,6 +117,19 @@ func (h *Host) config(hostKey *error) *ssh.ClientConfig {
 // the channel's streams must be read, or the connection stands still.
 func (c *Conn) Session() (ssh.Channel, <-chan *ssh.Request, error) {
 	return c.client.OpenChannel("session", nil)
+}
+
+// Subsystem lets a session speak the protocol of a subsystem, such as "sftp",
+// and drops what comes beside it.
+func (c *Conn) Subsystem(channel ssh.Channel, requests <-chan *ssh.Request, name string) error {
+	c.wg.Go(func() { ssh.DiscardRequests(requests) })
+	// What is said here is for nobody, but unread it would block the channel.
+	c.wg.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
+	ok, err := channel.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{name}))
+	if err == nil && !ok {
+		err = fmt.Errorf("the host refuses it: is the %s subsystem enabled for this account?", name)
+	}
+	return err
 }
 
 // Alive asks the host for an answer and waits for it. Nil means that up to now
