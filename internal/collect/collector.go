@@ -154,7 +154,7 @@ func (c *collector) keepUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.listReady(); err != nil {
+	if err := c.listReady(ctx); err != nil {
 		return err
 	}
 	c.tellNowAndThen()
@@ -171,10 +171,10 @@ func (c *collector) amid(ctx context.Context) error {
 	if !c.checkpointDue() {
 		return nil
 	}
-	if err := c.listReady(); err != nil {
+	if err := c.listReady(ctx); err != nil {
 		return err
 	}
-	if err := c.rememberPart(); err != nil {
+	if err := c.rememberPart(ctx); err != nil {
 		return err
 	}
 	return c.checkpoint(ctx)
@@ -188,7 +188,7 @@ func (c *collector) checkpointDue() bool {
 
 // rememberPart remembers what has its place of content that was not read to
 // its end, so that another run need not store it again.
-func (c *collector) rememberPart() error {
+func (c *collector) rememberPart(ctx context.Context) error {
 	var chunks []manifest.Chunk
 	for _, p := range c.data.Taken()[c.parts:] {
 		chunk, ok := p.Chunk()
@@ -201,7 +201,7 @@ func (c *collector) rememberPart() error {
 	if err := c.announce(chunks); err != nil {
 		return err
 	}
-	return c.memory.AddChunks(chunks)
+	return c.memory.AddChunks(ctx, chunks)
 }
 
 func (c *collector) tellNowAndThen() {

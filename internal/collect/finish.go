@@ -20,11 +20,11 @@ func (c *collector) finish(ctx context.Context) (Result, error) {
 	if err := c.data.Finish(); err != nil {
 		return Result{}, err
 	}
-	if err := c.listReady(); err != nil {
+	if err := c.listReady(ctx); err != nil {
 		return Result{}, err
 	}
 	if c.broken {
-		if err := c.rememberPart(); err != nil {
+		if err := c.rememberPart(ctx); err != nil {
 			return Result{}, err
 		}
 	}
@@ -32,7 +32,7 @@ func (c *collector) finish(ctx context.Context) (Result, error) {
 		c.incomplete(ErrNothing)
 		return c.result, c.checkpoint(ctx) // for the next run
 	}
-	if err := c.finishList(); err != nil {
+	if err := c.finishList(ctx); err != nil {
 		return Result{}, err
 	}
 	c.tellLoss()
@@ -59,7 +59,7 @@ func (c *collector) finish(ctx context.Context) (Result, error) {
 
 // finishList ends the manifest, whose own chunks are remembered too: most of
 // them will be the same next time.
-func (c *collector) finishList() error {
+func (c *collector) finishList(ctx context.Context) error {
 	totals := manifest.Totals{Entries: c.result.Entries, Bytes: c.result.Bytes}
 	if _, err := c.list.Write(manifest.AppendTotals(nil, totals)); err != nil {
 		return fmt.Errorf("storing the manifest: %w", err)
@@ -70,7 +70,7 @@ func (c *collector) finishList() error {
 	}
 	c.root.Store, c.root.Run, c.root.Source = c.in.Store, c.in.Run, c.in.Source
 	c.root.Entries, c.root.Bytes = totals.Entries, totals.Bytes
-	if c.root.Chunks, err = c.rememberPieces(pieces); err != nil {
+	if c.root.Chunks, err = c.rememberPieces(ctx, pieces); err != nil {
 		return err
 	}
 	if len(c.root.Encode()) <= manifest.MaxRoot {
@@ -84,11 +84,11 @@ func (c *collector) finishList() error {
 	if err != nil {
 		return fmt.Errorf("storing the list of the manifest's chunks: %w", err)
 	}
-	c.root.Chunks, err = c.rememberPieces(pieces)
+	c.root.Chunks, err = c.rememberPieces(ctx, pieces)
 	return err
 }
 
-func (c *collector) rememberPieces(pieces []*intake.Piece) ([]manifest.Chunk, error) {
+func (c *collector) rememberPieces(ctx context.Context, pieces []*intake.Piece) ([]manifest.Chunk, error) {
 	chunks := make([]manifest.Chunk, len(pieces))
 	for i, p := range pieces {
 		var ok bool
@@ -99,7 +99,7 @@ func (c *collector) rememberPieces(pieces []*intake.Piece) ([]manifest.Chunk, er
 	if err := c.announce(chunks); err != nil {
 		return nil, err
 	}
-	return chunks, c.memory.AddChunks(chunks)
+	return chunks, c.memory.AddChunks(ctx, chunks)
 }
 
 // putRoot seals and publishes the root, twice.

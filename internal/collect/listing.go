@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -63,7 +64,7 @@ func (l *listing) poisoned() bool {
 }
 
 // listReady lists the entries at the front whose content has its place.
-func (c *collector) listReady() error {
+func (c *collector) listReady(ctx context.Context) error {
 	n := 0
 	for ; n < len(c.waiting); n++ {
 		l := &c.waiting[n]
@@ -74,7 +75,7 @@ func (c *collector) listReady() error {
 			c.warn(Problem{Kind: Poisoned, Path: []byte(l.entry.Path),
 				Text: fmt.Sprintf("it was read because it had its turn, and differs from what was read until %s", c.in.LastStarted.UTC().Format(time.DateOnly))})
 		}
-		if err := c.enter(l); err != nil {
+		if err := c.enter(ctx, l); err != nil {
 			return err
 		}
 	}
@@ -87,7 +88,7 @@ func (c *collector) listReady() error {
 
 // enter writes an entry that is ready into manifest and memory, line by line:
 // all chunks of a file of terabytes take more room than anything else.
-func (c *collector) enter(l *listing) error {
+func (c *collector) enter(ctx context.Context, l *listing) error {
 	for begin, n := 0, l.len(); begin == 0 || begin < n; begin += manifest.ChunksPerLine {
 		end := min(begin+manifest.ChunksPerLine, n)
 		c.part = c.part[:0]
@@ -100,7 +101,7 @@ func (c *collector) enter(l *listing) error {
 		} else {
 			c.line = manifest.AppendMore(c.line[:0], c.part, end < n)
 		}
-		if err := c.enterLine(); err != nil {
+		if err := c.enterLine(ctx); err != nil {
 			return err
 		}
 	}
@@ -110,11 +111,11 @@ func (c *collector) enter(l *listing) error {
 }
 
 // enterLine writes c.line, which refers to the chunks of c.part.
-func (c *collector) enterLine() error {
+func (c *collector) enterLine(ctx context.Context) error {
 	if err := c.announce(c.part); err != nil {
 		return err
 	}
-	if err := c.memory.Add(c.line, c.part); err != nil {
+	if err := c.memory.Add(ctx, c.line, c.part); err != nil {
 		return fmt.Errorf("remembering an entry: %w", err)
 	}
 	if _, err := c.list.Write(c.line); err != nil {

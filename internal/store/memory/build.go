@@ -8,20 +8,18 @@ import (
 	"path"
 )
 
-// build makes the tags and the index of what was checkpointed.
+// build makes the tags and the index of what was checkpointed, whose records
+// are in files. Tags of a build that broke off must have been removed.
 //
 // The order matters:
-//  1. tags   nothing names them yet; a later build begins by removing them
+//  1. tags   nothing names them yet
 //  2. index  one rename; from now on the checkpoints are not looked at
 //  3. the checkpoints and chunks files go
 //
 // A crash between steps leaves files that are never read, and that go with the
 // folder.
-func build(ctx context.Context, f *folder, s *state) error {
-	if err := f.removeAll(tagsName, "*.tmp"); err != nil {
-		return err
-	}
-	x, err := buildTags(ctx, f, s)
+func build(ctx context.Context, f *folder, s *state, files []sortedFile) error {
+	x, err := buildTags(ctx, f, s, files)
 	if err != nil {
 		return err
 	}
@@ -38,12 +36,8 @@ func build(ctx context.Context, f *folder, s *state) error {
 }
 
 // buildTags writes the tags and returns the index to them.
-func buildTags(ctx context.Context, f *folder, s *state) (*index, error) {
-	var most uint64
-	for _, count := range s.chunks {
-		most += count
-	}
-	x := &index{lines: s.lines, packs: s.packs, filter: newFilter(most)}
+func buildTags(ctx context.Context, f *folder, s *state, files []sortedFile) (*index, error) {
+	x := &index{lines: s.lines, packs: s.packs, guide: newGuide(recordsIn(files), indexBits)}
 	out, err := f.create(tagsName, tagsKind, 0)
 	if err != nil {
 		return nil, err
@@ -52,16 +46,13 @@ func buildTags(ctx context.Context, f *folder, s *state) (*index, error) {
 		if x.chunks == maxChunks {
 			return f.damaged("chunks", fmt.Errorf("are more than %d", maxChunks))
 		}
-		if beginsBlock(uint64(x.chunks)) {
-			x.fence = append(x.fence, r.tag())
-		}
+		x.note(x.chunks, &r)
 		x.chunks++
-		x.filter.add(r.tag())
 		_, err := out.Write(r[:])
 		return err
 	}
 	t := tagger{folder: f, packs: x.packs, emit: emit}
-	err = merge(ctx, f, s.files(), t.add)
+	err = merge(ctx, f, files, t.add)
 	if err == nil {
 		err = t.flush()
 	}

@@ -7,13 +7,19 @@ import "encoding/binary"
 type filter []byte
 
 const (
-	filterBits   = 10 // for each tag; with 7 probes 8 in 1,000 absent tags pass
 	filterProbes = 7
-	maxFilter    = 32 << 20 // bytes; beyond 26 million tags more absent ones pass
+	maxFilter    = 32 << 20 // bytes; beyond 26 million tags of 10 bits more absent ones pass
 )
 
-func newFilter(tags uint64) filter {
-	return make(filter, min((tags*filterBits+7)/8, maxFilter))
+// Bits for each tag. An absent one that passes costs unsealing a block, a tenth
+// of a millisecond.
+const (
+	indexBits  = 10 // 8 in 1,000 pass
+	recallBits = 14 // 1.5 in 1,000 pass each of the filters that a run asks
+)
+
+func newFilter(tags, bits uint64) filter {
+	return make(filter, min((tags*bits+7)/8, maxFilter))
 }
 
 func (f filter) add(t tag) {

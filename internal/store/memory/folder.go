@@ -20,7 +20,7 @@ type kind string
 const (
 	linesKind      kind = "SRML"
 	chunksKind     kind = "SRMC"
-	mergedKind     kind = "SRMM" // chunks files merged on the way to the tags
+	mergedKind     kind = "SRMM" // chunks files merged; nothing names it
 	checkpointKind kind = "SRMK"
 	tagsKind       kind = "SRMT"
 	indexKind      kind = "SRMX"
@@ -174,6 +174,9 @@ type sealedFile struct {
 }
 
 func (s *sealedFile) Write(p []byte) (int, error) { return s.seal.Write(p) }
+
+// finish ends and closes a file that nobody needs after a crash.
+func (s *sealedFile) finish() error { return errors.Join(s.seal.Close(), s.file.Close()) }
 
 // commit makes the file's bytes durable, closes it, and returns its size on
 // disk. Its name is durable after the next syncFolder.

@@ -88,10 +88,7 @@ type index struct {
 	chunks uint64
 	lines  []uint64
 	packs  []Pack // records refer to them by place; also such that no record refers to
-	// The fence has the first tag of each block of tags.age, so that the block
-	// in which a tag must be is known without reading.
-	fence  []tag
-	filter filter
+	guide         // of tags.age
 }
 
 func (x *index) encode() []byte {

@@ -42,8 +42,7 @@ func FuzzIndex(f *testing.F) {
 		chunks: blockRecords + 5,
 		lines:  []uint64{200, 300},
 		packs:  []Pack{testPack(run, 1), used},
-		fence:  []tag{{1}, {2}},
-		filter: newFilter(10),
+		guide:  guide{fence: []tag{{1}, {2}}, filter: newFilter(10, indexBits)},
 	}
 	f.Add((&index{}).encode())
 	f.Add(full.encode())
@@ -209,31 +208,33 @@ func TestTaggerRefuses(t *testing.T) {
 	}
 }
 
-// The filter has no false negatives and about as many false positives as its
-// comment says.
+// A filter has no false negatives and about as many false positives as the
+// comments say.
 func TestFilter(t *testing.T) {
 	const n = 20_000
 	keys := Keys{}
-	f := newFilter(n)
-	for i := range n {
-		f.add(keys.tagMaker().tag(digest("content", i)))
-	}
-	passed := 0
-	for i := range n {
-		if !f.mayHave(keys.tagMaker().tag(digest("content", i))) {
-			t.Fatalf("tag %d is not found", i)
+	for bits, most := range map[uint64]int{indexBits: n * 12 / 1000, recallBits: n * 25 / 10000} {
+		f := newFilter(n, bits)
+		for i := range n {
+			f.add(keys.tagMaker().tag(digest("content", i)))
 		}
-		if f.mayHave(keys.tagMaker().tag(digest("absent", i))) {
-			passed++
+		passed := 0
+		for i := range n {
+			if !f.mayHave(keys.tagMaker().tag(digest("content", i))) {
+				t.Fatalf("tag %d is not found", i)
+			}
+			if f.mayHave(keys.tagMaker().tag(digest("absent", i))) {
+				passed++
+			}
+		}
+		if passed > most {
+			t.Errorf("with %d bits for each %d of %d absent tags pass", bits, passed, n)
 		}
 	}
-	if passed > n*12/1000 {
-		t.Errorf("%d of %d absent tags pass", passed, n)
-	}
-	if diff := cmp.Diff(filter{}, newFilter(0)); diff != "" {
+	if diff := cmp.Diff(filter{}, newFilter(0, indexBits)); diff != "" {
 		t.Errorf("filter of nothing (-want +got):\n%s", diff)
 	}
-	if got := len(newFilter(1 << 40)); got != maxFilter {
+	if got := len(newFilter(1<<40, indexBits)); got != maxFilter {
 		t.Errorf("filter of 2^40 tags has %d bytes, want %d", got, maxFilter)
 	}
 }

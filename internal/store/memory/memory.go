@@ -20,6 +20,8 @@
 //	tags.age          the chunks files merged: one record for each chunk
 //	index.age         the sizes of all lines files, the packs, and what makes a
 //	                  search in tags.age take one read: see index
+//	merged-M.tmp      chunks files up to chunks-M merged, while a run goes on: see
+//	                  recall; and on the way to the tags
 //
 // A lines or chunks file counts once a checkpoint names it, and all checkpoints
 // are replaced by the index, after which only lines-N.age, tags.age and
@@ -42,11 +44,12 @@
 // who has the memory's recipient, which is as secret as its identity, nothing
 // is promised.
 //
-// RAM is bounded whatever the files hold: the buffer of Options, about 150
-// bytes for each pack and ten bits for each chunk in the newest 512 chunks
-// files, which are 64 million at most, in a Writer; about 70 bytes for each pack
-// and ten bits for each chunk, at most 32 MiB, in a Memory; 13 MiB while files
-// are merged.
+// RAM is bounded whatever the files hold. A Writer takes the buffer of Options,
+// about 150 bytes for each pack, and 14 bits for each record of the tables that
+// it looks in, but at most 32 MiB for each of these, of which there are three of
+// a size: 17 MiB for 10 million chunks, 150 MiB for 134 million. While it merges
+// some, it takes as much again for those. A Memory takes about 70 bytes for each
+// pack and ten bits for each chunk, at most 32 MiB; merging takes 13 MiB.
 package memory
 
 import (

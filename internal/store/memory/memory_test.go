@@ -134,12 +134,12 @@ func TestRoundTrip(t *testing.T) {
 	for _, p := range []Pack{oldPack, first, second, unused, first} {
 		must(t, w.AddPack(p))
 	}
-	must(t, w.Add([]byte("header\n"), nil))
-	must(t, w.Add([]byte("a\n"), []manifest.Chunk{reused, fresh, shared}))
+	must(t, w.Add(t.Context(), []byte("header\n"), nil))
+	must(t, w.Add(t.Context(), []byte("a\n"), []manifest.Chunk{reused, fresh, shared}))
 	must(t, w.Checkpoint(t.Context()))
 	must(t, w.Checkpoint(t.Context())) // nothing new: no file
-	must(t, w.Add([]byte("b\n"), []manifest.Chunk{shared, shared}))
-	must(t, w.AddChunks([]manifest.Chunk{own}))
+	must(t, w.Add(t.Context(), []byte("b\n"), []manifest.Chunk{shared, shared}))
+	must(t, w.AddChunks(t.Context(), []manifest.Chunk{own}))
 	must(t, w.Finish(t.Context()))
 	must(t, w.Close())
 
@@ -191,7 +191,7 @@ func TestStoredAgain(t *testing.T) {
 		w := create(t, dir, run, keys, Options{})
 		for _, p := range packs {
 			must(t, w.AddPack(p))
-			must(t, w.AddChunks([]manifest.Chunk{testChunk(1, p, 3)}))
+			must(t, w.AddChunks(t.Context(), []manifest.Chunk{testChunk(1, p, 3)}))
 		}
 		must(t, w.Finish(t.Context()))
 		m := openMemory(t, dir, run, keys)
@@ -218,21 +218,21 @@ func TestWriterRefuses(t *testing.T) {
 		name string
 		do   func(*Writer) error
 	}{
-		{"chunk in an unknown pack", func(w *Writer) error { return w.AddChunks([]manifest.Chunk{unknown}) }},
-		{"chunk beyond its pack", func(w *Writer) error { return w.Add([]byte("a\n"), []manifest.Chunk{beyond}) }},
-		{"chunk before its pack", func(w *Writer) error { return w.AddChunks([]manifest.Chunk{negative}) }},
-		{"chunk of another run", func(w *Writer) error { return w.AddChunks([]manifest.Chunk{foreign}) }},
+		{"chunk in an unknown pack", func(w *Writer) error { return w.AddChunks(t.Context(), []manifest.Chunk{unknown}) }},
+		{"chunk beyond its pack", func(w *Writer) error { return w.Add(t.Context(), []byte("a\n"), []manifest.Chunk{beyond}) }},
+		{"chunk before its pack", func(w *Writer) error { return w.AddChunks(t.Context(), []manifest.Chunk{negative}) }},
+		{"chunk of another run", func(w *Writer) error { return w.AddChunks(t.Context(), []manifest.Chunk{foreign}) }},
 		{"pack with two sizes", func(w *Writer) error { return w.AddPack(other) }},
 		{"pack that is too large", func(w *Writer) error { return w.AddPack(Pack{Run: run, Frames: 1 << 32}) }},
-		{"line without an end", func(w *Writer) error { return w.Add([]byte("a"), nil) }},
-		{"closed", func(w *Writer) error { w.Close(); return w.Add([]byte("a\n"), nil) }},
+		{"line without an end", func(w *Writer) error { return w.Add(t.Context(), []byte("a"), nil) }},
+		{"closed", func(w *Writer) error { w.Close(); return w.Add(t.Context(), []byte("a\n"), nil) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			dir, keys := t.TempDir(), newKeys(t)
 			w := create(t, dir, run, keys, Options{})
 			must(t, w.AddPack(known))
-			must(t, w.Add([]byte("a\n"), []manifest.Chunk{testChunk(1, known, 0)}))
+			must(t, w.Add(t.Context(), []byte("a\n"), []manifest.Chunk{testChunk(1, known, 0)}))
 			must(t, w.Checkpoint(t.Context()))
 			if err := test.do(w); err == nil {
 				t.Fatal("no error")
@@ -280,7 +280,7 @@ func TestSpillAndMerge(t *testing.T) {
 		chunks = append(chunks, chunkAt(i)) // again one that came before
 		line := fmt.Sprintf("line %d\n", i)
 		want.WriteString(line)
-		must(t, w.Add([]byte(line), chunks))
+		must(t, w.Add(t.Context(), []byte(line), chunks))
 		if i == lines/2 {
 			must(t, w.Checkpoint(t.Context()))
 		}
@@ -334,7 +334,7 @@ func TestBlockBoundaries(t *testing.T) {
 			w := create(t, dir, run, keys, Options{})
 			for i := range n {
 				must(t, w.AddPack(testPack(run, i/1000)))
-				must(t, w.AddChunks([]manifest.Chunk{testChunk(i, testPack(run, i/1000), i%1000)}))
+				must(t, w.AddChunks(t.Context(), []manifest.Chunk{testChunk(i, testPack(run, i/1000), i%1000)}))
 			}
 			must(t, w.Finish(t.Context()))
 			m := openMemory(t, dir, run, keys)
@@ -369,12 +369,12 @@ func broken(t testing.TB, dir string, run safe.RunID, keys Keys) {
 	for i := range 3 {
 		p := testPack(run, i)
 		must(t, w.AddPack(p))
-		must(t, w.Add(fmt.Appendf(nil, "line %d\n", i), []manifest.Chunk{testChunk(i, p, i)}))
+		must(t, w.Add(t.Context(), fmt.Appendf(nil, "line %d\n", i), []manifest.Chunk{testChunk(i, p, i)}))
 		must(t, w.Checkpoint(t.Context()))
 	}
 	p := testPack(run, 3)
 	must(t, w.AddPack(p))
-	must(t, w.Add([]byte("lost\n"), []manifest.Chunk{testChunk(3, p, 3)}))
+	must(t, w.Add(t.Context(), []byte("lost\n"), []manifest.Chunk{testChunk(3, p, 3)}))
 	must(t, w.Close())
 }
 
@@ -457,7 +457,7 @@ func TestNothingRemembered(t *testing.T) {
 		t.Errorf("Open of no folder: %v, want ErrNone", err)
 	}
 	w := create(t, dir, run, keys, Options{})
-	must(t, w.Add([]byte("a\n"), nil))
+	must(t, w.Add(t.Context(), []byte("a\n"), nil))
 	must(t, w.Close())
 	if _, err := Open(t.Context(), dir, run, keys); !errors.Is(err, ErrNone) {
 		t.Errorf("Open without a checkpoint: %v, want ErrNone", err)
@@ -677,15 +677,15 @@ func TestNothingInClear(t *testing.T) {
 	for i := range 5000 { // enough for age to write its first blocks
 		other := testChunk(i+2, p, i%1000)
 		other.Hash = digest("other", i)
-		must(t, w.Add(line, nil))
+		must(t, w.Add(t.Context(), line, nil))
 		if i < 100 {
-			must(t, w.AddChunks([]manifest.Chunk{chunk, other}))
+			must(t, w.AddChunks(t.Context(), []manifest.Chunk{chunk, other}))
 		}
 	}
 	check("while writing")
 	must(t, w.Checkpoint(t.Context()))
 	check("after a checkpoint")
-	must(t, w.AddChunks([]manifest.Chunk{chunk}))
+	must(t, w.AddChunks(t.Context(), []manifest.Chunk{chunk}))
 	must(t, w.Close())
 	check("broken off")
 	m := openMemory(t, dir, run, keys)
@@ -772,7 +772,7 @@ func TestSize(t *testing.T) {
 		}
 		w := create(t, dir, run, keys, Options{})
 		for n := range lines {
-			must(t, w.Add(fmt.Appendf(nil, "line %d\n", n), nil))
+			must(t, w.Add(t.Context(), fmt.Appendf(nil, "line %d\n", n), nil))
 		}
 		if n := size(run); n != 0 {
 			t.Errorf("without a checkpoint a run has size %d", n)

@@ -89,7 +89,10 @@ func complete(ctx context.Context, f *folder) error {
 	if err != nil {
 		return err
 	}
-	return build(ctx, f, s)
+	if err := f.removeAll(tagsName, "*.tmp"); err != nil {
+		return err
+	}
+	return build(ctx, f, s, s.files())
 }
 
 // checkLines makes sure that the lines are there in full length, so that a
@@ -127,12 +130,8 @@ func (m *Memory) sortPacks() error {
 
 // openTags opens the file of tags and makes sure that it is the index's.
 func (m *Memory) openTags() (err error) {
-	m.tags, err = m.folder.openTable(tagsName, tagsKind, 0, uint64(m.index.chunks))
-	if err != nil {
-		return err
-	}
-	m.tags.fence, m.tags.filter = m.index.fence, m.index.filter
-	return nil
+	m.tags, err = m.folder.openTable(sortedFile{tagsName, tagsKind, 0, m.index.chunks}, m.index.guide)
+	return err
 }
 
 // Lookup returns where the chunk with the given digest lies, in the newest run

@@ -61,6 +61,14 @@ type sortedFile struct {
 	count uint64
 }
 
+// recordsIn returns how many records there are in files.
+func recordsIn(files []sortedFile) (n uint64) {
+	for _, file := range files {
+		n += file.count
+	}
+	return n
+}
+
 // chunksFile returns the nth chunks file.
 func chunksFile(n int, count uint64) sortedFile {
 	return sortedFile{chunksName(n), chunksKind, n, count}
@@ -74,26 +82,26 @@ type sorter struct {
 	buffer []record
 	files  []uint64 // counts of the chunks files written, of which the first is chunks-1
 
-	written func(name string, n int, records []record) error // is told of each file
+	written func(context.Context, sortedFile, []record) error // is told of each file
 }
 
-func (s *sorter) add(r record) error {
+func (s *sorter) add(ctx context.Context, r record) error {
 	s.buffer = append(s.buffer, r)
 	if len(s.buffer) < s.limit {
 		return nil
 	}
-	return s.flush()
+	return s.flush(ctx)
 }
 
 // flush writes what is in the buffer into a file of its own.
-func (s *sorter) flush() error {
+func (s *sorter) flush(ctx context.Context) error {
 	if len(s.buffer) == 0 {
 		return nil
 	}
 	slices.SortFunc(s.buffer, compareRecords)
 	unique := slices.Compact(s.buffer)
-	n := len(s.files) + 1
-	out, err := s.folder.create(chunksName(n), chunksKind, n)
+	file := chunksFile(len(s.files)+1, uint64(len(unique)))
+	out, err := s.folder.create(file.name, file.kind, file.n)
 	if err != nil {
 		return err
 	}
@@ -106,8 +114,8 @@ func (s *sorter) flush() error {
 	if _, err := out.commit(); err != nil {
 		return err
 	}
-	s.files = append(s.files, uint64(len(unique)))
-	err = s.written(chunksName(n), n, unique)
+	s.files = append(s.files, file.count)
+	err = s.written(ctx, file, unique)
 	s.buffer = s.buffer[:0]
 	return err
 }
@@ -159,31 +167,40 @@ const fanIn = 64
 // makes fewer of them.
 func merge(ctx context.Context, f *folder, files []sortedFile, emit func(record) error) error {
 	for n := 1; len(files) > fanIn; n++ {
-		merged, err := mergeInto(ctx, f, files[:fanIn], n)
+		merged, err := mergeInto(ctx, f, files[:fanIn], n, func(uint64, *record) {})
 		if err != nil {
 			return err
 		}
-		for _, file := range files[:fanIn] {
-			// Checkpoints name the chunks files, so those must stay.
-			if file.kind == mergedKind {
-				if err := f.remove(file.name); err != nil {
-					return err
-				}
-			}
+		if err := f.removeMerged(files[:fanIn]); err != nil {
+			return err
 		}
 		files = append(slices.Clone(files[fanIn:]), merged)
 	}
 	return mergeOnce(ctx, f, files, emit)
 }
 
-// mergeInto merges files into the nth merged file.
-func mergeInto(ctx context.Context, f *folder, files []sortedFile, n int) (sortedFile, error) {
+// removeMerged removes those of files that are merged ones. Checkpoints name
+// the chunks files, so those must stay.
+func (f *folder) removeMerged(files []sortedFile) error {
+	var errs []error
+	for _, file := range files {
+		if file.kind == mergedKind {
+			errs = append(errs, f.remove(file.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// mergeInto merges files into the nth merged file, and calls note with each
+// record of it and how many came before.
+func mergeInto(ctx context.Context, f *folder, files []sortedFile, n int, note func(uint64, *record)) (sortedFile, error) {
 	merged := sortedFile{name: mergedName(n), kind: mergedKind, n: n}
 	out, err := f.create(merged.name, merged.kind, n)
 	if err != nil {
 		return sortedFile{}, err
 	}
 	err = mergeOnce(ctx, f, files, func(r record) error {
+		note(merged.count, &r)
 		merged.count++
 		_, err := out.Write(r[:])
 		return err
@@ -192,8 +209,7 @@ func mergeInto(ctx context.Context, f *folder, files []sortedFile, n int) (sorte
 		out.drop()
 		return sortedFile{}, err
 	}
-	_, err = out.commit()
-	return merged, err
+	return merged, out.finish()
 }
 
 // mergeOnce is merge for files that can all be open at once.

@@ -10,21 +10,43 @@ import (
 	"sync"
 )
 
+// A guide is what makes a search in a sorted file take one read or none.
+type guide struct {
+	// The fence has the first tag of each block, so that the block in which a
+	// tag must be is known without reading.
+	fence  []tag
+	filter filter
+}
+
+// newGuide returns the guide of a file of at most that many records, with bits
+// for each, before any is noted.
+func newGuide(records, bits uint64) guide { return guide{filter: newFilter(records, bits)} }
+
+// note adds the ith record.
+func (g *guide) note(i uint64, r *record) {
+	if beginsBlock(i) {
+		g.fence = append(g.fence, r.tag())
+	}
+	g.filter.add(r.tag())
+}
+
+// beginsBlock tells whether the ith record, from 0, is the first of its block.
+// The header has the place of one record.
+func beginsBlock(i uint64) bool { return i == 0 || (i+1)%blockRecords == 0 }
+
 // A table is a file of sorted records that is searched in place: what is not in
 // it costs a look at the filter, most often, and what is costs reading a block.
 // It may be used concurrently.
 type table struct {
-	file   *os.File
-	plain  io.ReaderAt
-	count  uint64
-	fence  []tag // of the first record of each block
-	filter filter
+	sortedFile
+	guide
+	file  *os.File
+	plain io.ReaderAt
 }
 
-// openTable opens the file of that name, which must hold count records. Fence
-// and filter are for the caller to fill in.
-func (f *folder) openTable(name string, k kind, n int, count uint64) (_ *table, err error) {
-	file, err := f.openFile(name)
+// openTable opens a sorted file of which g was made.
+func (f *folder) openTable(sorted sortedFile, g guide) (_ *table, err error) {
+	file, err := f.openFile(sorted.name)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +63,7 @@ func (f *folder) openTable(name string, k kind, n int, count uint64) (_ *table, 
 	if err != nil {
 		return nil, err
 	}
-	t := &table{file: file, plain: plain, count: count}
+	t := &table{sortedFile: sorted, guide: g, file: file, plain: plain}
 	if want := t.size(); size != want {
 		return nil, fmt.Errorf("holds %d bytes instead of %d", size, want)
 	}
@@ -49,7 +71,7 @@ func (f *folder) openTable(name string, k kind, n int, count uint64) (_ *table, 
 	if err := readAt(plain, h[:], 0); err != nil {
 		return nil, err
 	}
-	if err := checkHeader(h[:], k, f.run, n); err != nil {
+	if err := checkHeader(h[:], t.kind, f.run, t.n); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -59,18 +81,6 @@ func (t *table) close() error { return t.file.Close() }
 
 // size returns the size of the plaintext.
 func (t *table) size() int64 { return headerSize + int64(t.count)*recordSize }
-
-// note adds the ith record to fence and filter.
-func (t *table) note(i int, r *record) {
-	if beginsBlock(uint64(i)) {
-		t.fence = append(t.fence, r.tag())
-	}
-	t.filter.add(r.tag())
-}
-
-// beginsBlock tells whether the ith record, from 0, is the first of its block.
-// The header has the place of one record.
-func beginsBlock(i uint64) bool { return i == 0 || (i+1)%blockRecords == 0 }
 
 // blocks are buffers for searches.
 var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}

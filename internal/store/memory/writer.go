@@ -43,7 +43,7 @@ func Create(dir string, run safe.RunID, keys Keys, options Options) (*Writer, er
 	w := &Writer{
 		folder: f,
 		sorter: sorter{folder: f, limit: options.records()},
-		recall: recall{maker: keys.tagMaker()},
+		recall: recall{folder: f, maker: keys.tagMaker()},
 		places: make(map[safe.Digest]int),
 	}
 	w.sorter.written = w.recallable
@@ -51,16 +51,16 @@ func Create(dir string, run safe.RunID, keys Keys, options Options) (*Writer, er
 }
 
 // recallable makes what is in a chunks file available to Lookup.
-func (w *Writer) recallable(name string, n int, records []record) error {
-	t, err := w.folder.openTable(name, chunksKind, n, uint64(len(records)))
+func (w *Writer) recallable(ctx context.Context, file sortedFile, records []record) error {
+	g := newGuide(file.count, recallBits)
+	for i := range records {
+		g.note(uint64(i), &records[i])
+	}
+	t, err := w.folder.openTable(file, g)
 	if err != nil {
 		return err
 	}
-	t.filter = newFilter(t.count)
-	for i := range records {
-		t.note(i, &records[i])
-	}
-	return w.recall.add(t, w.packs)
+	return w.recall.add(ctx, t, w.packs)
 }
 
 // Lookup returns where a chunk lies that was added a while ago, when it was
@@ -118,13 +118,14 @@ func (w *Writer) AddPack(p Pack) error {
 }
 
 // Add appends a line of the manifest, its newline included, with the chunks
-// that it refers to. Lines come in the manifest's order.
-func (w *Writer) Add(line []byte, chunks []manifest.Chunk) error {
+// that it refers to. Lines come in the manifest's order. Now and then it takes
+// seconds, to merge what is on disk.
+func (w *Writer) Add(ctx context.Context, line []byte, chunks []manifest.Chunk) error {
 	return w.do("adding a line to", func() error {
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			return errors.New("a line does not end as one")
 		}
-		if err := w.addChunks(chunks); err != nil {
+		if err := w.addChunks(ctx, chunks); err != nil {
 			return err
 		}
 		if w.lines == nil {
@@ -139,11 +140,11 @@ func (w *Writer) Add(line []byte, chunks []manifest.Chunk) error {
 
 // AddChunks adds chunks that no line refers to, such as those of the manifest
 // itself.
-func (w *Writer) AddChunks(chunks []manifest.Chunk) error {
-	return w.do("adding chunks to", func() error { return w.addChunks(chunks) })
+func (w *Writer) AddChunks(ctx context.Context, chunks []manifest.Chunk) error {
+	return w.do("adding chunks to", func() error { return w.addChunks(ctx, chunks) })
 }
 
-func (w *Writer) addChunks(chunks []manifest.Chunk) error {
+func (w *Writer) addChunks(ctx context.Context, chunks []manifest.Chunk) error {
 	for _, c := range chunks {
 		place, ok := w.places[c.Pack]
 		if !ok {
@@ -155,7 +156,7 @@ func (w *Writer) addChunks(chunks []manifest.Chunk) error {
 				c.Hash, c.Length, c.Offset, c.Stored, c.Run, c.Pack, p.Run, p.Frames)
 		}
 		r := newRecord(w.recall.maker.tag(c.Hash), uint32(place), uint32(c.Offset), c.Stored, c.Length)
-		if err := w.sorter.add(r); err != nil {
+		if err := w.sorter.add(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -185,7 +186,7 @@ func (w *Writer) checkpoint(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := w.sorter.flush(); err != nil {
+	if err := w.sorter.flush(ctx); err != nil {
 		return err
 	}
 	next := &checkpoint{
@@ -231,10 +232,11 @@ func (w *Writer) Finish(ctx context.Context) error {
 			return err
 		}
 		w.sorter.buffer, w.places = nil, nil // what follows needs the room
+		files := w.recall.files()
 		if err := w.recall.close(); err != nil {
 			return err
 		}
-		if err := build(ctx, w.folder, w.state()); err != nil {
+		if err := build(ctx, w.folder, w.state(), files); err != nil {
 			return err
 		}
 		w.closed = true
@@ -252,7 +254,7 @@ func (w *Writer) Close() error {
 	if w.lines != nil {
 		w.lines.drop()
 	}
-	return errors.Join(w.recall.close(), w.folder.root.Close())
+	return errors.Join(w.recall.close(), w.folder.removeAll("merged-*.tmp"), w.folder.root.Close())
 }
 
 // do runs an operation unless one failed before, in which case a line may have
