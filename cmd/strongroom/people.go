@@ -85,7 +85,7 @@ func (a *app) invite(name safe.PersonName, roles []access.Role) error {
 		return err
 	}
 	defer s.Close() // what counts was committed
-	url, ca, err := a.door(s.Config())
+	url, ca, err := a.door(s.Config(), roles)
 	if err != nil {
 		return err
 	}
@@ -96,18 +96,30 @@ func (a *app) invite(name safe.PersonName, roles []access.Role) error {
 	invitation.URL, invitation.Safe, invitation.CA = url, s.Config().Safe, ca
 	until := a.now().Add(access.InvitationLife)
 	a.talk().Printf("%s", invitation)
-	a.talk().Note("The link is good once, until %s. Give it to %s over a way that you trust; there:\n  strongroom enrol 'LINK' --ssh-key FILE", until.Local().Format("15:04"), name)
+	there := "there"
+	if usesPages(s.Config(), roles) {
+		there += ", in a browser, or"
+	}
+	a.talk().Note("The link is good once, until %s. Give it to %s over a way that you trust; %s:\n  strongroom enrol 'LINK' --ssh-key FILE", until.Local().Format("15:04"), name, there)
 	a.talk().Emit("invitation", map[string]any{"person": name, "roles": roles, "link": invitation.String(), "until": until.UTC()})
 	return nil
 }
 
-// door tells where people reach the safe, and by which authority they know it;
-// the zero one is a public authority.
-func (a *app) door(cfg *config.Config) (url string, ca safe.Digest, err error) {
+// usesPages reports whether people of these roles can enrol in a browser.
+func usesPages(cfg *config.Config, roles []access.Role) bool {
+	return !slices.Contains(roles, access.Operator) && len(cfg.Serve.Origins()) > 0
+}
+
+// door tells where people of these roles reach the safe, and by which authority
+// they know it; the zero one is a public authority.
+func (a *app) door(cfg *config.Config, roles []access.Role) (url string, ca safe.Digest, err error) {
 	if cfg.Serve == nil {
 		return "", ca, &ui.UsageError{Problem: "the configuration does not say where people reach the safe", Remedy: serveStanza}
 	}
 	url = "https://" + net.JoinHostPort(cfg.Serve.Names[0], strconv.Itoa(int(cfg.Serve.Listen.Port())))
+	if usesPages(cfg, roles) {
+		url = cfg.Serve.Origins()[0]
+	}
 	_, fingerprint, err := a.certificate(cfg, a.logger())
 	if err != nil || fingerprint == "" {
 		return url, ca, err

@@ -74,7 +74,8 @@ func (a *app) serve() error {
 		return err
 	}
 	defer l.Close() // Serve has closed it, if it came to that
-	server := web.New(s, web.Options{Logger: log, Now: a.now, TLS: certificate.Server(show), Pages: pagesOf(cfg)})
+	pages := web.Pages{Origins: cfg.Serve.Origins(), ReleasePages: cfg.Serve.Passkeys.ReleasePages, Safe: cfg.Safe, Version: version}
+	server := web.New(s, web.Options{Logger: log, Now: a.now, TLS: certificate.Server(show), Pages: pages})
 	err = s.Serve(a.stop, func(ctx context.Context) error {
 		a.showServing(cfg, l.Addr(), fingerprint)
 		if err := notify("READY=1"); err != nil {
@@ -91,31 +92,13 @@ func (a *app) serve() error {
 	return err
 }
 
-// pagesOf tells of the safe's pages. Browsers find them under those of its names
-// that its passkeys are good for.
-func pagesOf(cfg *config.Config) web.Pages {
-	p := web.Pages{ReleasePages: cfg.Serve.Passkeys.ReleasePages, Safe: cfg.Safe, Version: version}
-	domain := cfg.Serve.Passkeys.Domain
-	for _, name := range cfg.Serve.Names {
-		if domain == "" || name != domain && !strings.HasSuffix(name, "."+domain) {
-			continue
-		}
-		origin := "https://" + name
-		if port := cfg.Serve.Listen.Port(); port != 443 { // which browsers leave out
-			origin = fmt.Sprintf("%s:%d", origin, port)
-		}
-		p.Origins = append(p.Origins, origin)
-	}
-	return p
-}
-
 func (a *app) showServing(cfg *config.Config, at net.Addr, fingerprint string) {
 	t := a.talk()
 	t.Printf("Safe %s answers people on %s, as %s.", cfg.Safe, at, strings.Join(cfg.Serve.Names, ", "))
 	if fingerprint != "" {
 		t.Printf("  its certificate authority  SHA-256 %s", fingerprint)
 	}
-	origins := pagesOf(cfg).Origins
+	origins := cfg.Serve.Origins()
 	for _, origin := range origins {
 		t.Printf("  its pages, for browsers    %s", origin)
 	}

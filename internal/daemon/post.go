@@ -190,10 +190,16 @@ func (s *Safe) describeLocked(ctx context.Context) (mail.Safe, error) {
 		}
 	}
 	keys := s.LedgerKeys()
-	return mail.Safe{
+	about := mail.Safe{
 		Name: s.config.Safe, SubjectPrefix: s.config.Mail.SubjectPrefix, LedgerKey: keys[len(keys)-1],
 		Words: founding, Program: s.post.program, Zone: time.Local,
-	}, nil
+	}
+	if s.config.Serve != nil {
+		if origins := s.config.Serve.Origins(); len(origins) > 0 {
+			about.Pages = origins[0]
+		}
+	}
+	return about, nil
 }
 
 // foundingWords returns the words of the first roster that had both roles,

@@ -26,6 +26,7 @@ type Safe struct {
 	LedgerKey     ledger.PublicKey // the newest
 	Words         string           // of the first roster, to compare; "" if they are not known
 	Program       safe.Digest      // SHA-256 of the program; zero if it is not known
+	Pages         string           // origin of its pages: the one place that a mail links to; "" if it has none
 	Zone          *time.Location   // in which times are written
 }
 
@@ -56,6 +57,7 @@ func Compose(s Safe, items []Item, p Proof) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
+	told.Page = pageOf(items[0])
 	return s.write(told, items[0].Number, items[len(items)-1].Number, p)
 }
 
@@ -114,6 +116,7 @@ type page struct {
 	Safe    Safe
 	Subject string
 	Entries string // which of the ledger the mail is about; "" in a test
+	Link    string // to the safe's page; "" if there is none
 
 	Begin, Checkpoint, End      string
 	ProofBegin, Proof, ProofEnd string // Proof is "" in the first mail to a person
@@ -144,6 +147,9 @@ func (s Safe) form(told story, id, entries string, p Proof) (Message, error) {
 		story: told, Safe: s, Subject: subject(s.SubjectPrefix + " " + told.Verdict), Entries: entries,
 		Begin: checkpointBegin, Checkpoint: string(p.Checkpoint), End: checkpointEnd,
 		ProofBegin: proofBegin, ProofEnd: proofEnd, From: p.Consistency.From, To: p.Consistency.To,
+	}
+	if s.Pages != "" && told.Page != "" {
+		v.Link = s.Pages + told.Page
 	}
 	if v.From > 0 {
 		v.Proof = string(p.Consistency.Encode())

@@ -39,7 +39,7 @@ var (
 func testSafe() Safe {
 	return Safe{
 		Name: "acme", SubjectPrefix: "[acme]", LedgerKey: testKey.Public(), Program: safe.DigestOf([]byte("program")),
-		Words: "ocean tulip marble fabric lunar cradle onion vivid", Zone: time.UTC,
+		Words: "ocean tulip marble fabric lunar cradle onion vivid", Pages: "https://safe.acme.example:8443", Zone: time.UTC,
 	}
 }
 
@@ -222,9 +222,20 @@ func golden(t *testing.T, name string, m Message) {
 	}
 }
 
-// checkHarmless looks for what a mail program would obey, fetch or follow.
+// links are to a page of the safe, in both forms of a mail.
+var links = regexp.MustCompile(`(?m)^https://safe\.acme\.example:8443/[a-z]+(/[a-z0-9-]+)?$|<a href="(https://safe\.acme\.example:8443/[a-z]+(?:/[a-z0-9-]+)?)">([^<>]+)</a>`)
+
+// checkHarmless looks for what a mail program would obey, fetch or follow,
+// beside one link to the safe itself.
 func checkHarmless(t *testing.T, m Message) {
 	t.Helper()
+	for _, form := range []*string{&m.Text, &m.HTML} {
+		found := links.FindAllStringSubmatch(*form, -1)
+		if len(found) > 1 || len(found) == 1 && found[0][2] != found[0][3] {
+			t.Errorf("the links are %q", found)
+		}
+		*form = links.ReplaceAllString(*form, "")
+	}
 	if strings.ContainsAny(m.Subject, "\r\n\u200b\u202e") || len(m.Subject) > 250 {
 		t.Errorf("the subject is %q", m.Subject)
 	}

@@ -69,6 +69,7 @@ type story struct {
 	Facts   []fact
 	Wrong   []string // what is wrong
 	Steps   []step   // what to do; nothing if there are none
+	Page    string   // path of the safe's page that shows it; "" if there is none
 	Events  []event  // of a summary, oldest first
 	Left    int      // how many more events there are
 }

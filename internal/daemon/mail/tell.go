@@ -44,6 +44,23 @@ func tell(items []Item, c clock) (story, error) {
 	return story{}, fmt.Errorf("there is no mail about %s", first.Entry.What.Kind())
 }
 
+// pageOf returns the path of the page that shows what an entry is about.
+func pageOf(item Item) string {
+	if opening := report.OpeningOf(item.Entry.What); !opening.IsZero() {
+		return "/openings/" + opening.String()
+	}
+	switch e := item.Entry.What.(type) {
+	case ledger.SnapshotKept:
+		return "/sources/" + string(e.Source)
+	case ledger.RunFailed:
+		return "/sources/" + string(e.Source)
+	case ledger.RosterProposed, ledger.RosterAgreed, ledger.RosterObjected, ledger.RosterDropped, ledger.RosterChanged,
+		ledger.PersonInvited, ledger.EnrolmentReceived, ledger.PersonSuspended, ledger.KeyChecked:
+		return "/people"
+	}
+	return fmt.Sprintf("/ledger/%d", item.Number)
+}
+
 // verdict is what a mail's subject says of an entry: the sentence that the
 // ledger has for it, and which opening it is about.
 func verdict(item Item) string { return clean(report.Tell(item.Entry).What) + ofRequest(item) }

@@ -249,6 +249,27 @@ func TestDomainByItself(t *testing.T) {
 	}
 }
 
+// TestOrigins: browsers find pages where passkeys are good, and nowhere else.
+func TestOrigins(t *testing.T) {
+	tests := []struct {
+		listen, domain string
+		names          []string
+		want           []string
+	}{
+		{"0.0.0.0:8443", "safe.acme.example", []string{"safe.acme.example"}, []string{"https://safe.acme.example:8443"}},
+		{"0.0.0.0:443", "safe.acme.example", []string{"safe.acme.example"}, []string{"https://safe.acme.example"}},
+		{"[::]:8443", "acme.example", []string{"192.0.2.1", "safe.acme.example", "safe.other.example", "notacme.example", "acme.example"},
+			[]string{"https://safe.acme.example:8443", "https://acme.example:8443"}},
+		{"0.0.0.0:8443", "", []string{"192.0.2.1"}, nil},
+	}
+	for _, tt := range tests {
+		s := &Serve{Listen: netip.MustParseAddrPort(tt.listen), Names: tt.names, Passkeys: Passkeys{Domain: tt.domain}}
+		if diff := cmp.Diff(tt.want, s.Origins()); diff != "" {
+			t.Errorf("%s, %q of %q (-want +got)\n%s", tt.listen, tt.names, tt.domain, diff)
+		}
+	}
+}
+
 // TestMistakes reads every testdata/mistakes/*.yaml and compares what is said
 // about it with the .txt beside it.
 func TestMistakes(t *testing.T) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"path"
 	"regexp"
@@ -18,6 +19,25 @@ type Serve struct {
 	Gate   *Gate // nil if there is none, so that nothing can be opened
 
 	Passkeys Passkeys
+}
+
+// Origins are those that browsers find the safe's pages under, as they spell
+// them: https://safe.acme.example:8443. They are of the names that its passkeys
+// are good for; without one there are no pages.
+func (s *Serve) Origins() []string {
+	var all []string
+	for _, name := range s.Names {
+		domain := s.Passkeys.Domain
+		if domain == "" || name != domain && !strings.HasSuffix(name, "."+domain) {
+			continue
+		}
+		origin := "https://" + name
+		if port := s.Listen.Port(); port != 443 { // which browsers leave out
+			origin = fmt.Sprintf("%s:%d", origin, port)
+		}
+		all = append(all, origin)
+	}
+	return all
 }
 
 // Passkeys say where people use their passkeys.
