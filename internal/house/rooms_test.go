@@ -383,6 +383,7 @@ var rooms = []room{
 		"github.com/chromedp/chromedp": "a real browser",
 		"github.com/chromedp/cdproto":  "and what it is told",
 	}},
+	{"internal/web/wiretest", nil},
 	{"internal/web/certificate", map[string]string{
 		"internal/safe": "a certificate authority is known by its digest",
 	}},

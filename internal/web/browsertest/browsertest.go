@@ -26,6 +26,7 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
@@ -109,7 +110,14 @@ type Request struct {
 // Open opens a Page at that address.
 func (b *Browser) Open(t testing.TB, url string) *Page {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	return b.OpenVia(t, "", url)
+}
+
+// OpenVia opens a Page that reaches everything through a proxy, which finds out
+// by itself where names lead. "" stands for none.
+func (b *Browser) OpenVia(t testing.TB, proxy, url string) *Page {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(func(c *target.CreateBrowserContextParams) { c.ProxyServer = proxy }))
 	t.Cleanup(cancel)
 	p := &Page{t: t, ctx: ctx}
 	size := int64(1 << 30) // all of any body
@@ -220,6 +228,21 @@ func (p *Page) Click(selector string) {
 	p.must(p.do(chromedp.Click(chromedp.CSS(selector))))
 }
 
+// Press clicks the button with that text, once it can be clicked.
+func (p *Page) Press(text string) {
+	p.t.Helper()
+	p.Wait(fmt.Sprintf(`[...document.querySelectorAll("button")].find(b => b.innerText === %q && !b.disabled && b.checkVisibility())`, text))
+	Eval[bool](p, fmt.Sprintf(`[...document.querySelectorAll("button")].find(b => b.innerText === %q).setAttribute("data-press", ""), true`, text))
+	p.Click("button[data-press]")
+	Try[bool](p, `document.querySelector("button[data-press]")?.removeAttribute("data-press"), true`) // it may be gone
+}
+
+// Upload chooses a file in the field that a CSS selector names.
+func (p *Page) Upload(selector, file string) {
+	p.t.Helper()
+	p.must(p.do(chromedp.SetUploadFiles(chromedp.CSS(selector), []string{file})))
+}
+
 // Fill puts text into the field that a CSS selector names, once it is there, as
 // typing would.
 func (p *Page) Fill(selector, text string) {
@@ -278,6 +301,14 @@ func (a *Authenticator) Verify(ok bool) {
 func (a *Authenticator) Lie(unverified bool) {
 	a.p.t.Helper()
 	call(a.p, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: a.id, IsBadUV: &unverified})
+}
+
+// Hold puts passkeys into the authenticator, as another one has them.
+func (a *Authenticator) Hold(credentials ...*webauthn.Credential) {
+	a.p.t.Helper()
+	for _, c := range credentials {
+		call(a.p, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: c})
+	}
 }
 
 // Credentials returns the passkeys that the authenticator holds.

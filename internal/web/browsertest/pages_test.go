@@ -1,7 +1,6 @@
 package browsertest
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/access"
@@ -21,21 +18,8 @@ import (
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/words"
 	"strongroom/internal/store/seal"
+	"strongroom/internal/web/wiretest"
 )
-
-// spy counts touches and keeps what PRFs gave, in whatever page is opened from
-// now on.
-const spy = `
-	globalThis.spied = {touches: 0, prf: [], signed: []}
-	for (const what of ["create", "get"]) {
-		const ask = navigator.credentials[what].bind(navigator.credentials)
-		navigator.credentials[what] = async options => {
-			spied.touches++
-			const c = await ask(options)
-			for (const r of Object.values(c.getClientExtensionResults().prf?.results ?? {})) spied.prf.push(btoa(String.fromCharCode(...new Uint8Array(r))))
-			return c
-		}
-	}`
 
 // visit opens a page of the safe with an authenticator and the spy.
 func (s *fakeSafe) visit(path string) (*Page, *Authenticator) {
@@ -44,7 +28,7 @@ func (s *fakeSafe) visit(path string) (*Page, *Authenticator) {
 	skipOrFail(s.t, err)
 	p := b.Open(s.t, s.url+"/")
 	a := p.Authenticate(true)
-	call(p, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: spy})
+	p.Spy()
 	p.Go(path)
 	return p, a
 }
@@ -52,19 +36,11 @@ func (s *fakeSafe) visit(path string) (*Page, *Authenticator) {
 // spied adds what the authenticator gave in this document to secrets.
 func (p *Page) spied(secrets map[string][]byte) (touches int) {
 	p.t.Helper()
-	for i, text := range Eval[[]string](p, "spied.prf") {
-		secrets[fmt.Sprintf("PRF result %d of touch %d, %.6s", i%2+1, i/2+1, text)] = must(base64.StdEncoding.DecodeString(text))(p.t)
+	touches, results := p.Spied()
+	for i, r := range results {
+		secrets[fmt.Sprintf("PRF result %d of touch %d, %.3x", i%2+1, i/2+1, r)] = r
 	}
-	return Eval[int](p, "spied.touches")
-}
-
-// press clicks the button with that text, once it is there.
-func (p *Page) press(text string) {
-	p.t.Helper()
-	p.Wait(fmt.Sprintf(`[...document.querySelectorAll("button")].find(b => b.innerText === %q && !b.disabled && b.checkVisibility())`, text))
-	Eval[bool](p, fmt.Sprintf(`[...document.querySelectorAll("button")].find(b => b.innerText === %q).setAttribute("data-press", ""), true`, text))
-	p.Click("button[data-press]")
-	Try[bool](p, `document.querySelector("button[data-press]")?.removeAttribute("data-press"), true`)
+	return touches
 }
 
 var privateLine = regexp.MustCompile(`AGE-SECRET-KEY-PQ-1[0-9A-Z]{50,}`)
@@ -75,10 +51,10 @@ func enrolKeykeeper(t *testing.T, s *fakeSafe, p *Page) (seal.PersonalIdentity, 
 	t.Helper()
 	p.Fill("#full-name", "Ada Fischer")
 	p.Fill("#mail", "ada@example.com")
-	p.press("Begin")
-	p.press("Make the passkey for looking")
-	p.press("Make the passkey that signs")
-	p.press("Put your personal key under this passkey")
+	p.Press("Begin")
+	p.Press("Make the passkey for looking")
+	p.Press("Make the passkey that signs")
+	p.Press("Put your personal key under this passkey")
 	if s.founding != nil {
 		p.Wait(`document.querySelector("#outer-file")`)
 		file := filepath.Join(t.TempDir(), "outer.key")
@@ -89,9 +65,9 @@ func enrolKeykeeper(t *testing.T, s *fakeSafe, p *Page) (seal.PersonalIdentity, 
 		if err := os.WriteFile(file, []byte(key.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p.must(p.do(chromedp.SetUploadFiles(chromedp.CSS("#outer-file"), []string{file})))
-		p.press("Bring the outer key")
-		p.press("Put the outer key under this passkey, too")
+		p.Upload("#outer-file", file)
+		p.Press("Bring the outer key")
+		p.Press("Put the outer key under this passkey, too")
 	}
 	p.Wait(`document.querySelector("#paper")`)
 	line := privateLine.FindString(strings.ReplaceAll(p.Text("#paper"), "\n  ", ""))
@@ -101,13 +77,13 @@ func enrolKeykeeper(t *testing.T, s *fakeSafe, p *Page) (seal.PersonalIdentity, 
 	}
 
 	p.Fill("#paper-check", "ABCD")
-	p.press("I have it on paper")
+	p.Press("I have it on paper")
 	p.Wait(`document.querySelector("#enrol-status").innerText.includes("not the last characters")`)
 	p.Fill("#paper-check", " "+strings.ToLower(line[len(line)-4:]))
-	p.press("I have it on paper")
-	p.press("Send your public keys to the safe")
+	p.Press("I have it on paper")
+	p.Press("Send your public keys to the safe")
 	p.Wait(`document.querySelector("#enrol-status").innerText.includes("You are enrolled")`)
-	secrets := map[string][]byte{"the personal key": []byte(line)}
+	secrets := map[string][]byte{"the personal key": must(wiretest.KeyOf(line))(t)}
 	p.spied(secrets)
 	return personal, secrets
 }
@@ -121,7 +97,7 @@ func TestEnrolment(t *testing.T) {
 		t.Errorf("the link stays in the address: %s", got)
 	}
 	personal, secrets := enrolKeykeeper(t, s, p)
-	secrets["the outer key"] = []byte(s.team.Outer.PrivateLine())
+	secrets["the outer key"] = must(wiretest.KeyOf(s.team.Outer.PrivateLine()))(t)
 	p.keepsToItself(secrets)
 	if got, want := p.Text("#words"), words.Of(s.enrolment.Digest()); got != want {
 		t.Errorf("the page shows the words %q, the safe %q", got, want)
@@ -159,12 +135,12 @@ func TestEnrolmentOfOthers(t *testing.T) {
 		t.Run(string(role), func(t *testing.T) {
 			s := newSafe(t)
 			p, _ := s.visit(s.invitation(role))
-			p.press("Begin")
-			p.press("Make the passkey for looking")
+			p.Press("Begin")
+			p.Press("Make the passkey for looking")
 			if len(uses) > 1 {
-				p.press("Make the passkey that signs")
+				p.Press("Make the passkey that signs")
 			}
-			p.press("Send your public keys to the safe")
+			p.Press("Send your public keys to the safe")
 			p.Wait(`document.querySelector("#enrol-status").innerText.includes("You are enrolled")`)
 			var got []access.PasskeyUse
 			for _, k := range s.enrolment.Person.Passkeys {
@@ -196,7 +172,7 @@ func TestEnrolmentIsToldWhatIsWrong(t *testing.T) {
 		link := s.invitation(access.Auditor)
 		s.token = access.NewToken()
 		p, _ := s.visit(link)
-		p.press("Begin")
+		p.Press("Begin")
 		p.Wait(`document.querySelector("#enrol-status").innerText === "The invitation is used. Do something about it."`)
 	})
 	t.Run("an authenticator without PRF", func(t *testing.T) {
@@ -205,15 +181,15 @@ func TestEnrolmentIsToldWhatIsWrong(t *testing.T) {
 		p := b.Open(t, s.url+"/")
 		without := p.Authenticate(false)
 		p.Go(s.invitation(access.Keykeeper))
-		p.press("Begin")
-		p.press("Make the passkey for looking")
-		p.press("Make the passkey that signs")
+		p.Press("Begin")
+		p.Press("Make the passkey for looking")
+		p.Press("Make the passkey that signs")
 		p.Wait(`document.querySelector("#enrol-status").innerText.includes("Take another authenticator")`)
 		// With another one it goes on.
 		without.Remove()
 		p.Authenticate(true)
-		p.press("Make the passkey that signs")
-		p.press("Put your personal key under this passkey")
+		p.Press("Make the passkey that signs")
+		p.Press("Put your personal key under this passkey")
 	})
 }
 
@@ -226,7 +202,7 @@ func keykeeper(t *testing.T) (*fakeSafe, *Page, map[string][]byte) {
 	s.join()
 	s.sealCopies(t, personal.Recipient())
 	p.Go(s.url + "/sign-in?next=%2Fopenings%2Fx%3Fstate%3Dclosed")
-	p.press("Sign in")
+	p.Press("Sign in")
 	p.Wait(`location.pathname === "/openings/x"`)
 	if s.person != "ada" {
 		t.Fatalf("%q is signed in", s.person)
@@ -253,7 +229,7 @@ func TestSignIn(t *testing.T) {
 		"?next=javascript:alert(1)": "/",
 	} {
 		p.Go(s.url + "/sign-in" + next)
-		p.press("Sign in")
+		p.Press("Sign in")
 		p.Wait(`location.pathname !== "/sign-in"`)
 		if got := Eval[string](p, "location.href"); got != s.url+want {
 			t.Errorf("%q leads to %s", next, got)
@@ -261,7 +237,7 @@ func TestSignIn(t *testing.T) {
 	}
 	s.team.Roster.People = nil
 	p.Go(s.url + "/sign-in")
-	p.press("Sign in")
+	p.Press("Sign in")
 	p.Wait(`document.querySelector("#sign-in-status").innerText === "The safe does not know this passkey. Do something about it."`)
 }
 
@@ -274,12 +250,12 @@ func TestRelease(t *testing.T) {
 	s.snapshot("intranet", s.team.Outer.Recipient(), now.Add(-2*time.Hour))
 	id := safe.NewOpeningID(now)
 	s.ask(id)
-	secrets["the outer key"] = []byte(s.team.Outer.PrivateLine())
+	secrets["the outer key"] = must(wiretest.KeyOf(s.team.Outer.PrivateLine()))(t)
 
 	for round, wrapped := range []bool{false, true} {
 		s.released = nil
 		p.Go(fmt.Sprintf("%s/openings/%s?state=requested", s.url, id))
-		p.press("Look at what would be released")
+		p.Press("Look at what would be released")
 		p.Wait(`document.querySelector("#release-button")`)
 		shown := p.Text("#grant")
 		for _, want := range []string{"bob", "127.0.0.2", "restore drill <b>bold</b>", "erp-files: everything that was new in 4 collections, ", "intranet: one collection, "} {
@@ -332,7 +308,7 @@ func TestReleaseOverPeriods(t *testing.T) {
 
 	// With the personal key, one touch opens the copies of both periods.
 	p.Go(address)
-	p.press("Look at what would be released")
+	p.Press("Look at what would be released")
 	p.Click("#release-button")
 	p.Wait(`document.querySelector("#ended")`)
 	if n := p.spied(secrets); n != 1 || s.released == nil {
@@ -344,7 +320,7 @@ func TestReleaseOverPeriods(t *testing.T) {
 	// Now the newest period has a file of its own, which opens no more than that.
 	s.released = nil
 	p.Go(address)
-	p.press("Look at what would be released")
+	p.Press("Look at what would be released")
 	p.Click("#release-button")
 	p.Wait(`document.querySelector("#again")`)
 	if got := p.Text("#work"); !strings.Contains(got, "3 envelopes are of an older period") || s.released != nil {
@@ -355,7 +331,7 @@ func TestReleaseOverPeriods(t *testing.T) {
 	if n := p.spied(secrets); n != 2 || s.released == nil {
 		t.Errorf("by period it took %d touches: %s", n, p.Text("body"))
 	}
-	secrets["the first outer key"], secrets["the second outer key"] = []byte(s.team.Outer.PrivateLine()), []byte(second.PrivateLine())
+	secrets["the first outer key"], secrets["the second outer key"] = must(wiretest.KeyOf(s.team.Outer.PrivateLine()))(t), must(wiretest.KeyOf(second.PrivateLine()))(t)
 	p.keepsToItself(secrets)
 }
 
@@ -411,7 +387,7 @@ func TestReleaseIsRefusedByThePage(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s.tamper = tt.tamper
 			p.Go(address)
-			p.press("Look at what would be released")
+			p.Press("Look at what would be released")
 			p.Wait(`document.querySelector("#release-status").innerText !== ""`)
 			if got := p.Text("#release-status"); !strings.Contains(got, tt.want) || Eval[bool](p, `!!document.querySelector("#release-button")`) {
 				t.Errorf("the page says %q, want %q", got, tt.want)
@@ -432,7 +408,7 @@ func TestReleaseIsRefusedByThePage(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s.envelopes[first] = tt.envelope
 			p.Go(address)
-			p.press("Look at what would be released")
+			p.Press("Look at what would be released")
 			p.Click("#release-button")
 			p.Wait(`document.querySelector("#release-status").innerText !== ""`)
 			if got := p.Text("#release-status"); !strings.Contains(got, tt.want) || s.released != nil {
@@ -460,8 +436,8 @@ func TestReleaseFromElsewhere(t *testing.T) {
 	p.Go(s.elsewhere + "/release.html")
 	p.Wait(`document.querySelector("#release-status").innerText.includes("does not name an opening")`)
 	p.Go(s.elsewhere + "/release.html?#" + id.String())
-	p.press("Sign in with your passkey")
-	p.press("Look at what would be released")
+	p.Press("Sign in with your passkey")
+	p.Press("Look at what would be released")
 	p.Click("#release-button")
 	p.Wait(`document.querySelector("#ended")`)
 	if s.released == nil {
@@ -481,16 +457,16 @@ func TestRefuseAndClose(t *testing.T) {
 	id := safe.NewOpeningID(time.Now())
 	s.ask(id)
 	p.Go(fmt.Sprintf("%s/openings/%s?state=requested", s.url, id))
-	p.press("Refuse it")
+	p.Press("Refuse it")
 	if got := Eval[int](p, "spied.touches"); got != 0 {
 		t.Errorf("%d touches without a reason", got)
 	}
 	p.Fill("#reason", "who is that?")
-	p.press("Refuse it")
+	p.Press("Refuse it")
 	p.Wait(`document.querySelector("#ended")`)
 	p.Go(fmt.Sprintf("%s/openings/%s?state=open", s.url, id))
 	p.Fill("#reason", "fertig – “danke” & <b>")
-	p.press("Close it")
+	p.Press("Close it")
 	p.Wait(`document.querySelector("#ended")`)
 	want := []access.Act{access.Refuse{Opening: id, Reason: "who is that?"}, access.Close{Opening: id, Reason: "fertig – “danke” & <b>"}}
 	if diff := cmp.Diff(want, s.acts); diff != "" {

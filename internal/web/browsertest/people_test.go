@@ -195,7 +195,7 @@ func (p *Page) texts(selector string) []string {
 func (p *Page) agree() {
 	p.t.Helper()
 	p.Click("label.check input")
-	p.press("Agree with your passkey")
+	p.Press("Agree with your passkey")
 }
 
 func TestAgree(t *testing.T) {
@@ -212,7 +212,7 @@ func TestAgree(t *testing.T) {
 	if got := p.Text(".panel"); !strings.Contains(got, "otto has no copy of the inner key of period 1") || !strings.Contains(got, "Call bob") {
 		t.Errorf("the page says %s", got)
 	}
-	p.press("Agree with your passkey")
+	p.Press("Agree with your passkey")
 	if n := Eval[int](p, "spied.touches"); n != 0 || len(s.acts) > 0 {
 		t.Errorf("%d touches before the words were compared", n)
 	}
@@ -370,9 +370,9 @@ func TestObject(t *testing.T) {
 	p.Go(s.url + "/people")
 	p.Wait(`document.querySelector(".panel summary")`)
 	p.Click(".panel summary")
-	p.press("Object with your passkey")
+	p.Press("Object with your passkey")
 	p.Fill(".panel details input", "  who is otto? ")
-	p.press("Object with your passkey")
+	p.Press("Object with your passkey")
 	p.Wait(`document.querySelector(".ended")?.innerText.startsWith("You have objected to version 3.")`)
 	if diff := cmp.Diff([]access.Act{access.Object{Number: 3, Digest: next.Digest(), Reason: "who is otto?"}}, s.acts); diff != "" {
 		t.Errorf("acts (-want +got)\n%s", diff)
@@ -390,12 +390,12 @@ func TestSuspend(t *testing.T) {
 	p.Go(s.url + "/people")
 	p.Wait(`document.querySelectorAll("[data-person] summary").length === 3`)
 	p.Click("[data-person=bob] summary")
-	p.press("Suspend bob with your passkey")
+	p.Press("Suspend bob with your passkey")
 	if n := Eval[int](p, "spied.touches"); n != 0 {
 		t.Errorf("%d touches without a reason", n)
 	}
 	p.Fill("#suspend-why-bob", "laptop lost")
-	p.press("Suspend bob with your passkey")
+	p.Press("Suspend bob with your passkey")
 	p.Wait(`document.querySelector(".ended")?.innerText.startsWith("bob is suspended.")`)
 	p.Click("[data-person=kim] summary")
 	if got, want := p.texts("#suspend-what-kim option"), []string{"kim, with all keys", "the SSH key " + kim.SSH[0].Fingerprint()}; !slices.Equal(got, want) {
@@ -403,7 +403,7 @@ func TestSuspend(t *testing.T) {
 	}
 	p.Fill("#suspend-what-kim", kim.SSH[0].String())
 	p.Fill("#suspend-why-kim", "her laptop, too")
-	p.press("Suspend kim with your passkey")
+	p.Press("Suspend kim with your passkey")
 	p.Wait(`document.querySelectorAll(".ended").length === 2`)
 	want := access.Suspensions{{Entry: 1, Person: "bob"}, {Entry: 2, Person: "kim", Key: signature.FromSSH(kim.SSH[0])}}
 	if diff := cmp.Diff(want, s.suspensions); diff != "" {
@@ -427,7 +427,7 @@ func TestSuspend(t *testing.T) {
 	p.Go(s.url + "/people")
 	p.Click("[data-person=bob] summary")
 	p.Fill("#suspend-why-bob", "x")
-	p.press("Suspend bob with your passkey")
+	p.Press("Suspend bob with your passkey")
 	p.Wait(`document.querySelector("#people-status").innerText.includes("You have no passkey that signs")`)
 }
 

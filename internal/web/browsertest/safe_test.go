@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +26,7 @@ import (
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
 	"strongroom/internal/store/seal"
+	"strongroom/internal/web/wiretest"
 )
 
 // The parts of the safe's pages that the scripts work on, with the ids that
@@ -406,14 +406,6 @@ func (s *fakeSafe) act(r *http.Request, body []byte) (any, error) {
 	return nil, nil
 }
 
-// forms are the ways in which bytes could be sent.
-func forms(raw []byte) []string {
-	return []string{
-		string(raw), base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
-		fmt.Sprintf("%x", raw), url.QueryEscape(string(raw)),
-	}
-}
-
 // keepsToItself fails the test if the page has sent one of the secrets, in any
 // request and any form.
 func (p *Page) keepsToItself(secrets map[string][]byte) {
@@ -425,10 +417,8 @@ func (p *Page) keepsToItself(secrets map[string][]byte) {
 			posts++
 		}
 		for name, secret := range secrets {
-			for _, form := range forms(secret) {
-				if strings.Contains(string(r.Body), form) || strings.Contains(r.URL, form) {
-					p.t.Errorf("%s %s has %s: %.8s...", r.Method, r.URL, name, form)
-				}
+			if forms := append(wiretest.Find(r.Body, secret), wiretest.Find([]byte(r.URL), secret)...); len(forms) > 0 {
+				p.t.Errorf("%s %s has %s: %q", r.Method, r.URL, name, forms)
 			}
 		}
 	}
