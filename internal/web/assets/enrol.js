@@ -9179,7 +9179,11 @@
   async function signAndEvaluate(domain, credential, challenge, nonce) {
     const { assertion, results } = await get(domain, [credential], challenge, prfInputs2(nonce));
     if (results?.first === void 0 || results.second === void 0) {
-      throw noPRF();
+      throw new PasskeyError(
+        "no-prf",
+        "The passkey signed, but did not open what it keeps: this device or this browser lacks the extension PRF.",
+        `Use the device and the browser with which you made the passkey, and do not delete it. Nothing was sent. ${whatWorks} If yours cannot be used now, another keykeeper can release.`
+      );
     }
     return { assertion, results };
   }

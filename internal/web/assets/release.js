@@ -192,7 +192,11 @@
   async function signAndEvaluate(domain, credential, challenge2, nonce) {
     const { assertion, results } = await get(domain, [credential], challenge2, prfInputs(nonce));
     if (results?.first === void 0 || results.second === void 0) {
-      throw noPRF();
+      throw new PasskeyError(
+        "no-prf",
+        "The passkey signed, but did not open what it keeps: this device or this browser lacks the extension PRF.",
+        `Use the device and the browser with which you made the passkey, and do not delete it. Nothing was sent. ${whatWorks} If yours cannot be used now, another keykeeper can release.`
+      );
     }
     return { assertion, results };
   }
@@ -255,13 +259,6 @@
         return error("unsupported", "This authenticator cannot make such a passkey: it must keep the passkey itself, and check that it is you.", whatWorks);
     }
     return cause;
-  }
-  function noPRF() {
-    return new PasskeyError(
-      "no-prf",
-      "This authenticator made a passkey that cannot keep a key: it lacks the extension PRF.",
-      `Take another authenticator or browser, and delete the passkey that was just made. ${whatWorks} Windows Hello and passkeys in other password managers often cannot; an iPhone or Android phone can be used from this computer with its QR code.`
-    );
   }
   function checkVerified(data) {
     if (!data.verified) {

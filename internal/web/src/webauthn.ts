@@ -151,7 +151,12 @@ export async function signAndEvaluate(
 ): Promise<{ assertion: Assertion; results: PRFValues }> {
   const { assertion, results } = await get(domain, [credential], challenge, prfInputs(nonce));
   if (results?.first === undefined || results.second === undefined) {
-    throw noPRF();
+    throw new PasskeyError(
+      "no-prf",
+      "The passkey signed, but did not open what it keeps: this device or this browser lacks the extension PRF.",
+      "Use the device and the browser with which you made the passkey, and do not delete it. Nothing was sent. " +
+        `${whatWorks} If yours cannot be used now, another keykeeper can release.`,
+    );
   }
   return { assertion, results };
 }
