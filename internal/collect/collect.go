@@ -151,6 +151,10 @@ func Run(ctx, pull context.Context, in Input, events func(Event)) (Result, error
 		return Result{}, err
 	}
 	defer c.close()
+	return c.run(ctx, pull)
+}
+
+func (c *collector) run(ctx, pull context.Context) (Result, error) {
 	broke, err := c.pull(ctx, pull)
 	if err != nil {
 		return Result{}, err

@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,8 +18,9 @@ import (
 
 const (
 	// maxWaiting bounds the entries that wait for a pack to be finished before
-	// they can be listed. It is reached when few files are new among very
-	// many; a small pack is then the lesser evil.
+	// they can be listed, and what of their content is in memory. It is reached
+	// when few files are new among very many, or few chunks in very great files;
+	// a small pack is then the lesser evil.
 	maxWaiting = 1 << 15
 
 	// maxEvents bounds the problems that are told one by one; all are counted.
@@ -54,9 +56,9 @@ type collector struct {
 
 	sequence  manifest.Sequence
 	changed   string           // path of the last file that changed while it was read
+	reading   places           // of the content being read, or during which the source broke off
 	waiting   []listing        // in path order, not yet listed
-	parts     int              // pieces of the content being read that are remembered
-	broken    bool             // the source broke off while content was read
+	weight    int              // of what waits, together
 	line      []byte           // reused, as is part
 	part      []manifest.Chunk // those that line refers to
 	announced int              // packs of this run that the memory knows
@@ -79,6 +81,10 @@ func (c *collector) close() {
 	}
 	if c.memory != nil {
 		c.memory.Close() // what counts was checkpointed
+	}
+	c.reading.drop()
+	for i := range c.waiting {
+		c.waiting[i].places.drop()
 	}
 	c.complete.close()
 	c.unfinished.close()
@@ -149,7 +155,7 @@ func (c *collector) incomplete(reason error) {
 
 // keepUp does what is due between two entries.
 func (c *collector) keepUp(ctx context.Context) error {
-	if len(c.waiting) >= maxWaiting {
+	if c.weight >= maxWaiting {
 		if err := c.data.Finish(); err != nil {
 			return err
 		}
@@ -167,6 +173,16 @@ func (c *collector) keepUp(ctx context.Context) error {
 // amid does what is due while the content of an entry is read, which may take
 // hours: what is stored of it so far is not lost in a crash either.
 func (c *collector) amid(ctx context.Context) error {
+	if len(c.reading.pieces) >= maxWaiting {
+		if err := c.data.Finish(); err != nil {
+			return err
+		}
+	}
+	if len(c.reading.pieces) >= manifest.ChunksPerLine {
+		if err := c.setAside(ctx); err != nil {
+			return err
+		}
+	}
 	c.tellNowAndThen()
 	if !c.checkpointDue() {
 		return nil
@@ -174,7 +190,7 @@ func (c *collector) amid(ctx context.Context) error {
 	if err := c.listReady(ctx); err != nil {
 		return err
 	}
-	if err := c.rememberPart(ctx); err != nil {
+	if err := c.setAside(ctx); err != nil {
 		return err
 	}
 	return c.checkpoint(ctx)
@@ -186,22 +202,39 @@ func (c *collector) checkpointDue() bool {
 		packs > c.savedAt && time.Since(c.saved) >= c.in.Options.CheckpointEvery
 }
 
-// rememberPart remembers what has its place of content that was not read to
-// its end, so that another run need not store it again.
-func (c *collector) rememberPart(ctx context.Context) error {
-	var chunks []manifest.Chunk
-	for _, p := range c.data.Taken()[c.parts:] {
+// setAside lets go of what has its place of the content being read. It is
+// remembered, so that another run need not store it again if this one never
+// comes to its end.
+func (c *collector) setAside(ctx context.Context) error {
+	r := &c.reading
+	c.part = c.part[:0]
+	for _, p := range r.pieces {
 		chunk, ok := p.Chunk()
 		if !ok {
 			break
 		}
-		chunks = append(chunks, chunk)
+		c.part = append(c.part, chunk)
 	}
-	c.parts += len(chunks)
-	if err := c.announce(chunks); err != nil {
+	if len(c.part) == 0 {
+		return nil
+	}
+	if err := c.announce(c.part); err != nil {
 		return err
 	}
-	return c.memory.AddChunks(ctx, chunks)
+	if err := c.memory.AddChunks(ctx, c.part); err != nil {
+		return err
+	}
+	if r.aside == nil {
+		var err error
+		if r.aside, err = newSpool(c.in.MemoryDir, c.in.Memory.Seal); err != nil {
+			return fmt.Errorf("making a file for where content lies: %w", err)
+		}
+	}
+	r.pieces = slices.Delete(r.pieces, 0, len(c.part))
+	if err := r.aside.add(c.part); err != nil {
+		return fmt.Errorf("writing down where content lies: %w", err)
+	}
+	return nil
 }
 
 func (c *collector) tellNowAndThen() {

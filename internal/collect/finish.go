@@ -23,10 +23,8 @@ func (c *collector) finish(ctx context.Context) (Result, error) {
 	if err := c.listReady(ctx); err != nil {
 		return Result{}, err
 	}
-	if c.broken {
-		if err := c.rememberPart(ctx); err != nil {
-			return Result{}, err
-		}
+	if err := c.setAside(ctx); err != nil { // there is something if the source broke off while content was read
+		return Result{}, err
 	}
 	if c.result.Entries == 0 {
 		c.incomplete(ErrNothing)
@@ -78,7 +76,9 @@ func (c *collector) finishList(ctx context.Context) error {
 	}
 	c.root.List = true
 	longer := manifest.AppendChunkList(nil, c.root.Chunks)
-	if pieces, _, err = c.list.lane.Store(bytes.NewReader(longer), c.files, c.renewStream); err == nil {
+	pieces = nil
+	_, err = c.list.lane.Store(bytes.NewReader(longer), c.files, c.renewStream, func(p *intake.Piece) { pieces = append(pieces, p) })
+	if err == nil {
 		err = c.list.lane.Finish()
 	}
 	if err != nil {

@@ -23,7 +23,7 @@ func newList(lane *intake.Lane, cutter *chunk.Cutter, renew intake.Renew) *list 
 	l := &list{lane: lane, to: to, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
-		l.pieces, _, l.err = lane.Store(from, cutter, renew)
+		_, l.err = lane.Store(from, cutter, renew, func(p *intake.Piece) { l.pieces = append(l.pieces, p) })
 		from.CloseWithError(l.err) // whoever writes on learns why nobody reads
 	}()
 	return l

@@ -3,6 +3,8 @@ package collect
 import (
 	"context"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 
 	"strongroom/internal/safe"
@@ -14,53 +16,89 @@ import (
 // A listing is an entry that waits for its content to have a place.
 type listing struct {
 	entry  safe.Entry
-	pieces []*intake.Piece
-	chunks []manifest.Chunk // of a file that was not read
+	places                  // of a file that was read
+	chunks []manifest.Chunk // of one that was not
 	before *manifest.Entry  // of a file that was read although it looked the same
 }
 
-// len returns of how many chunks the content of the entry is made.
-func (l *listing) len() int {
-	if l.pieces != nil {
-		return len(l.pieces)
-	}
-	return len(l.chunks)
+// places say where content lies that was read.
+type places struct {
+	aside  *spool          // of its beginning; nil if pieces are all
+	pieces []*intake.Piece // after that
 }
 
-// chunk returns the i-th of them; ok is false if it has no place yet.
-func (l *listing) chunk(i int) (c manifest.Chunk, ok bool) {
-	if l.pieces != nil {
-		return l.pieces[i].Chunk()
+func (p *places) take(piece *intake.Piece) { p.pieces = append(p.pieces, piece) }
+
+// drop lets go of everything.
+func (p *places) drop() {
+	if p.aside != nil {
+		p.aside.close() // nobody wants to read it any more
 	}
-	return l.chunks[i], true
+	*p = places{}
 }
 
-// ready reports whether all of them have a place. The last one gets its place
-// last, most of the time, so it is asked first.
+// weight says how much of what may wait the listing is: one for each chunk in
+// memory, at least one, and for a spool, of which few may be open at once, what
+// keeps them few.
+func (l *listing) weight() int {
+	n := len(l.pieces) + len(l.chunks)
+	if l.aside != nil {
+		n += manifest.ChunksPerLine
+	}
+	return max(1, n)
+}
+
+// ready reports whether all of its content has a place. The last piece gets its
+// place last, most of the time, so it is asked first.
 func (l *listing) ready() bool {
-	for i := l.len() - 1; i >= 0; i-- {
-		if _, ok := l.chunk(i); !ok {
+	for _, p := range slices.Backward(l.pieces) {
+		if _, ok := p.Chunk(); !ok {
 			return false
 		}
 	}
 	return true
 }
 
-// poisoned reports whether a file that looked the same has other content than
-// before.
-func (l *listing) poisoned() bool {
-	if l.before == nil {
-		return false
-	}
-	if l.len() != len(l.before.Chunks) {
-		return true
-	}
-	for i, before := range l.before.Chunks {
-		if c, _ := l.chunk(i); c.Hash != before.Hash {
-			return true
+// all returns where the content lies of a listing that is ready.
+func (l *listing) all() iter.Seq2[manifest.Chunk, error] {
+	return func(yield func(manifest.Chunk, error) bool) {
+		if l.aside != nil {
+			for c, err := range l.aside.all() {
+				if !yield(c, err) {
+					return
+				}
+			}
+		}
+		for _, p := range l.pieces {
+			if c, _ := p.Chunk(); !yield(c, nil) {
+				return
+			}
+		}
+		for _, c := range l.chunks {
+			if !yield(c, nil) {
+				return
+			}
 		}
 	}
-	return false
+}
+
+// poisoned reports whether a file that looked the same has other content than
+// before.
+func (l *listing) poisoned() (bool, error) {
+	if l.before == nil {
+		return false, nil
+	}
+	before := l.before.Chunks
+	for c, err := range l.all() {
+		if err != nil {
+			return false, err
+		}
+		if len(before) == 0 || c.Hash != before[0].Hash {
+			return true, nil
+		}
+		before = before[1:]
+	}
+	return len(before) > 0, nil
 }
 
 // listReady lists the entries at the front whose content has its place.
@@ -71,15 +109,21 @@ func (c *collector) listReady(ctx context.Context) error {
 		if !l.ready() {
 			break
 		}
-		if l.poisoned() {
+		poisoned, err := l.poisoned()
+		if err != nil {
+			return err
+		}
+		if poisoned {
 			c.warn(Problem{Kind: Poisoned, Path: []byte(l.entry.Path),
 				Text: fmt.Sprintf("it was read because it had its turn, and differs from what was read until %s", c.in.LastStarted.UTC().Format(time.DateOnly))})
 		}
 		if err := c.enter(ctx, l); err != nil {
 			return err
 		}
+		c.weight -= l.weight()
+		l.places.drop()
 	}
-	clear(c.waiting[:n]) // lets go of the pieces
+	clear(c.waiting[:n]) // lets go of the rest
 	if c.waiting = c.waiting[n:]; len(c.waiting) == 0 {
 		c.waiting = nil
 	}
@@ -89,29 +133,37 @@ func (c *collector) listReady(ctx context.Context) error {
 // enter writes an entry that is ready into manifest and memory, line by line:
 // all chunks of a file of terabytes take more room than anything else.
 func (c *collector) enter(ctx context.Context, l *listing) error {
-	for begin, n := 0, l.len(); begin == 0 || begin < n; begin += manifest.ChunksPerLine {
-		end := min(begin+manifest.ChunksPerLine, n)
-		c.part = c.part[:0]
-		for i := begin; i < end; i++ {
-			chunk, _ := l.chunk(i)
-			c.part = append(c.part, chunk)
-		}
-		if begin == 0 {
-			c.line = manifest.AppendFirst(c.line[:0], manifest.Entry{Entry: l.entry, Chunks: c.part}, end < n)
-		} else {
-			c.line = manifest.AppendMore(c.line[:0], c.part, end < n)
-		}
-		if err := c.enterLine(ctx); err != nil {
+	c.part = c.part[:0]
+	lines := 0
+	for chunk, err := range l.all() {
+		if err != nil {
 			return err
 		}
+		if len(c.part) == manifest.ChunksPerLine {
+			if err := c.enterLine(ctx, l, lines, true); err != nil {
+				return err
+			}
+			lines++
+			c.part = c.part[:0]
+		}
+		c.part = append(c.part, chunk)
+	}
+	if err := c.enterLine(ctx, l, lines, false); err != nil {
+		return err
 	}
 	c.result.Entries++
 	c.result.Bytes += l.entry.Size
 	return nil
 }
 
-// enterLine writes c.line, which refers to the chunks of c.part.
-func (c *collector) enterLine(ctx context.Context) error {
+// enterLine writes a line of an entry, the nth from 0, that refers to the
+// chunks of c.part, and says whether more follow.
+func (c *collector) enterLine(ctx context.Context, l *listing, n int, more bool) error {
+	if n == 0 {
+		c.line = manifest.AppendFirst(c.line[:0], manifest.Entry{Entry: l.entry, Chunks: c.part}, more)
+	} else {
+		c.line = manifest.AppendMore(c.line[:0], c.part, more)
+	}
 	if err := c.announce(c.part); err != nil {
 		return err
 	}

@@ -47,32 +47,37 @@ func (c *collector) take(ctx context.Context, item source.Item) (sourceErr, err 
 		}
 	}
 	c.waiting = append(c.waiting, l)
+	c.weight += l.weight()
 	c.progress.Entries++
 	c.progress.Bytes += l.entry.Size
 	return nil, nil
 }
 
-// read reads the content of an item into the listing.
+// read reads the content of an item into the listing. After an error of the
+// source what came before it stays in c.reading.
 func (c *collector) read(ctx context.Context, item source.Item, l *listing) (problem *source.Problem, sourceErr, err error) {
 	cutter, renew := c.files, intake.Renew(c.renewFile)
 	if item.Type == safe.Stream {
 		cutter, renew = c.streams, c.renewStream
 	}
-	c.parts = 0
 	content := &content{src: c.meter.reader(item.Content), amid: func() error { return c.amid(ctx) }}
-	l.pieces, l.entry.Size, err = c.data.Store(content, cutter, renew)
+	l.entry.Size, err = c.data.Store(content, cutter, renew, c.reading.take)
 	if content.err == nil && err != nil {
 		return nil, nil, fmt.Errorf("storing content: %w", err)
 	}
 	if errors.As(content.err, &problem) {
+		c.reading.drop()
 		return problem, nil, nil
 	}
-	c.broken = content.err != nil
+	if content.err != nil {
+		return nil, content.err, nil
+	}
+	l.places, c.reading = c.reading, places{}
 	// A file that changed just now has been reported.
 	if before, same := c.decided(item.Path); same && c.changed != item.Path {
 		l.before = &before
 	}
-	return nil, content.err, nil
+	return nil, nil, nil
 }
 
 // content is what is read of an entry. It tells an error of the source from one

@@ -129,6 +129,12 @@ func chunksOf(t *testing.T, pieces []*intake.Piece) []manifest.Chunk {
 	return chunks
 }
 
+// storeAll has a lane store all of src, and returns the pieces.
+func storeAll(lane *intake.Lane, src io.Reader, cutter *chunk.Cutter, renew intake.Renew) (pieces []*intake.Piece, size int64, err error) {
+	size, err = lane.Store(src, cutter, renew, func(p *intake.Piece) { pieces = append(pieces, p) })
+	return pieces, size, err
+}
+
 func TestWhatIsStoredCanBeReadBack(t *testing.T) {
 	r, store := newRun(t), mem.New(mem.Options{})
 	in := r.intake(t.Context(), store, nil, intake.Options{})
@@ -143,7 +149,7 @@ func TestWhatIsStoredCanBeReadBack(t *testing.T) {
 	var all []stored
 	for i, size := range []int{0, 1, 64 << 10, 64<<10 + 1, 256 << 10, 1 << 20, 4 << 20, 9<<20 + 7} {
 		for _, content := range [][]byte{noise(uint64(i), size), text(size)} {
-			pieces, n, err := lane.Store(bytes.NewReader(content), files, nil)
+			pieces, n, err := storeAll(lane, bytes.NewReader(content), files, nil)
 			if err != nil || n != int64(size) {
 				t.Fatalf("storing %d bytes: %d, %v", size, n, err)
 			}
@@ -175,7 +181,7 @@ func TestPacksHoldPiecesInOrder(t *testing.T) {
 	var want, got []safe.Digest
 	var pieces []*intake.Piece
 	for i := range 300 { // sizes vary, so that later pieces are ready before earlier ones
-		p, _, err := lane.Store(bytes.NewReader(noise(uint64(i), 1+i*7919%200_000)), cutter(chunk.Files), nil)
+		p, _, err := storeAll(lane, bytes.NewReader(noise(uint64(i), 1+i*7919%200_000)), cutter(chunk.Files), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +222,7 @@ func TestEqualContentIsStoredOnce(t *testing.T) {
 		for i, lane := range lanes {
 			wg.Go(func() {
 				for range 3 {
-					p, _, err := lane.Store(bytes.NewReader(content), cutter(chunk.Files), nil)
+					p, _, err := storeAll(lane, bytes.NewReader(content), cutter(chunk.Files), nil)
 					if err != nil {
 						t.Error(err)
 					}
@@ -257,7 +263,7 @@ func TestFinishCoversContentOfAnotherLane(t *testing.T) {
 	var pieces [2][]*intake.Piece
 	var err error
 	for i, lane := range []*intake.Lane{first, second} {
-		if pieces[i], _, err = lane.Store(bytes.NewReader(noise(1, 1<<20)), cutter(chunk.Files), nil); err != nil {
+		if pieces[i], _, err = storeAll(lane, bytes.NewReader(noise(1, 1<<20)), cutter(chunk.Files), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -275,7 +281,7 @@ func TestPacksEndAtTheirTarget(t *testing.T) {
 	defer in.Close()
 	lane := in.NewLane()
 	const size = 80 << 20
-	if _, _, err := lane.Store(bytes.NewReader(noise(1, size)), cutter(chunk.Files), nil); err != nil {
+	if _, _, err := storeAll(lane, bytes.NewReader(noise(1, size)), cutter(chunk.Files), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := lane.Finish(); err != nil {
@@ -308,7 +314,7 @@ func TestParityStandsBesideEveryPack(t *testing.T) {
 	in := r.intake(t.Context(), store, nil, intake.Options{})
 	defer in.Close()
 	lane := in.NewLane()
-	lane.Store(bytes.NewReader(noise(1, 1<<20)), cutter(chunk.Files), nil)
+	storeAll(lane, bytes.NewReader(noise(1, 1<<20)), cutter(chunk.Files), nil)
 	if err := lane.Finish(); err != nil {
 		t.Fatal(err)
 	}
@@ -348,7 +354,7 @@ func TestKnownContentIsLeftOutUnlessRenewed(t *testing.T) {
 			lane := in.NewLane()
 			var pieces []*intake.Piece
 			for range 2 { // renewed once, not each time
-				p, _, err := lane.Store(bytes.NewReader(content), cutter(chunk.Files), test.renew)
+				p, _, err := storeAll(lane, bytes.NewReader(content), cutter(chunk.Files), test.renew)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -375,12 +381,12 @@ func TestErrorOfTheSourceComesWithWhatWasBefore(t *testing.T) {
 	lane := in.NewLane()
 	broken := errors.New("the line is dead")
 	content := noise(1, 5<<20)
-	pieces, n, err := lane.Store(io.MultiReader(bytes.NewReader(content), iotest.ErrReader(broken)), cutter(chunk.Files), nil)
+	pieces, n, err := storeAll(lane, io.MultiReader(bytes.NewReader(content), iotest.ErrReader(broken)), cutter(chunk.Files), nil)
 	if !errors.Is(err, broken) || len(pieces) == 0 {
 		t.Fatalf("%d pieces and %v", len(pieces), err)
 	}
 	// The Intake goes on.
-	more, _, err := lane.Store(bytes.NewReader(text(1000)), cutter(chunk.Files), nil)
+	more, _, err := storeAll(lane, bytes.NewReader(text(1000)), cutter(chunk.Files), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -403,7 +409,7 @@ func TestErrorOfLookingUpEndsTheWork(t *testing.T) {
 	known := func(safe.Digest) (manifest.Chunk, bool, error) { return manifest.Chunk{}, false, broken }
 	in := r.intake(t.Context(), mem.New(mem.Options{}), known, intake.Options{})
 	lane := in.NewLane()
-	_, _, err := lane.Store(bytes.NewReader(noise(1, 100<<20)), cutter(chunk.Files), nil)
+	_, _, err := storeAll(lane, bytes.NewReader(noise(1, 100<<20)), cutter(chunk.Files), nil)
 	if !errors.Is(err, broken) {
 		t.Errorf("Store: %v", err)
 	}
@@ -462,7 +468,7 @@ func TestErrorOfWritingSaysItOnce(t *testing.T) {
 		t.Run(test.where, func(t *testing.T) {
 			in := r.intake(t.Context(), fault.New(mem.New(mem.Options{}), fault.Fail, 2), nil, intake.Options{})
 			lane := in.NewLane()
-			if _, _, err := lane.Store(bytes.NewReader(noise(1, test.size)), cutter(chunk.Files), nil); err == nil {
+			if _, _, err := storeAll(lane, bytes.NewReader(noise(1, test.size)), cutter(chunk.Files), nil); err == nil {
 				lane.Finish() // what it returns is that of Close
 			}
 			err := in.Close()
@@ -485,7 +491,7 @@ func storeThreePacks(t *testing.T, r run, faulty *fault.Store) (chunks []manifes
 		wg.Go(func() {
 			for j := range 3 {
 				// The second of the three is in both lanes.
-				pieces, _, err := lane.Store(bytes.NewReader(noise(uint64(j*(i+1-j%2*i)), 80_000)), cutter(chunk.Files), nil)
+				pieces, _, err := storeAll(lane, bytes.NewReader(noise(uint64(j*(i+1-j%2*i)), 80_000)), cutter(chunk.Files), nil)
 				all[i] = append(all[i], pieces...)
 				if err == nil {
 					err = lane.Finish()
@@ -529,7 +535,7 @@ func TestCancellingEndsEverything(t *testing.T) {
 		in := r.intake(ctx, mem.New(mem.Options{}), nil, intake.Options{Workers: 2})
 		lane := in.NewLane()
 		endless := &endless{after: 10 << 20, then: func() { cancel(why) }}
-		if _, _, err := lane.Store(endless, cutter(chunk.Files), nil); !errors.Is(err, why) {
+		if _, _, err := storeAll(lane, endless, cutter(chunk.Files), nil); !errors.Is(err, why) {
 			t.Errorf("Store: %v", err)
 		}
 		if err := lane.Finish(); !errors.Is(err, why) {
@@ -545,11 +551,11 @@ func TestCloseWithoutFinishLosesOnlyWhatWasOpen(t *testing.T) {
 		store := mem.New(mem.Options{})
 		in := r.intake(t.Context(), store, nil, intake.Options{})
 		lane := in.NewLane()
-		kept, _, _ := lane.Store(bytes.NewReader(noise(1, 1000)), cutter(chunk.Files), nil)
+		kept, _, _ := storeAll(lane, bytes.NewReader(noise(1, 1000)), cutter(chunk.Files), nil)
 		if err := lane.Finish(); err != nil {
 			t.Fatal(err)
 		}
-		lost, _, _ := lane.Store(bytes.NewReader(noise(2, 1000)), cutter(chunk.Files), nil)
+		lost, _, _ := storeAll(lane, bytes.NewReader(noise(2, 1000)), cutter(chunk.Files), nil)
 		for range 2 {
 			if err := in.Close(); err != nil {
 				t.Error(err)
@@ -610,7 +616,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	r := newRun(t)
 	in := r.intake(t.Context(), nowhere{}, nil, intake.Options{NoParity: true})
 	lane := in.NewLane()
-	if _, n, err := lane.Store(io.LimitReader(&endless{}, size), cutter(chunk.Files), nil); n != size || err != nil {
+	if _, n, err := storeAll(lane, io.LimitReader(&endless{}, size), cutter(chunk.Files), nil); n != size || err != nil {
 		t.Errorf("stored %d bytes: %v", n, err)
 	}
 	if err := errors.Join(lane.Finish(), in.Close()); err != nil {

@@ -25,8 +25,7 @@ type Lane struct {
 	order chan ticket   // in the order of reading; closed by Intake.Close
 	slots chan struct{} // one in it for each pack that is not published yet
 
-	open  *openPack // owned by run
-	taken []*Piece  // owned by whoever calls Store
+	open *openPack // owned by run
 
 	// leansOn are other lanes that had yet to publish content which a piece of
 	// this one has too. Guarded by Intake.mu.
@@ -67,25 +66,25 @@ func (in *Intake) NewLane() *Lane {
 	return l
 }
 
-// Store cuts all of src and puts what is new into the lane's packs. It returns
-// the pieces that make up the content, in order, and its length; after an
-// error of src also those of what came before.
-func (l *Lane) Store(src io.Reader, cutter *chunk.Cutter, renew Renew) (pieces []*Piece, size int64, err error) {
+// Store cuts all of src and puts what is new into the lane's packs. The pieces
+// that make up the content go to take, in order and as they are cut: of content
+// of terabytes nobody wants to have them all at hand. The size is the content's;
+// after an error of src both are those of what came before.
+func (l *Lane) Store(src io.Reader, cutter *chunk.Cutter, renew Renew, take func(*Piece)) (size int64, err error) {
 	cutter.Reset(src)
-	l.taken = nil
 	for {
 		buffer, err := l.in.buffer()
 		if err != nil {
-			return pieces, size, err
+			return size, err
 		}
 		n, err := cutter.Next(buffer)
 		if err == io.EOF {
 			l.in.buffers <- buffer // never blocks: there are as many places as buffers
-			return pieces, size, nil
+			return size, nil
 		}
 		if err != nil {
 			l.in.buffers <- buffer
-			return pieces, size, err
+			return size, err
 		}
 		t := &task{piece: new(Piece), lane: l, data: buffer[:n], buffer: buffer, renew: renew, ready: make(chan struct{})}
 		t.piece.task.Store(t)
@@ -94,18 +93,12 @@ func (l *Lane) Store(src io.Reader, cutter *chunk.Cutter, renew Renew) (pieces [
 			l.in.buffers <- buffer
 		}
 		if err := l.put(t); err != nil {
-			return pieces, size, err
+			return size, err
 		}
-		pieces = append(pieces, t.piece)
-		l.taken = pieces
+		take(t.piece)
 		size += int64(n)
 	}
 }
-
-// Taken returns the pieces that the Store under way has taken so far, or that
-// the last one has. It serves a source of content that looks around while it
-// is read.
-func (l *Lane) Taken() []*Piece { return l.taken }
 
 // buffer waits for a free big buffer.
 func (in *Intake) buffer() ([]byte, error) {
