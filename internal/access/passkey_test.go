@@ -190,10 +190,10 @@ func TestPersonText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := access.Person{Name: "ada", Roles: []access.Role{access.Auditor}, Passkeys: []access.Passkey{{Key: key, Use: access.SignIn, Name: "Ada's phone", Synced: true}}}
+	p := access.Person{Name: "ada", Roles: []access.Role{access.Auditor}, Passkeys: []access.Passkey{{Key: key, Use: access.SignIn, Synced: true}}}
 	e := access.Enrolment{Version: 1, Time: accesstest.Start, Person: p, Domain: accesstest.Domain}
 	const want = `{"v":1,"store":"00000000000000000000000000000000","time":"2026-11-21T02:00:00Z","person":{"name":"ada","roles":["auditor"],` +
-		`"passkeys":[{"key":"passkey AQ pQECAyYgASFYIBzyfyXaWRIIpCOcLjJPEE9YVSVHmint7t2DD0jneurlIlggWeS32mwBBuIGzjkMk6uYoVpew4h-V_DMK-zoA7kgxCM","use":"sign-in","name":"Ada's phone","synced":true}]},` +
+		`"passkeys":[{"key":"passkey AQ pQECAyYgASFYIBzyfyXaWRIIpCOcLjJPEE9YVSVHmint7t2DD0jneurlIlggWeS32mwBBuIGzjkMk6uYoVpew4h-V_DMK-zoA7kgxCM","use":"sign-in","synced":true}]},` +
 		`"domain":"acme.example"}` + "\n"
 	b, err := spelling.Of(e)
 	if err != nil || string(b) != want {

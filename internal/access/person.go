@@ -58,9 +58,8 @@ type Person struct {
 
 // A Passkey is one that a person has, and what for.
 type Passkey struct {
-	Key  passkey.Key `json:"key"`
-	Use  PasskeyUse  `json:"use"`
-	Name ledger.Text `json:"name,omitempty"` // as the person calls it
+	Key passkey.Key `json:"key"`
+	Use PasskeyUse  `json:"use"`
 	// Synced passkeys are copied to other devices by their provider, and are as
 	// safe as an account there.
 	Synced bool `json:"synced,omitempty"`

@@ -85,7 +85,7 @@ func keyLines(p access.Person) (all []report.KeyLine) {
 	for _, use := range []access.PasskeyUse{access.Release, access.SignIn} {
 		for _, k := range p.Passkeys {
 			if k.Use == use {
-				all = append(all, report.KeyLine{Fingerprint: k.Key.Fingerprint(), Use: report.KeyUse(use), Name: string(k.Name), Synced: k.Synced})
+				all = append(all, report.KeyLine{Fingerprint: k.Key.Fingerprint(), Use: report.KeyUse(use), Synced: k.Synced})
 			}
 		}
 	}

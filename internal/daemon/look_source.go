@@ -56,16 +56,12 @@ func (g glance) source(name safe.SourceName, before safe.RunID) (r report.Source
 		r.Older = runs[len(runs)-1].ID
 	}
 	for _, run := range runs {
-		c := g.collection(run, run.ID == known.Last.ID)
-		r.Collections = append(r.Collections, c)
+		r.Collections = append(r.Collections, g.collection(run, run.ID == known.Last.ID))
 		if run.Kept == nil {
 			continue
 		}
-		line := snapshotLine(run)
-		r.Snapshots = append(r.Snapshots, line)
-		r.Series = append(r.Series, report.Point{Time: line.Time, Bytes: line.Bytes, New: line.New, Took: c.Took, Partial: line.Partial})
+		r.Snapshots = append(r.Snapshots, snapshotLine(run))
 	}
-	slices.Reverse(r.Series)
 	return r, nil
 }
 

@@ -200,18 +200,15 @@ func TestLookSource(t *testing.T) {
 		nights = append(nights, h.collect(0))
 	}
 	s := look("erp", safe.RunID{})
-	if s.Where != "this host" || len(s.Collections) != 3 || len(s.Snapshots) != 3 || len(s.Series) != 3 || !s.Older.IsZero() {
+	if s.Where != "this host" || len(s.Collections) != 3 || len(s.Snapshots) != 3 || !s.Older.IsZero() {
 		t.Fatalf("got %+v", s)
 	}
 	for i, night := range nights {
-		line, point := s.Snapshots[2-i], s.Series[i]
+		line := s.Snapshots[2-i]
 		want := report.SnapshotLine{Name: night.Short(time.Local), Run: night.Run, Source: "erp", Time: night.Started, Tier: night.Tier, KeepUntil: night.KeepUntil,
 			Entries: night.Entries, Bytes: night.Bytes, New: night.NewBytes, Warnings: night.Warnings}
 		if diff := cmp.Diff(want, line); diff != "" {
 			t.Errorf("night %d, want - got +:\n%s", i, diff)
-		}
-		if !point.Time.Equal(night.Started) || point.Bytes != night.Bytes || point.New != night.NewBytes || point.Partial {
-			t.Errorf("night %d is the point %+v", i, point)
 		}
 	}
 	if s := look("erp", nights[1].Run); len(s.Collections) != 1 || s.Collections[0].Run != nights[0].Run || s.Before != nights[1].Run || s.Strip.Count != 3 {

@@ -158,22 +158,12 @@ type Source struct {
 	Strip       SourceStrip
 	Collections []Collection   // newest first, at most PageOfRuns
 	Snapshots   []SnapshotLine // of these collections, newest first
-	Series      []Point        // of these collections, oldest first: those that were kept
 	Before      safe.RunID     // those listed are older than this; zero for the newest
 	Older       safe.RunID     // to ask for those before the ones listed; zero if there are none
 }
 
 // PageOfRuns is how many collections of a source are listed at a time.
 const PageOfRuns = 200
-
-// A Point of the charts of a source is one collection that was kept.
-type Point struct {
-	Time    time.Time
-	Bytes   int64
-	New     int64
-	Took    time.Duration
-	Partial bool
-}
 
 // A Scrub is the newest reading of the whole store.
 type Scrub struct {
@@ -280,8 +270,7 @@ type PersonLine struct {
 type KeyLine struct {
 	Fingerprint string
 	Use         KeyUse
-	Name        string // that the person gave it; "" if none
-	Synced      bool   // a passkey that its maker copies to other devices
+	Synced      bool // a passkey that its maker copies to other devices
 	Suspended   bool
 }
 

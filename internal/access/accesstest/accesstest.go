@@ -70,7 +70,7 @@ func NewPasskeyPerson(t testing.TB, name safe.PersonName, role access.Role) Some
 	t.Helper()
 	s := Somebody{Person: access.Person{Name: name, Roles: []access.Role{role}, Mail: string(name) + "@example.com"}}
 	s.SignIn = passkeytest.New(t, Domain, Origin)
-	s.Passkeys = []access.Passkey{{Key: s.SignIn.Key(t), Use: access.SignIn, Name: "phone"}}
+	s.Passkeys = []access.Passkey{{Key: s.SignIn.Key(t), Use: access.SignIn}}
 	if role != access.Auditor {
 		s.Release = passkeytest.New(t, Domain, Origin)
 		s.Passkeys = append(s.Passkeys, access.Passkey{Key: s.Release.Key(t), Use: access.Release})

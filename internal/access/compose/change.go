@@ -112,12 +112,7 @@ func passkeyText(k access.Passkey) string {
 		s = "passkey for releases "
 	}
 	s += k.Key.Fingerprint()
-	switch {
-	case k.Name != "" && k.Synced:
-		s += fmt.Sprintf(" (%s, synced)", k.Name)
-	case k.Name != "":
-		s += fmt.Sprintf(" (%s)", k.Name)
-	case k.Synced:
+	if k.Synced {
 		s += " (synced)"
 	}
 	return s

@@ -9694,8 +9694,7 @@ async function passkeys(p) {
   return (await Promise.all((p.passkeys ?? []).map(passkey))).join(" and ") || "no passkey";
 }
 async function passkey(k) {
-  const about = [...k.name === void 0 ? [] : [k.name], ...k.synced ? ["synced"] : []].join(", ");
-  return `passkey ${k.use === "release" ? "for releases" : "to sign in"} ${await fingerprint(k.key)}${about && ` (${about})`}`;
+  return `passkey ${k.use === "release" ? "for releases" : "to sign in"} ${await fingerprint(k.key)}${k.synced ? " (synced)" : ""}`;
 }
 function addresses(p) {
   return (p.addresses ?? []).join(" or ") || "nowhere";

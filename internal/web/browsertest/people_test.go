@@ -460,7 +460,7 @@ func TestChanges(t *testing.T) {
 		},
 		"passkeys": func(r *access.Roster) {
 			eva := person(r, "eva")
-			eva.Passkeys[0].Synced, eva.Passkeys[1].Name, eva.Passkeys[1].Synced = true, "stick", true
+			eva.Passkeys[0].Synced, eva.Passkeys[1].Synced = true, true
 			person(r, "kim").SSH = nil
 			person(r, "kim").Passkeys = accesstest.NewPasskeyPerson(t, "kim", access.Keykeeper).Passkeys
 		},

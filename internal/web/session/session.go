@@ -7,7 +7,7 @@
 // began, when its person signs out, when the same person has begun too many
 // others, and when the process does.
 //
-// A session says who signed in, with which passkey, and when. Whether that
+// A session says who signed in, with which passkey. Whether that
 // person may still come, and what they may do, is to be asked anew at each
 // request: nothing here hears of people who are suspended.
 package session
@@ -58,7 +58,7 @@ type Session struct {
 	Person  safe.PersonName
 	Passkey passkey.Key // with which they did
 	Page    string      // where: the origin of a page on another host; "" for the safe's own
-	Begun   time.Time
+	begun   time.Time
 	used    time.Time // last
 }
 
@@ -66,7 +66,7 @@ type Session struct {
 // begun by a clock that was ahead, and would last for as long.
 func (s Session) over(now time.Time) bool {
 	within := func(since time.Time, d time.Duration) bool { return !now.Before(since) && now.Before(since.Add(d)) }
-	return !within(s.used, Idle) || !within(s.Begun, Longest)
+	return !within(s.used, Idle) || !within(s.begun, Longest)
 }
 
 // hash is by what a session is found. An id is random, so that whoever can
@@ -96,7 +96,7 @@ func (t *Table) Begin(person safe.PersonName, key passkey.Key, page string) ID {
 	defer t.mu.Unlock()
 	now := t.now()
 	t.makeRoomLocked(now, person)
-	t.all[sha256.Sum256(id[:])] = Session{Person: person, Passkey: key, Page: page, Begun: now, used: now}
+	t.all[sha256.Sum256(id[:])] = Session{Person: person, Passkey: key, Page: page, begun: now, used: now}
 	return id
 }
 

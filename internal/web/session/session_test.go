@@ -44,7 +44,7 @@ func TestBegin(t *testing.T) {
 	id := table.Begin("ada", key, "https://release.safe.test")
 	c.add(time.Minute)
 	s, ok := table.Find(id)
-	if !ok || s.Person != "ada" || s.Passkey != key || s.Page != "https://release.safe.test" || !s.Begun.Equal(start) {
+	if !ok || s.Person != "ada" || s.Passkey != key || s.Page != "https://release.safe.test" || !s.begun.Equal(start) {
 		t.Errorf("Find = %+v, %t", s, ok)
 	}
 	if other := table.Begin("ada", key, ""); other == id {

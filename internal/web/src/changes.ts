@@ -70,8 +70,7 @@ async function passkeys(p: Person): Promise<string> {
 }
 
 async function passkey(k: Passkey): Promise<string> {
-  const about = [...(k.name === undefined ? [] : [k.name]), ...(k.synced ? ["synced"] : [])].join(", ");
-  return `passkey ${k.use === "release" ? "for releases" : "to sign in"} ${await fingerprint(k.key)}${about && ` (${about})`}`;
+  return `passkey ${k.use === "release" ? "for releases" : "to sign in"} ${await fingerprint(k.key)}${k.synced ? " (synced)" : ""}`;
 }
 
 function addresses(p: Person): string {

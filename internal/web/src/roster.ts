@@ -46,7 +46,6 @@ export interface Person {
 export interface Passkey {
   key: string; // "passkey <id> <public key>"
   use: Use;
-  name?: string;
   synced?: boolean;
 }
 

@@ -280,8 +280,8 @@ func People() report.PeoplePage {
 			{
 				Name: "kim", FullName: "Kim Lindqvist", Roles: []access.Role{access.Keykeeper}, Mail: "kim@acme.example",
 				Keys: []report.KeyLine{
-					{Fingerprint: fingerprint("kim-sign-in"), Use: report.UseSignIn, Name: "phone", Synced: true},
-					{Fingerprint: fingerprint("kim-release"), Use: report.UseRelease, Name: "acme SAFE KEY, do not delete"},
+					{Fingerprint: fingerprint("kim-sign-in"), Use: report.UseSignIn, Synced: true},
+					{Fingerprint: fingerprint("kim-release"), Use: report.UseRelease},
 				},
 				Proven: []report.KeyProof{{Role: "outer", Time: ago(81 * day), Old: true}, {Role: "outer", Paper: true, Time: ago(20 * day)}},
 			},
@@ -297,7 +297,7 @@ func People() report.PeoplePage {
 				Addresses: []netip.Addr{netip.MustParseAddr("10.0.9.8")},
 				Proven:    []report.KeyProof{{Role: "inner", Old: true}},
 			},
-			{Name: "ida", FullName: "Ida Sørensen", Roles: []access.Role{access.Auditor, access.Officer}, Keys: []report.KeyLine{{Fingerprint: fingerprint("ida"), Use: report.UseSignIn, Name: "laptop"}}},
+			{Name: "ida", FullName: "Ida Sørensen", Roles: []access.Role{access.Auditor, access.Officer}, Keys: []report.KeyLine{{Fingerprint: fingerprint("ida"), Use: report.UseSignIn}}},
 		},
 		Missing: []report.Finding{
 			{Level: report.Look, What: "there is one keykeeper and no proven paper key: if that person is gone, nobody can read what was stored", Do: "strongroom people invite NAME --role keykeeper", Entry: -1},
@@ -308,7 +308,7 @@ func People() report.PeoplePage {
 		}},
 		Enrolments: []report.EnrolmentLine{{
 			Person: "petra", FullName: "Petra Novak", Roles: []access.Role{access.Keykeeper}, From: netip.MustParseAddr("10.0.8.5"), Time: ago(4 * time.Hour),
-			Words: "temple quartz jungle marina ticket salmon orbit fiddle", Keys: []report.KeyLine{{Fingerprint: fingerprint("petra"), Use: report.UseRelease, Name: "acme SAFE KEY, do not delete"}},
+			Words: "temple quartz jungle marina ticket salmon orbit fiddle", Keys: []report.KeyLine{{Fingerprint: fingerprint("petra"), Use: report.UseRelease}},
 		}},
 		Invited: []report.InvitationLine{{Person: "mia", Roles: []access.Role{access.Auditor}, Until: Now.Add(22 * time.Minute)}},
 	}
