@@ -97,6 +97,9 @@ func (d *doctor) checks() []check {
 			return daemon.Probe(d.app.stop, src, daemon.Options{})
 		}})
 	}
+	if d.cfg.Serve != nil {
+		checks = append(checks, check{"passkeys are good on the pages", d.passkeys})
+	}
 	if d.cfg.Mail != nil {
 		checks = append(checks, check{"mail server " + d.cfg.Mail.Server.Addr(), d.mail})
 	}
@@ -253,6 +256,13 @@ func (d *doctor) clock() error {
 		return fmt.Errorf("the ledger's newest entry is %s in the future: set the clock (timedatectl), and find out who turned it", ui.Duration(ahead))
 	}
 	return nil
+}
+
+func (d *doctor) passkeys() error {
+	if d.safe == nil {
+		return errors.New("there is no roster to compare the configuration with before the safe can be opened")
+	}
+	return passkeysFit(d.safe)
 }
 
 func (d *doctor) openSafe() (err error) {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,7 +115,7 @@ func (a *app) door(cfg *config.Config, roles []access.Role) (url string, ca safe
 	if cfg.Serve == nil {
 		return "", ca, &ui.UsageError{Problem: "the configuration does not say where people reach the safe", Remedy: serveStanza}
 	}
-	url = "https://" + net.JoinHostPort(cfg.Serve.Names[0], strconv.Itoa(int(cfg.Serve.Listen.Port())))
+	url = cfg.Serve.URL()
 	if usesPages(cfg, roles) {
 		url = cfg.Serve.Origins()[0]
 	}

@@ -64,6 +64,9 @@ func (a *app) serve() error {
 	if cfg.Serve == nil {
 		return &ui.UsageError{Problem: "the configuration does not say where people reach the safe", Remedy: serveStanza}
 	}
+	if err := passkeysFit(s); err != nil {
+		return err
+	}
 	show, fingerprint, err := a.certificate(cfg, log)
 	if err != nil {
 		return err
@@ -90,6 +93,25 @@ func (a *app) serve() error {
 		a.talk().Note("Stopped.")
 	}
 	return err
+}
+
+// passkeysFit sees that the passkeys of the roster are good on the pages that the
+// configuration tells of. What they are bound to does not change with it.
+func passkeysFit(s *daemon.Safe) error {
+	bound, pages := s.Roster().Domain, s.Config().Serve.Passkeys.Domain
+	switch {
+	case !s.Roster().HasPasskeys() || bound == pages:
+		return nil
+	case pages == "":
+		pages = "has addresses only"
+	default:
+		pages = "says " + pages
+	}
+	return &ui.UsageError{
+		Problem: fmt.Sprintf("the roster's passkeys are bound to %s, and the configuration %s", bound, pages),
+		Remedy: fmt.Sprintf("Write under serve: passkeys: { domain: %[1]s }, and among its names %[1]s or one that ends in .%[1]s: "+
+			"passkeys are good nowhere else.", bound),
+	}
 }
 
 func (a *app) showServing(cfg *config.Config, at net.Addr, fingerprint string) {

@@ -47,7 +47,7 @@ func TestExample(t *testing.T) {
 			To: []string{"backup-team@acme.example"}, SubjectPrefix: "[acme]",
 		},
 		Serve: &Serve{
-			Listen: netip.MustParseAddrPort("0.0.0.0:8443"), Names: []string{"safe.acme.example"},
+			Listen: netip.MustParseAddrPort("0.0.0.0:8443"), Port: 8443, Names: []string{"safe.acme.example"},
 			Gate:     &Gate{Listen: netip.MustParseAddrPort("0.0.0.0:2222"), Name: "safe.acme.example"},
 			Passkeys: Passkeys{Domain: "safe.acme.example"},
 		},
@@ -124,7 +124,8 @@ mail:
   tls: none
   subject_prefix: "acme:"
 serve:
-  listen: "[::1]:443"
+  listen: "[::1]:8443"
+  port: 443
   name: [ 10.0.0.5, "2001:db8::1", safe, safe.acme.example ]
   tls:
     cert: /etc/strongroom//cert.pem
@@ -185,7 +186,7 @@ sources:
 		Keep: keep.Rules{Daily: keep.Span{N: 10, Unit: keep.Day}, AtLeast: 2},
 		Mail: &Mail{Server: Server{Name: "::1", Port: 25}, From: "o'brien+safe@acme.example", TLS: NoTLS, SubjectPrefix: "acme:"},
 		Serve: &Serve{
-			Listen: netip.MustParseAddrPort("[::1]:443"), Names: []string{"10.0.0.5", "2001:db8::1", "safe", "safe.acme.example"},
+			Listen: netip.MustParseAddrPort("[::1]:8443"), Port: 443, Names: []string{"10.0.0.5", "2001:db8::1", "safe", "safe.acme.example"},
 			TLS:      TLS{Cert: "/etc/strongroom/cert.pem", Key: "/etc/strongroom/key.pem"},
 			Gate:     &Gate{Listen: netip.MustParseAddrPort("10.0.0.5:22"), Name: "gate.acme.example"},
 			Passkeys: Passkeys{Domain: "acme.example", ReleasePages: []string{"https://acme.example", "https://release.acme.example:8443"}},
@@ -249,23 +250,33 @@ func TestDomainByItself(t *testing.T) {
 	}
 }
 
-// TestOrigins: browsers find pages where passkeys are good, and nowhere else.
+// TestOrigins: browsers find pages where passkeys are good, and nowhere else, and
+// people's programs the safe under its first name: both at the port that people
+// connect to.
 func TestOrigins(t *testing.T) {
 	tests := []struct {
-		listen, domain string
-		names          []string
-		want           []string
+		serve string
+		url   string
+		want  []string
 	}{
-		{"0.0.0.0:8443", "safe.acme.example", []string{"safe.acme.example"}, []string{"https://safe.acme.example:8443"}},
-		{"0.0.0.0:443", "safe.acme.example", []string{"safe.acme.example"}, []string{"https://safe.acme.example"}},
-		{"[::]:8443", "acme.example", []string{"192.0.2.1", "safe.acme.example", "safe.other.example", "notacme.example", "acme.example"},
-			[]string{"https://safe.acme.example:8443", "https://acme.example:8443"}},
-		{"0.0.0.0:8443", "", []string{"192.0.2.1"}, nil},
+		{"listen: 0.0.0.0:8443, name: safe.acme.example", "https://safe.acme.example:8443", []string{"https://safe.acme.example:8443"}},
+		{"listen: 0.0.0.0:443, name: safe.acme.example", "https://safe.acme.example:443", []string{"https://safe.acme.example"}},
+		{"listen: 0.0.0.0:8443, port: 443, name: safe.acme.example", "https://safe.acme.example:443", []string{"https://safe.acme.example"}},
+		{"listen: 0.0.0.0:443, port: 8443, name: safe.acme.example", "https://safe.acme.example:8443", []string{"https://safe.acme.example:8443"}},
+		{`listen: "[::]:8443", name: [ "2001:db8::1", safe.acme.example, safe.other.example, notacme.example, acme.example ], passkeys: { domain: acme.example }`,
+			"https://[2001:db8::1]:8443", []string{"https://safe.acme.example:8443", "https://acme.example:8443"}},
+		{"listen: 0.0.0.0:8443, name: 192.0.2.1", "https://192.0.2.1:8443", nil},
 	}
 	for _, tt := range tests {
-		s := &Serve{Listen: netip.MustParseAddrPort(tt.listen), Names: tt.names, Passkeys: Passkeys{Domain: tt.domain}}
-		if diff := cmp.Diff(tt.want, s.Origins()); diff != "" {
-			t.Errorf("%s, %q of %q (-want +got)\n%s", tt.listen, tt.names, tt.domain, diff)
+		c, err := Parse("x", []byte("safe: a\nstore: /s\nserve: { "+tt.serve+" }\nsources: {}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Serve.URL(); got != tt.url {
+			t.Errorf("%s: people reach it at %s, want %s", tt.serve, got, tt.url)
+		}
+		if diff := cmp.Diff(tt.want, c.Serve.Origins()); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", tt.serve, diff)
 		}
 	}
 }
@@ -366,6 +377,10 @@ func TestValues(t *testing.T) {
 		{"serve", "{ listen: 0.0.0.0:0, name: safe }", "expected an IP address and a port"},
 		{"serve", "{ listen: 0.0.0.0:65536, name: safe }", "expected an IP address and a port"},
 		{"serve", `{ listen: "[fe80::1%eth0]:1", name: safe }`, "expected an IP address and a port"},
+		{"serve", "{ listen: 0.0.0.0:1, port: 443, name: safe }", ok},
+		{"serve", "{ listen: 0.0.0.0:1, port: 0, name: safe }", "expected a number from 1 to 65535"},
+		{"serve", "{ listen: 0.0.0.0:1, port: 65536, name: safe }", "expected a number from 1 to 65535"},
+		{"serve", `{ listen: 0.0.0.0:1, port: "443", name: safe }`, "expected a number from 1 to 65535"},
 		{"serve", "{ listen: 0.0.0.0:1, name: [] }", "expected a name such as safe.acme.example or a list of them"},
 		{"serve", "{ listen: 0.0.0.0:1, name: Safe }", `in lower case, or an IP address, found "Safe"`},
 		{"serve", "{ listen: 0.0.0.0:1, name: safe_1 }", `found "safe_1"`},
@@ -407,6 +422,8 @@ func TestValues(t *testing.T) {
 		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example, release_pages: [ 'https://me:hunter2@acme.example' ] } }", "with nothing behind it"},
 		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { release_pages: [ https://me:hunter2@acme.example ] } }", "in quotes, found a mapping"},
 		{"serve", "{ listen: 0.0.0.0:1, name: safe.acme.example, passkeys: { domain: acme.example, release_pages: [ 'https://acme.example:443' ] } }", "expected https://acme.example without the port"},
+		{"serve", "{ listen: 0.0.0.0:8443, port: 443, name: safe.acme.example, passkeys: { release_pages: [ 'https://safe.acme.example:8443' ] } }", ok},
+		{"serve", "{ listen: 0.0.0.0:8443, port: 443, name: safe.acme.example, passkeys: { release_pages: [ https://safe.acme.example ] } }", `expected a page on another host, found the safe's own "https://safe.acme.example"`},
 		{"serve", "{ listen: 0.0.0.0:1, name: 10.0.0.1, passkeys: { release_pages: [ https://acme.example ] } }", "browsers make no passkeys for addresses"},
 		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: { listen: 10.0.0.1:1 } }", "expected another port for the gate than for the people's API, found 1 for both"},
 

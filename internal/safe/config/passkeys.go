@@ -37,10 +37,11 @@ var passkeys = form[passkeysDraft]{object(passkeysFields), func(d *decoder, n as
 	return p, ok
 }}
 
-// resolve sees that the domain is one of which a browser on a page of the safe
-// takes passkeys, and that the pages are of the domain.
-func (p passkeysDraft) resolve(d *decoder, names []string) Passkeys {
-	names = slices.DeleteFunc(slices.Clone(names), isAddress)
+// resolve adds them to where the safe serves. It sees that the domain is one of
+// which a browser on a page of the safe takes passkeys, and that the pages on
+// other hosts are of the domain, and none of the safe's own.
+func (p passkeysDraft) resolve(d *decoder, s *Serve) {
+	names := slices.DeleteFunc(slices.Clone(s.Names), isAddress)
 	domain := p.domain.text
 	switch {
 	case p.domain.at == nil && len(names) > 0:
@@ -51,7 +52,8 @@ func (p passkeysDraft) resolve(d *decoder, names []string) Passkeys {
 	case !strings.Contains(domain, "."):
 		d.fail(p.domain.at, "expected a domain of your own, or browsers refuse passkeys for it, found %q", domain)
 	}
-	all := Passkeys{Domain: domain}
+	s.Passkeys.Domain = domain
+	own := s.Origins()
 	for _, page := range p.pages {
 		host, _, _ := strings.Cut(strings.TrimPrefix(page.text, "https://"), ":")
 		switch {
@@ -59,10 +61,11 @@ func (p passkeysDraft) resolve(d *decoder, names []string) Passkeys {
 			d.fail(page.at, "expected a safe that has a name, as browsers make no passkeys for addresses")
 		case host != domain && !isBelow(host, domain):
 			d.fail(page.at, "expected a page of %s or of a name below it, as passkeys are bound to that, found %q", quote(domain), page.text)
+		case slices.Contains(own, page.text):
+			d.fail(page.at, "expected a page on another host, found the safe's own %q", page.text)
 		}
-		all.ReleasePages = append(all.ReleasePages, page.text)
+		s.Passkeys.ReleasePages = append(s.Passkeys.ReleasePages, page.text)
 	}
-	return all
 }
 
 func isAddress(name string) bool {

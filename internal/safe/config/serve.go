@@ -2,10 +2,11 @@ package config
 
 import (
 	"errors"
-	"fmt"
+	"net"
 	"net/netip"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -14,11 +15,17 @@ import (
 // A Serve says where people reach the safe.
 type Serve struct {
 	Listen netip.AddrPort // of the people's API
+	Port   int            // that people connect to; that of Listen unless it is written
 	Names  []string       // what people connect to: DNS names in lower case, or IP addresses; at least one
 	TLS    TLS
 	Gate   *Gate // nil if there is none, so that nothing can be opened
 
 	Passkeys Passkeys
+}
+
+// URL returns where people's programs reach the safe.
+func (s *Serve) URL() string {
+	return "https://" + net.JoinHostPort(s.Names[0], strconv.Itoa(s.Port))
 }
 
 // Origins are those that browsers find the safe's pages under, as they spell
@@ -27,13 +34,12 @@ type Serve struct {
 func (s *Serve) Origins() []string {
 	var all []string
 	for _, name := range s.Names {
-		domain := s.Passkeys.Domain
-		if domain == "" || name != domain && !strings.HasSuffix(name, "."+domain) {
+		if domain := s.Passkeys.Domain; domain == "" || name != domain && !isBelow(name, domain) {
 			continue
 		}
 		origin := "https://" + name
-		if port := s.Listen.Port(); port != 443 { // which browsers leave out
-			origin = fmt.Sprintf("%s:%d", origin, port)
+		if s.Port != 443 { // which browsers leave out
+			origin += ":" + strconv.Itoa(s.Port)
 		}
 		all = append(all, origin)
 	}
@@ -73,6 +79,7 @@ type serveDraft struct {
 
 var serveFields = []field[serveDraft]{
 	key("listen", "The address of the people's API: IP address and port.", listen, func(s *serveDraft) *netip.AddrPort { return &s.Listen }).must(),
+	key("port", "The port that people connect to, if something forwards it to that of listen; without it they are the same.", integer(1, 65535), func(s *serveDraft) *int { return &s.Port }),
 	key("name", "What people connect to, a name or an IP address, or several; the certificate is for these.", oneOrMore("a name such as safe.acme.example or a list of them", hostName), func(s *serveDraft) *[]string { return &s.Names }).must(),
 	key("tls", "Whose certificate people are shown: one by the safe's own authority (auto), or one in files.", tls, func(s *serveDraft) *TLS { return &s.TLS }).or("auto"),
 	key("gate", "Where operators read during an opening; without it nothing can be opened.", gate, func(s *serveDraft) **Gate { return &s.Gate }),
@@ -96,7 +103,10 @@ var serve = form[*Serve]{object(serveFields), func(d *decoder, n ast.Node) (*Ser
 		return nil, false
 	}
 	seen := mapping(d, values, "serve", start(n), serveFields, &s)
-	s.Passkeys = s.passkeys.resolve(d, s.Names)
+	if s.Port == 0 {
+		s.Port = int(s.Listen.Port())
+	}
+	s.passkeys.resolve(d, &s.Serve)
 	if s.Gate == nil {
 		return &s.Serve, true
 	}
