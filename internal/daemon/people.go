@@ -260,20 +260,33 @@ func (s *Safe) Voice(ctx context.Context, name safe.PersonName) (api.Voice, erro
 // Admit reports why a person, whose signature was verified, may not call from
 // that address, with an *api.DeniedError: whoever can act as both an operator
 // and a keykeeper, because one has taken over the machine of the other, could
-// open the safe alone.
+// open the safe alone. That goes for who is to be a keykeeper, too. An operator
+// is one of the roster: whoever has only enrolled could claim any address, and
+// keep the keykeepers out.
 func (s *Safe) Admit(ctx context.Context, from netip.Addr, name safe.PersonName) error {
-	sit, err := s.situation(s.state.View(ctx))
+	v := s.state.View(ctx)
+	sit, err := s.situation(v)
 	if err != nil {
 		return err
 	}
-	p, ok := sit.roster.Person(name)
-	if !ok || !p.Has(access.Keykeeper) {
+	i := slices.IndexFunc(sit.roster.People, func(p access.Person) bool { return p.Has(access.Operator) && p.ComesFrom(from) })
+	if i < 0 {
 		return nil
 	}
-	for _, other := range sit.roster.People {
-		if other.Has(access.Operator) && other.ComesFrom(from) {
-			return s.settle(ctx, from, "call", denyf("%s is a keykeeper and calls from an address of the operator %s", name, other.Name))
-		}
+	operator := sit.roster.People[i].Name
+	if p, ok := sit.roster.Person(name); ok && p.Has(access.Keykeeper) {
+		return s.settle(ctx, from, "call", denyf("%s is a keykeeper and calls from an address of the operator %s", name, operator))
+	}
+	e, enrolled, err := v.Enrolment(name)
+	if err != nil || !enrolled {
+		return err
+	}
+	parsed, err := access.ParseEnrolment(e.Bytes)
+	if err != nil {
+		return fmt.Errorf("reading the enrolment of %s: %w", name, err)
+	}
+	if parsed.Person.Has(access.Keykeeper) {
+		return s.settle(ctx, from, "call", denyf("%s has enrolled as a keykeeper and calls from an address of the operator %s", name, operator))
 	}
 	return nil
 }

@@ -485,3 +485,31 @@ func TestKeykeeperSignsInAtOperatorsDesk(t *testing.T) {
 	h.must(h.safe.Admit(t.Context(), from, name))
 	h.denied(h.safe.Admit(t.Context(), netip.MustParseAddr("127.0.0.2"), name), "address of the operator bob")
 }
+
+// Nor for who is to be one: from the enrolment on, also of somebody who was
+// something else until now.
+func TestPendingKeykeeperAtOperatorsDesk(t *testing.T) {
+	h := newPageHall(t)
+	operators := netip.MustParseAddr("127.0.0.2")
+	dan := accesstest.NewPasskeyPerson(t, "dan", access.Auditor)
+	h.enrolOnPage(dan)
+	h.must(h.safe.Admit(t.Context(), operators, "dan"))
+	h.enrolOnPage(accesstest.NewPasskeyPerson(t, "eva", access.Keykeeper))
+	h.must(h.safe.Admit(t.Context(), from, "eva"))
+	h.denied(h.safe.Admit(t.Context(), operators, "eva"), "eva has enrolled as a keykeeper and calls from an address of the operator bob")
+
+	next := h.roster().Next()
+	next.Domain = accesstest.Domain
+	next.People = append(next.People, dan.Person)
+	h.changed(next, "ada", "bob")
+	h.must(h.safe.Admit(t.Context(), operators, "dan"))
+	h.enrolOnPage(accesstest.NewPasskeyPerson(t, "dan", access.Keykeeper))
+	h.denied(h.safe.Admit(t.Context(), operators, "dan"), "dan has enrolled as a keykeeper")
+
+	// Who has only said that an address is theirs keeps nobody out of it.
+	olaf := accesstest.NewPerson(t, "olaf", access.Operator)
+	olaf.Addresses = []netip.Addr{from}
+	h.enrol(olaf)
+	h.must(h.safe.Admit(t.Context(), from, "ada"))
+	h.must(h.safe.Admit(t.Context(), from, "eva"))
+}
