@@ -171,7 +171,7 @@ func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (any,
 			return nil, errTooFast
 		}
 		defer s.attempts.end(c.from)
-	case r.session && c.page.session != "" && req.Header.Get(signed.Header) == "":
+	case r.session && isBrowser(c.page, req) && req.Header.Get(signed.Header) == "":
 		if c.person, err = s.admitVisitor(r, c.page, c.from, req); err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func taking[M any](handle func(*Server, context.Context, call, M) (any, error)) 
 		err := spelling.Decode(c.body, &message)
 		switch {
 		case err != nil && hasPRF(c.body): // no message has a place for it
-			return nil, s.refuse(ctx, "prf", leaked, c.from)
+			return nil, s.refuse(ctx, "prf", leaked(c.person), c.from)
 		case err != nil:
 			return nil, invalid("the request cannot be understood: %v", err)
 		}
@@ -33,9 +33,16 @@ func taking[M any](handle func(*Server, context.Context, call, M) (any, error)) 
 	}
 }
 
-// leaked is told, and recorded, in the place of the message.
-const leaked = "what was sent has the result of a passkey's PRF, a key that must never leave the page: " +
-	"the page was not the safe's own, or has a mistake, and the passkey can no longer be trusted"
+// leaked is told, and recorded, in the place of the message. Whose passkey is to
+// be suspended is to be seen from it, where it is known who sent that.
+func leaked(by safe.PersonName) string {
+	sent := "what was sent"
+	if by != "" {
+		sent = fmt.Sprintf("what %s sent", by)
+	}
+	return sent + " has the result of a passkey's PRF, a key that must never leave the page: " +
+		"the page was not the safe's own, or has a mistake, and the passkey can no longer be trusted"
+}
 
 // hasPRF reports whether a body that is refused in any case has the results of
 // a PRF somewhere, as credential.toJSON() of a browser spells them.

@@ -17,7 +17,7 @@ var (
 	errNoPage    = errors.New("this safe has no such page")
 	errHost      = errors.New("this safe does not go by the name that was asked for")
 	errCrossSite = errors.New("the request does not come from a page of this safe")
-	errSignedOut = errors.New("nobody is signed in, or no longer")
+	errSignedOut = errors.New("you are signed out")
 	errType      = errors.New("the body of the request is not application/json as it stands")
 	errTooFast   = errors.New("too many attempts from your address")
 	errBusy      = errors.New("the safe is reading as much as it can at the moment")

@@ -66,6 +66,12 @@ func (s *Server) pageOf(r route, req *http.Request) callingPage {
 	return callingPage{origin: origin(req, s.opts.Pages.Origins), session: sessionCookie(req)}
 }
 
+// isBrowser reports whether a browser sends a request, and not a program: that
+// has no session, and nothing to say of pages.
+func isBrowser(page callingPage, req *http.Request) bool {
+	return page.session != "" || page.origin != "" || req.Header.Get("Sec-Fetch-Site") != ""
+}
+
 // host returns the origin of a page on another host, "" for those of the safe
 // itself, which share their sessions as browsers have them share cookies.
 func (p callingPage) host() string {

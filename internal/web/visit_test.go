@@ -442,6 +442,40 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
+// TestSignedOutScript: the script of a page whose session is over is told so, and
+// not that it has signed nothing. That is for programs.
+func TestSignedOutScript(t *testing.T) {
+	v := newVisitedScene(t)
+	over := v.in("ada")
+	v.clock.add(session.Idle)
+	gone := v.browser()
+	for name, b := range map[string]*browser{"the session is over": over, "the cookie is gone": gone} {
+		for _, r := range allRoutes {
+			if !r.session {
+				continue
+			}
+			x := v.forRoute(r.pattern, "ada")
+			for page, header := range map[string]http.Header{"today's browser": nil, "elsewhere": fromElsewhere(""), "elsewhere, with a session that is over": fromElsewhere(over.cookie)} {
+				if header != nil && !r.elsewhere {
+					continue
+				}
+				res, body := b.visit(x.method, x.target, x.body, header)
+				var p api.Problem
+				if err := spelling.Decode(body, &p); err != nil || res.StatusCode != 401 || p.Error != errSignedOut.Error() || p.Remedy != "Sign in again." {
+					t.Errorf("%s, %s, %s: %s %s %v", r.pattern, name, page, res.Status, body, err)
+				}
+			}
+		}
+	}
+	res, body := v.fire(shot{method: "GET", target: "/v1/people"})
+	if res.StatusCode != 401 || !bytes.Contains(body, []byte("is not signed")) {
+		t.Errorf("a program that has signed nothing: %s %s", res.Status, body)
+	}
+	if calls, refused := v.list(); len(refused) > 0 || len(calls) > 1 {
+		t.Errorf("strangers have reached the safe: %q %q", calls, refused)
+	}
+}
+
 // TestSignOut: the browser is told to forget the cookie, also if the session is
 // over.
 func TestSignOut(t *testing.T) {
@@ -634,6 +668,10 @@ func TestPRFNeverArrives(t *testing.T) {
 			}
 			if bytes.Contains(answer, []byte(secret)) {
 				t.Errorf("%s with %s: the answer has the result itself", r.pattern, name)
+			}
+			// So that it can be seen whose passkey is to be suspended.
+			if named := strings.Contains(refused[len(refused)-1], fmt.Sprintf("what %s sent", who)); named != (r.roles != nil) {
+				t.Errorf("%s with %s: the ledger has %q", r.pattern, name, refused[len(refused)-1])
 			}
 		}
 	}
