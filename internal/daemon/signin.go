@@ -27,7 +27,7 @@ func (s *Safe) BeginSignIn(context.Context, netip.Addr) (api.SignInChallenge, er
 	}
 	nonce := opening.NewNonce()
 	s.callers.signIns.put(s.opts.Now().UTC(), signInLife, nonce, struct{}{})
-	return api.SignInChallenge{Nonce: nonce, Domain: domain}, nil
+	return api.SignInChallenge{Nonce: nonce, Store: s.id, Domain: domain}, nil
 }
 
 // errNotKnown is told to whoever does not sign in. The reason is in the ledger.
@@ -53,7 +53,7 @@ func (s *Safe) SignIn(ctx context.Context, from netip.Addr, origin string, m api
 	if err != nil {
 		return "", passkey.Key{}, err
 	}
-	p, key, err := signedIn(people, domain, origin, m)
+	p, key, err := s.signedIn(people, domain, origin, m)
 	if !fresh {
 		err = fmt.Errorf("its nonce is none that was given out in the last %d minutes, or it was used", int(signInLife.Minutes()))
 	}
@@ -84,7 +84,7 @@ func everybody(v state.View, roster access.Roster) ([]access.Person, error) {
 
 // signedIn finds the person and the passkey that signed. Somebody who was
 // invited can claim the id of another's passkey; so each of that id is tried.
-func signedIn(people []access.Person, domain, origin string, m api.SignIn) (access.Person, access.Passkey, error) {
+func (s *Safe) signedIn(people []access.Person, domain, origin string, m api.SignIn) (access.Person, access.Passkey, error) {
 	if page, err := m.Assertion.Origin(); err != nil || origin == "" || page != origin {
 		return access.Person{}, access.Passkey{}, errOtherPage
 	}
@@ -94,7 +94,7 @@ func signedIn(people []access.Person, domain, origin string, m api.SignIn) (acce
 			if !slices.Equal(k.Key.Credential(), m.Assertion.Credential) {
 				continue
 			}
-			if err = m.Assertion.Verify(k.Key, domain, api.SignInNamespace, m.Nonce[:]); err == nil {
+			if err = m.Assertion.Verify(k.Key, domain, api.SignInNamespace, api.SignInMessage(s.id, m.Nonce)); err == nil {
 				return p, k, nil
 			}
 			err = fmt.Errorf("with a passkey of %s: %w", p.Name, err)

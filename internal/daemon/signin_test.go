@@ -86,8 +86,8 @@ func (h *hall) challenge() opening.Nonce {
 	h.t.Helper()
 	c, err := h.safe.BeginSignIn(h.t.Context(), from)
 	h.must(err)
-	if c.Domain != accesstest.Domain {
-		h.t.Errorf("passkeys are asked for the domain %q", c.Domain)
+	if c.Domain != accesstest.Domain || c.Store != h.safe.ID() {
+		h.t.Errorf("passkeys are asked for the domain %q and store %s", c.Domain, c.Store)
 	}
 	return c.Nonce
 }
@@ -95,7 +95,13 @@ func (h *hall) challenge() opening.Nonce {
 // touches signs a nonce.
 func (h *hall) touches(a *passkeytest.Authenticator, nonce opening.Nonce) api.SignIn {
 	h.t.Helper()
-	return api.SignIn{Nonce: nonce, Assertion: a.Get(h.t, passkey.Challenge(api.SignInNamespace, nonce[:]))}
+	return h.touchesFor(h.safe.ID(), a, nonce)
+}
+
+// touchesFor signs a nonce for the safe of a store.
+func (h *hall) touchesFor(store safe.StoreID, a *passkeytest.Authenticator, nonce opening.Nonce) api.SignIn {
+	h.t.Helper()
+	return api.SignIn{Nonce: nonce, Assertion: a.Get(h.t, passkey.Challenge(api.SignInNamespace, api.SignInMessage(store, nonce)))}
 }
 
 func (h *hall) signIn(m api.SignIn) (safe.PersonName, passkey.Key, error) {
@@ -177,7 +183,12 @@ func TestSignInIsRefused(t *testing.T) {
 		}, "last 5 minutes"},
 		{"signed for another purpose", func() api.SignIn {
 			nonce := h.challenge()
-			return api.SignIn{Nonce: nonce, Assertion: dan.SignIn.Get(t, passkey.Challenge(access.ActNamespace, nonce[:]))}
+			return api.SignIn{Nonce: nonce, Assertion: dan.SignIn.Get(t, passkey.Challenge(access.ActNamespace, api.SignInMessage(h.safe.ID(), nonce)))}
+		}, "signed something else"},
+		{"relayed by another safe", func() api.SignIn { return h.touchesFor(safe.NewStoreID(), dan.SignIn, h.challenge()) }, "signed something else"},
+		{"for no safe in particular", func() api.SignIn {
+			nonce := h.challenge()
+			return api.SignIn{Nonce: nonce, Assertion: dan.SignIn.Get(t, passkey.Challenge(api.SignInNamespace, nonce[:]))}
 		}, "signed something else"},
 		{"user not verified", func() api.SignIn {
 			return h.touches(lying(func(a *passkeytest.Authenticator) { a.Flags &^= passkeytest.UserVerified }), h.challenge())

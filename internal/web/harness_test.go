@@ -124,7 +124,7 @@ func (d *fakeDesk) BeginPasskeys(_ context.Context, _ netip.Addr, token access.T
 	return api.Ceremony{Domain: "safe.test"}, d.called("begin passkeys")
 }
 func (d *fakeDesk) BeginSignIn(context.Context, netip.Addr) (api.SignInChallenge, error) {
-	return api.SignInChallenge{Domain: "safe.test"}, d.called("begin sign-in")
+	return api.SignInChallenge{Store: d.team.Store, Domain: "safe.test"}, d.called("begin sign-in")
 }
 
 // SignIn believes whoever names a passkey.

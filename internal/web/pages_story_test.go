@@ -117,7 +117,26 @@ func (b *browser) enrol(s accesstest.Somebody, role access.Role) access.Enrolmen
 func (b *browser) signIn(a *passkeytest.Authenticator) (int, string) {
 	b.h.t.Helper()
 	c := ask[api.SignInChallenge](b, api.SignInBegin, nil)
-	return b.call("POST", "/v1/sign-in", api.SignIn{Nonce: c.Nonce, Assertion: a.Get(b.h.t, passkey.Challenge(api.SignInNamespace, c.Nonce[:]))})
+	return b.call("POST", "/v1/sign-in", api.SignIn{Nonce: c.Nonce, Assertion: a.Get(b.h.t, passkey.Challenge(api.SignInNamespace, api.SignInMessage(c.Store, c.Nonce)))})
+}
+
+// found has bob propose the roster of the founders, and ada, whose browser it is,
+// agree with her passkey for releases.
+func (b *browser) found(founders []access.Enrolment) {
+	h := b.h
+	h.t.Helper()
+	current, err := access.ParseRoster(ask[api.Everyone](b, api.People, nil).Current)
+	h.must(err)
+	next, err := compose.Found(current, founders, compose.Keyring{}, time.Now())
+	h.must(err)
+	agree := access.Agree{Number: next.Number, Digest: next.Digest()}
+	h.must(h.as("bob", desk).Propose(h.t.Context(), next.Encode(), h.says("bob", agree)))
+	ask[struct{}](b, api.Agree, api.Act{Signed: h.says("ada", agree)})
+	for start := time.Now(); h.safe.Roster().Digest() != next.Digest(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > 5*time.Second {
+			h.t.Fatal("the safe is not founded")
+		}
+	}
 }
 
 // TestPeopleLook has people come with passkeys to a real safe: they enrol, sign
@@ -143,19 +162,8 @@ func TestPeopleLook(t *testing.T) {
 	}
 
 	// A keykeeper founds it with her passkey for releases.
-	current, err := access.ParseRoster(ask[api.Everyone](phone, api.People, nil).Current)
-	h.must(err)
-	next, err := compose.Found(current, founders, compose.Keyring{}, time.Now())
-	h.must(err)
-	agree := access.Agree{Number: next.Number, Digest: next.Digest()}
-	h.must(h.as("bob", desk).Propose(t.Context(), next.Encode(), h.says("bob", agree)))
-	ask[struct{}](phone, api.Agree, api.Act{Signed: h.says("ada", agree)})
-	for start := time.Now(); h.safe.Roster().Digest() != next.Digest(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(start) > 5*time.Second {
-			t.Fatal("the safe is not founded")
-		}
-	}
-	_, err = h.safe.Collect(t.Context(), t.Context(), h.cfg.Sources[0], nil)
+	phone.found(founders)
+	_, err := h.safe.Collect(t.Context(), t.Context(), h.cfg.Sources[0], nil)
 	h.must(err)
 
 	// Everybody looks at everything.
@@ -185,7 +193,7 @@ func TestPeopleLook(t *testing.T) {
 
 	// An assertion is good once, and only a passkey to sign in with signs in.
 	c := ask[api.SignInChallenge](phone, api.SignInBegin, nil)
-	m := api.SignIn{Nonce: c.Nonce, Assertion: ada.SignIn.Get(t, passkey.Challenge(api.SignInNamespace, c.Nonce[:]))}
+	m := api.SignIn{Nonce: c.Nonce, Assertion: ada.SignIn.Get(t, passkey.Challenge(api.SignInNamespace, api.SignInMessage(c.Store, c.Nonce)))}
 	ask[api.SignedIn](phone, api.SignInFinish, m)
 	if status, text := cafe.call("POST", "/v1/sign-in", m); status != 403 {
 		t.Errorf("the same assertion once more: %d %s", status, text)

@@ -281,7 +281,7 @@ func TestSignIn(t *testing.T) {
 	b := v.browser()
 	res, body := b.visit("POST", "/v1/sign-in/begin", nil, nil)
 	var challenge api.SignInChallenge
-	if err := spelling.Decode(body, &challenge); err != nil || challenge.Domain != "safe.test" || len(res.Cookies()) != 0 {
+	if err := spelling.Decode(body, &challenge); err != nil || challenge.Domain != "safe.test" || challenge.Store != v.team.Store || len(res.Cookies()) != 0 {
 		t.Errorf("the challenge is %s %s %v, with cookies %v", res.Status, body, err, res.Cookies())
 	}
 	res, body = b.signIn("dan")

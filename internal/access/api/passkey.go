@@ -48,18 +48,26 @@ type Registration struct {
 	ClientData        []byte            `json:"client_data"`
 }
 
-// SignInNamespace is the purpose for which the nonce of a SignInChallenge is
-// signed.
+// SignInNamespace is the purpose for which a SignInMessage is signed.
 const SignInNamespace = "strongroom/v1/sign-in"
 
+// SignInMessage returns what somebody signs who signs in. It names the safe:
+// another one, whose pages are at the same domain, can hand out a nonce that it
+// got here, and what is signed for it is of no use to it.
+func SignInMessage(store safe.StoreID, nonce opening.Nonce) []byte {
+	return append([]byte(store.String()+"\n"), nonce[:]...)
+}
+
 // SignInChallenge is what somebody who comes to a page is to sign, with a
-// passkey of that domain.
+// passkey of that domain, and for which safe. A page on another host knows its
+// safe by itself, and compares.
 type SignInChallenge struct {
 	Nonce  opening.Nonce `json:"nonce"` // good once, for five minutes
+	Store  safe.StoreID  `json:"store"`
 	Domain string        `json:"domain"`
 }
 
-// SignIn is the nonce, signed.
+// SignIn is the nonce, and the SignInMessage of it, signed.
 type SignIn struct {
 	Nonce     opening.Nonce     `json:"nonce"`
 	Assertion passkey.Assertion `json:"assertion"`

@@ -139,6 +139,9 @@
   function challenge(namespace, message) {
     return sha256(concat(utf8(namespace + "\n"), message));
   }
+  function signInMessage(store, nonce) {
+    return concat(utf8(store + "\n"), nonce);
+  }
   function releaseMessage(nonce, grant) {
     return concat(nonce, grant);
   }
@@ -10044,7 +10047,8 @@ ${this.#line}
   async function signIn(safe2) {
     checkBrowser();
     const begun = await safe2.post("/v1/sign-in/begin");
-    const assertion = await signWithAny(begun.domain, await challenge(signInNamespace, fromBase64url(begun.nonce)));
+    const message = signInMessage(begun.store, fromBase64url(begun.nonce));
+    const assertion = await signWithAny(begun.domain, await challenge(signInNamespace, message));
     const answer = await safe2.post("/v1/sign-in", { nonce: begun.nonce, assertion: assertionText(assertion) });
     if (answer.session !== void 0) {
       safe2.useSession(answer.session);

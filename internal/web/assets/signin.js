@@ -161,6 +161,9 @@
   function challenge(namespace, message) {
     return sha256(concat(utf8(namespace + "\n"), message));
   }
+  function signInMessage(store, nonce) {
+    return concat(utf8(store + "\n"), nonce);
+  }
 
   // webauthn.ts
   var PasskeyError = class extends Error {
@@ -315,7 +318,8 @@
   async function signIn(safe) {
     checkBrowser();
     const begun = await safe.post("/v1/sign-in/begin");
-    const assertion = await signWithAny(begun.domain, await challenge(signInNamespace, fromBase64url(begun.nonce)));
+    const message = signInMessage(begun.store, fromBase64url(begun.nonce));
+    const assertion = await signWithAny(begun.domain, await challenge(signInNamespace, message));
     const answer = await safe.post("/v1/sign-in", { nonce: begun.nonce, assertion: assertionText(assertion) });
     if (answer.session !== void 0) {
       safe.useSession(answer.session);

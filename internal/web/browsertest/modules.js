@@ -9457,6 +9457,7 @@ __export(statement_exports, {
   refuse: () => refuse,
   releaseMessage: () => releaseMessage,
   releaseNamespace: () => releaseNamespace,
+  signInMessage: () => signInMessage,
   signInNamespace: () => signInNamespace,
   spell: () => spell,
   spellTime: () => spellTime,
@@ -9558,6 +9559,9 @@ function statement(store, person, time, a) {
 }
 function challenge(namespace, message) {
   return sha2563(concat(utf8(namespace + "\n"), message));
+}
+function signInMessage(store, nonce) {
+  return concat(utf8(store + "\n"), nonce);
 }
 function releaseMessage(nonce, grant) {
   return concat(nonce, grant);

@@ -199,7 +199,7 @@ func (s *fakeSafe) beginSignIn(_ *http.Request, body []byte) (any, error) {
 		return nil, errors.New("there is a body")
 	}
 	s.begun = opening.NewNonce()
-	return map[string]any{"nonce": opening.Nonce(s.begun), "domain": "localhost"}, nil
+	return api.SignInChallenge{Nonce: s.begun, Store: s.team.Store, Domain: "localhost"}, nil
 }
 
 func (s *fakeSafe) signIn(r *http.Request, body []byte) (any, error) {
@@ -215,7 +215,7 @@ func (s *fakeSafe) signIn(r *http.Request, body []byte) (any, error) {
 	}
 	for _, p := range s.team.Roster.People {
 		for _, k := range p.Passkeys {
-			if m.Assertion.Verify(k.Key, "localhost", "strongroom/v1/sign-in", m.Nonce[:]) == nil {
+			if m.Assertion.Verify(k.Key, "localhost", api.SignInNamespace, api.SignInMessage(s.team.Store, m.Nonce)) == nil {
 				s.person = p.Name
 				answer := map[string]any{"person": p.Name, "pending": false}
 				if r.Header.Get("Origin") == s.elsewhere {

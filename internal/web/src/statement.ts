@@ -142,6 +142,11 @@ export function challenge(namespace: string, message: Uint8Array): Promise<Bytes
   return sha256(concat(utf8(namespace + "\n"), message));
 }
 
+/** What is signed to sign in: the safe that is meant, by its store, a newline, and the safe's nonce. */
+export function signInMessage(store: string, nonce: Bytes): Bytes {
+  return concat(utf8(store + "\n"), nonce);
+}
+
 /** What is signed for a release: the safe's nonce, and the exact bytes of the grant. */
 export function releaseMessage(nonce: Bytes, grant: Bytes): Bytes {
   return concat(nonce, grant);
