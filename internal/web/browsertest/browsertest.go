@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -303,12 +304,32 @@ func (a *Authenticator) Lie(unverified bool) {
 	call(a.p, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: a.id, IsBadUV: &unverified})
 }
 
-// Hold puts passkeys into the authenticator, as another one has them.
+// Hold puts passkeys of another authenticator into this one. Their PRFs give
+// something else here.
 func (a *Authenticator) Hold(credentials ...*webauthn.Credential) {
 	a.p.t.Helper()
 	for _, c := range credentials {
-		call(a.p, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: c})
+		call(a.p, addCredential, held{a.id, heldCredential{c.CredentialID, c.IsResidentCredential, c.RpID, c.PrivateKey, c.UserHandle, c.SignCount, c.UserName}})
 	}
+}
+
+// addCredential is webauthn.AddCredential, whose Credential always speaks of
+// keys that these authenticators do not have, and is refused for it.
+var addCredential = cdp.Command[held, cdp.Empty]{Method: webauthn.CommandAddCredential}
+
+type held struct {
+	Authenticator webauthn.AuthenticatorID `json:"authenticatorId"`
+	Credential    heldCredential           `json:"credential"`
+}
+
+type heldCredential struct {
+	ID         []byte  `json:"credentialId"`
+	Resident   bool    `json:"isResidentCredential"`
+	Domain     string  `json:"rpId"`
+	PrivateKey []byte  `json:"privateKey"`
+	User       []byte  `json:"userHandle"`
+	Count      float64 `json:"signCount"`
+	UserName   string  `json:"userName"`
 }
 
 // Credentials returns the passkeys that the authenticator holds.
