@@ -15,10 +15,14 @@ import (
 func describeOfPeople(what ledger.Event) string {
 	switch e := what.(type) {
 	case ledger.SafeStarted:
-		if e.Unclean {
-			return fmt.Sprintf("was not stopped before; program %s", e.Program)
+		s := fmt.Sprintf("program %s", e.Program)
+		if !e.Pages.IsZero() {
+			s += fmt.Sprintf(", scripts of the pages %s", e.Pages)
 		}
-		return fmt.Sprintf("program %s", e.Program)
+		if e.Unclean {
+			s = "was not stopped before; " + s
+		}
+		return s
 	case ledger.SafeStopped:
 		return ""
 	case ledger.RosterProposed:

@@ -26,6 +26,7 @@ func TestDescribePeople(t *testing.T) {
 		want string
 	}{
 		{ledger.SafeStarted{Program: digest}, "program " + digest.String()},
+		{ledger.SafeStarted{Program: digest, Pages: digest}, "program " + digest.String() + ", scripts of the pages " + digest.String()},
 		{ledger.SafeStarted{Program: digest, Unclean: true}, "was not stopped before; program " + digest.String()},
 		{ledger.SafeStopped{}, ""},
 		{ledger.RosterProposed{Version: 2, Digest: digest, Changes: []ledger.Text{"adds kim", "adds otto"}, Signed: proof}, "roster 2, " + digest.String() + ": adds kim; adds otto"},

@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/store/catalog"
 	"strongroom/internal/store/seal"
 	"strongroom/internal/ui"
+	"strongroom/internal/web/assets"
 )
 
 // openSafe opens the safe of the configuration.
@@ -28,7 +29,11 @@ func (a *app) openSafeLogging(log *slog.Logger) (*daemon.Safe, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := daemon.Open(a.ctx, cfg, daemon.Options{Logger: log, Now: a.now})
+	opts := daemon.Options{Logger: log, Now: a.now}
+	if cfg.Serve != nil && len(cfg.Serve.Origins()) > 0 {
+		opts.Pages = assets.Digest()
+	}
+	s, err := daemon.Open(a.ctx, cfg, opts)
 	var not *daemon.NotInitialisedError
 	var lost *daemon.StateLostError
 	switch {

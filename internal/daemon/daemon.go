@@ -32,6 +32,9 @@ import (
 type Options struct {
 	Logger *slog.Logger     // nil discards
 	Now    func() time.Time // nil means time.Now
+	// Pages is the digest of the scripts of its pages, for the ledger and mails;
+	// zero if it has none.
+	Pages safe.Digest
 	// Program runs the children: its path and the arguments before the name of
 	// the child. Empty means this executable with the argument "child".
 	Program []string

@@ -192,7 +192,7 @@ func (s *Safe) describeLocked(ctx context.Context) (mail.Safe, error) {
 	keys := s.LedgerKeys()
 	about := mail.Safe{
 		Name: s.config.Safe, SubjectPrefix: s.config.Mail.SubjectPrefix, LedgerKey: keys[len(keys)-1],
-		Words: founding, Program: s.post.program, Zone: time.Local,
+		Words: founding, Program: s.post.program, Scripts: s.opts.Pages, Zone: time.Local,
 	}
 	if s.config.Serve != nil {
 		if origins := s.config.Serve.Origins(); len(origins) > 0 {

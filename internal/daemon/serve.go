@@ -83,7 +83,7 @@ func (s *Safe) begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return tx.Append(s.opts.Now(), ledger.Safe, ledger.SafeStarted{Program: program, Unclean: unclean})
+		return tx.Append(s.opts.Now(), ledger.Safe, ledger.SafeStarted{Program: program, Pages: s.opts.Pages, Unclean: unclean})
 	})
 	if err != nil {
 		return err

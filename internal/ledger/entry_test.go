@@ -111,7 +111,7 @@ func TestGoldenBytesOfEveryKind(t *testing.T) {
 func TestEveryFieldIsRequired(t *testing.T) {
 	optional := map[string]string{
 		"partial": "snapshot.kept", "more": "object.lost", "left": "scrub.done",
-		"unclean": "safe.started", "ready": "roster.agreed", "key": "person.suspended", "unknown": "opening.closed", "from": "access.refused",
+		"unclean": "safe.started", "pages": "safe.started", "ready": "roster.agreed", "key": "person.suspended", "unknown": "opening.closed", "from": "access.refused",
 		"signed": "roster.proposed roster.agreed opening.closed", "reason": "snapshot.kept", "compared": "state.rebuilt",
 	}
 	for _, g := range append(goldens(t), peopleGoldens(t)...) {

@@ -74,6 +74,7 @@ const Papers Who = "papers"
 // SafeStarted records that the safe began to serve people.
 type SafeStarted struct {
 	Program safe.Digest `json:"program"`           // of the program's file
+	Pages   safe.Digest `json:"pages,omitzero"`    // of the scripts of its pages; not if it has none
 	Unclean bool        `json:"unclean,omitempty"` // it had not been stopped before: it crashed, or lost power
 }
 

@@ -33,6 +33,7 @@ func peopleGoldens(t testing.TB) []golden {
 		{ledger.StateRebuilt{Entries: 438}, line("state.rebuilt", `"entries":438`)},
 		{ledger.StateRebuilt{Entries: 438, Compared: 437}, line("state.rebuilt", `"entries":438,"compared":437`)},
 		{ledger.SafeStarted{Program: digest}, line("safe.started", `"program":"`+digestText+`"`)},
+		{ledger.SafeStarted{Program: digest, Pages: digest}, line("safe.started", `"program":"`+digestText+`","pages":"`+digestText+`"`)},
 		{ledger.SafeStarted{Program: digest, Unclean: true}, line("safe.started", `"program":"`+digestText+`","unclean":true`)},
 		{ledger.SafeStopped{}, line("safe.stopped", ``)},
 		{ledger.RosterProposed{Version: 3, Digest: digest, Previous: previous, Changes: []ledger.Text{"adds mia, keykeeper"}, Signed: signed},

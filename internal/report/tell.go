@@ -89,6 +89,9 @@ func tellSafe(what ledger.Event) (t Told, ok bool) {
 			Detail: Counted(e.Entries, "entry", "entries") + " of the ledger were given back"}
 	case ledger.SafeStarted:
 		t = Told{Level: OK, What: "the safe began to serve people", Detail: fmt.Sprintf("program SHA-256 %s", e.Program)}
+		if !e.Pages.IsZero() {
+			t.Detail += fmt.Sprintf(", scripts of its pages SHA-256 %s", e.Pages)
+		}
 		if e.Unclean {
 			t.Level, t.What = Look, "the safe started again after a crash"
 		}

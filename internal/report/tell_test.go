@@ -50,6 +50,8 @@ func TestTell(t *testing.T) {
 			report.Told{Level: report.Alarm, What: "finding mail.refused in ada@acme.example", Detail: "550 no such user"}},
 		{"safe", ledger.StateRebuilt{Entries: 438}, report.Told{Level: report.Alarm, What: "the safe's state was lost, and made anew from its store", Detail: "438 entries of the ledger were given back"}},
 		{"safe", ledger.SafeStarted{}, report.Told{Level: report.OK, What: "the safe began to serve people", Detail: "program SHA-256 " + strings.Repeat("0", 64)}},
+		{"safe", ledger.SafeStarted{Pages: safe.Digest{0xff}}, report.Told{Level: report.OK, What: "the safe began to serve people",
+			Detail: "program SHA-256 " + strings.Repeat("0", 64) + ", scripts of its pages SHA-256 ff" + strings.Repeat("0", 62)}},
 		{"safe", ledger.SafeStarted{Unclean: true}, report.Told{Level: report.Look, What: "the safe started again after a crash", Detail: "program SHA-256 " + strings.Repeat("0", 64)}},
 		{"safe", ledger.SafeStopped{}, report.Told{Level: report.OK, What: "the safe ceased to serve people"}},
 		{"safe", ledger.AccessRefused{What: "gate", Reason: "no opening is open", From: from, Count: 214}, report.Told{Level: report.Look, What: "214 attempts were refused", Detail: "gate from 10.0.9.7: no opening is open"}},

@@ -27,6 +27,7 @@ type Safe struct {
 	Words         string           // of the first roster, to compare; "" if they are not known
 	Program       safe.Digest      // SHA-256 of the program; zero if it is not known
 	Pages         string           // origin of its pages: the one place that a mail links to; "" if it has none
+	Scripts       safe.Digest      // SHA-256 of the scripts of its pages; zero if it has none
 	Zone          *time.Location   // in which times are written
 }
 

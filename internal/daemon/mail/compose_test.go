@@ -38,7 +38,7 @@ var (
 
 func testSafe() Safe {
 	return Safe{
-		Name: "acme", SubjectPrefix: "[acme]", LedgerKey: testKey.Public(), Program: safe.DigestOf([]byte("program")),
+		Name: "acme", SubjectPrefix: "[acme]", LedgerKey: testKey.Public(), Program: safe.DigestOf([]byte("program")), Scripts: safe.DigestOf([]byte("scripts")),
 		Words: "ocean tulip marble fabric lunar cradle onion vivid", Pages: "https://safe.acme.example:8443", Zone: time.UTC,
 	}
 }
