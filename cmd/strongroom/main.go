@@ -224,7 +224,7 @@ that were named, 4 refused.`,
 		commands  []*cobra.Command
 	}{
 		{"make", "Make a safe:", []*cobra.Command{a.keysCommand(), a.configCommand(), a.initCommand(), a.doctorCommand()}},
-		{"people", "People:", []*cobra.Command{a.peopleCommand(), a.enrolCommand(), a.openingCommand(), a.stickCommand()}},
+		{"people", "People:", []*cobra.Command{a.peopleCommand(), a.enrolCommand(), a.openingCommand(), a.webCommand(), a.stickCommand()}},
 		{"keep", "Keep:", []*cobra.Command{a.collectCommand(), a.serveCommand(), a.statusCommand(), a.scrubCommand(), a.rebuildCommand(), a.forgetCommand(), a.mailCommand()}},
 		{"back", "Bring back:", []*cobra.Command{a.snapshotsCommand(), a.lsCommand(), a.catCommand(), a.findCommand(), a.diffCommand(), a.restoreCommand()}},
 		{"prove", "Prove:", []*cobra.Command{a.ledgerCommand()}},

@@ -416,6 +416,13 @@ var stage = []struct {
 	{regexp.MustCompile(`^\(([a-z]+) types the key on (\S+) into (\S+)\)$`), func(t *testing.T, w *world, m []string) {
 		write(t, filepath.Join(w.root, m[1], m[3]), w.paperKey(t, m[2])+"\n")
 	}},
+	{regexp.MustCompile(`^\(([a-z]+) enrols in a browser, with (<[^<>]+>)\)$`), func(t *testing.T, w *world, m []string) {
+		link, ok := w.value(t, m[2])
+		if !ok {
+			t.Fatalf("nothing was seen yet that is %s", m[2])
+		}
+		w.enrolInBrowser(t, m[1], link)
+	}},
 	{regexp.MustCompile(`^\(([a-z]+(?:, [a-z]+)*(?: and [a-z]+)?) (?:has|have) a new laptop\)$`), func(t *testing.T, w *world, m []string) {
 		for _, name := range strings.Split(strings.ReplaceAll(m[1], " and ", ", "), ", ") {
 			w.machine(t, name)

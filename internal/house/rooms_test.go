@@ -409,6 +409,14 @@ var rooms = []room{
 		"internal/safe":           "of sources and runs",
 		"internal/web/page":       "to be drawn",
 	}},
+	{"internal/web/export", map[string]string{
+		"internal/safe":       "files and versions of the roster by their digests",
+		"internal/safe/words": "and in words, to compare",
+		"internal/access":     "the roster that the page holds the safe to",
+		"internal/web/assets": "the scripts",
+		"internal/web/page":   "draws the page",
+		"golang.org/x/sys":    "two folders exchange their names at once",
+	}},
 	{"internal/web/session", map[string]string{
 		"internal/safe":           "who is signed in",
 		"internal/access/passkey": "and with what",
@@ -551,6 +559,8 @@ var rooms = []room{
 		"internal/access/sshsig":   "a person's SSH key",
 		"internal/safe/words":      "digests for people to compare",
 		"internal/web/client":      "calls a safe for a person",
+		"internal/web/export":      "writes the release page for another host",
+		"internal/web/assets":      "the digest of the scripts, to compare",
 		"golang.org/x/crypto":      "the SSH key of a person, and the agent that may hold it",
 		"internal/ledger":          "shows and verifies it; an error's exit status",
 		"internal/source/pattern":  "which entries a list is of, and whether a source could match its lines",

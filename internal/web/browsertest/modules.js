@@ -10352,7 +10352,7 @@ var Opener = class {
   constructor(url) {
     const cores = Math.min(4, Math.max(1, Math.ceil((navigator.hardwareConcurrency || 1) / 2)));
     for (let i = 0; i < cores; i++) {
-      this.#workers.push(new Worker(trusted(url), { name: "envelopes" }));
+      this.#workers.push(new Worker(trusted(url), { name: "envelopes", type: "module" }));
     }
   }
   /** The keys that are tried, in this order. */

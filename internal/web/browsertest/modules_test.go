@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +23,22 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // a name that passkeys are possible for.
 func serve(t testing.TB, mux *http.ServeMux) string {
 	t.Helper()
+	withScripts(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+}
+
+// serveAt is serve over HTTPS, under that name.
+func serveAt(t testing.TB, name string, handler http.Handler) string {
+	t.Helper()
+	server := httptest.NewTLSServer(handler)
+	t.Cleanup(server.Close)
+	return strings.Replace(server.URL, "127.0.0.1", name, 1)
+}
+
+// withScripts adds the scripts and an empty page.
+func withScripts(mux *http.ServeMux) {
 	script := func(name string, content []byte) {
 		mux.HandleFunc("GET /assets/"+name, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/javascript")
@@ -38,15 +55,14 @@ func serve(t testing.TB, mux *http.ServeMux) string {
 		w.Header().Set("Content-Security-Policy", policy)
 		io.WriteString(w, `<!DOCTYPE html><title>test</title>`)
 	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 }
 
 // shared is the browser of all tests of this package, which takes longer to
-// start than most of them.
+// start than most of them. It takes the one certificate of package httptest.
 var shared = sync.OnceValues(func() (*Browser, error) {
-	b, stop, err := launch(nil)
+	server := httptest.NewTLSServer(nil)
+	defer server.Close() // its certificate is that of all
+	b, stop, err := launch([]*x509.Certificate{server.Certificate()})
 	stopShared = stop
 	return b, err
 })

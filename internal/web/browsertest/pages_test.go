@@ -2,7 +2,6 @@ package browsertest
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -197,6 +196,12 @@ func TestEnrolmentIsToldWhatIsWrong(t *testing.T) {
 func keykeeper(t *testing.T) (*fakeSafe, *Page, map[string][]byte) {
 	t.Helper()
 	s := newSafe(t)
+	p, secrets := keykeeperOf(t, s)
+	return s, p, secrets
+}
+
+func keykeeperOf(t *testing.T, s *fakeSafe) (*Page, map[string][]byte) {
+	t.Helper()
 	p, _ := s.visit(s.invitation(access.Keykeeper))
 	personal, secrets := enrolKeykeeper(t, s, p)
 	s.join()
@@ -207,7 +212,7 @@ func keykeeper(t *testing.T) (*fakeSafe, *Page, map[string][]byte) {
 	if s.person != "ada" {
 		t.Fatalf("%q is signed in", s.person)
 	}
-	return s, p, secrets
+	return p, secrets
 }
 
 // sealCopies gives ada her copy of the first period's key.
@@ -416,38 +421,6 @@ func TestReleaseIsRefusedByThePage(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestReleaseFromElsewhere has the release page on a host that is not the
-// safe's, which keeps its session in its own memory.
-func TestReleaseFromElsewhere(t *testing.T) {
-	s, p, secrets := keykeeper(t)
-	s.snapshot("erp-files", s.team.Outer.Recipient(), time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
-	id := safe.NewOpeningID(time.Now())
-	s.ask(id)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /release.html", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Security-Policy", strings.Replace(policy, "connect-src 'self'", "connect-src "+s.url, 1))
-		fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>test</title><script src="/assets/release.js" defer="defer"></script>`+
-			`<section id="release" data-safe="%s"><h2>Release</h2><div id="release-panel"></div></section>`, s.url)
-	})
-	s.elsewhere = serve(t, mux)
-
-	p.Go(s.elsewhere + "/release.html")
-	p.Wait(`document.querySelector("#release-status").innerText.includes("does not name an opening")`)
-	p.Go(s.elsewhere + "/release.html?#" + id.String())
-	p.Press("Sign in with your passkey")
-	p.Press("Look at what would be released")
-	p.Click("#release-button")
-	p.Wait(`document.querySelector("#ended")`)
-	if s.released == nil {
-		t.Errorf("nothing was released: %s", p.Text("body"))
-	}
-	if cookie := Eval[string](p, "document.cookie + Object.keys(localStorage) + Object.keys(sessionStorage)"); cookie != "" {
-		t.Errorf("the page keeps %q", cookie)
-	}
-	p.spied(secrets)
-	p.keepsToItself(secrets)
 }
 
 // TestRefuseAndClose signs acts.

@@ -30,7 +30,11 @@ import (
 // addPeople adds what the page "People" asks for and sends, and the page itself.
 func (s *fakeSafe) addPeople(mux *http.ServeMux, handle func(string, func(*http.Request, []byte) (any, error))) {
 	handle("GET /v1/people", func(*http.Request, []byte) (any, error) {
-		e := api.Everyone{Current: s.team.Roster.Encode(), Proposals: s.proposals, Suspensions: s.suspensions}
+		r := s.team.Roster
+		if s.lie != nil {
+			s.lie(&r)
+		}
+		e := api.Everyone{Current: r.Encode(), Proposals: s.proposals, Suspensions: s.suspensions}
 		for _, enrolment := range s.enrolments {
 			e.Enrolments = append(e.Enrolments, api.Enrolled{Enrolment: enrolment.Encode()})
 		}

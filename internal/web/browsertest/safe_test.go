@@ -52,10 +52,11 @@ type enrolling struct {
 // A fakeSafe answers the pages as a safe does, and checks what they send with
 // the packages that a safe checks with. It is in memory, and has one opening.
 type fakeSafe struct {
-	t     testing.TB
-	url   string
-	team  *accesstest.Team
-	token access.Token
+	t      testing.TB
+	url    string
+	domain string // of its passkeys
+	team   *accesstest.Team
+	token  access.Token
 
 	founding  map[string]any // what a founder is told, nil for nobody
 	elsewhere string         // origin of a release page on another host
@@ -76,6 +77,11 @@ type fakeSafe struct {
 	released  *api.Released
 	acts      []access.Act
 	tamper    func(*api.Granted)
+	lie       func(*access.Roster) // about the roster in force
+	says      struct {             // which safe it is
+		store  safe.StoreID
+		domain string
+	}
 
 	proposals   []access.Proposal
 	enrolments  []access.Enrolment // that wait
@@ -86,8 +92,26 @@ type fakeSafe struct {
 
 func newSafe(t testing.TB) *fakeSafe {
 	t.Helper()
-	s := &fakeSafe{t: t, team: accesstest.NewTeam(t, "bob:operator kim:keykeeper"), token: access.NewToken(), envelopes: map[safe.RunID][]byte{}}
-	s.team.Roster.Domain = "localhost"
+	s, mux := makeSafe(t, "localhost")
+	s.url = serve(t, mux)
+	return s
+}
+
+// newSafeBelow is a safe with a name below a domain, so that its release page
+// can be on another host.
+func newSafeBelow(t testing.TB, domain string) *fakeSafe {
+	t.Helper()
+	s, mux := makeSafe(t, domain)
+	withScripts(mux)
+	s.url = serveAt(t, "safe."+domain, mux)
+	return s
+}
+
+func makeSafe(t testing.TB, domain string) (*fakeSafe, *http.ServeMux) {
+	t.Helper()
+	s := &fakeSafe{t: t, domain: domain, team: accesstest.NewTeam(t, "bob:operator kim:keykeeper"), token: access.NewToken(), envelopes: map[safe.RunID][]byte{}}
+	s.team.Roster.Domain = domain
+	s.says.store, s.says.domain = s.team.Store, domain
 	s.challenge = slices.Repeat([]byte{9}, 32)
 	mux := http.NewServeMux()
 	handle := func(pattern string, serve func(*http.Request, []byte) (any, error)) {
@@ -117,7 +141,7 @@ func newSafe(t testing.TB) *fakeSafe {
 	handle("POST /v1/passkeys/begin", s.beginPasskeys)
 	handle("POST /v1/enrol", s.enrol)
 	handle("GET /v1/session", func(*http.Request, []byte) (any, error) {
-		return map[string]any{"person": s.person, "safe": "acme", "store": s.team.Store, "domain": "localhost"}, nil
+		return map[string]any{"person": s.person, "safe": "acme", "store": s.says.store, "domain": s.says.domain}, nil
 	})
 	s.addPeople(mux, handle)
 	handle("GET /v1/keyring", func(*http.Request, []byte) (any, error) {
@@ -134,6 +158,9 @@ func newSafe(t testing.TB) *fakeSafe {
 		p, _ := s.team.Roster.Person(s.person)
 		s.keyring = m.Keyring
 		return map[string]any{}, s.checkKeyring(m.Keyring, p)
+	})
+	handle("GET /v1/openings", func(*http.Request, []byte) (any, error) {
+		return []api.Opening{{ID: s.request.Opening, State: opening.Requested, Request: s.requested}, {ID: safe.NewOpeningID(made), State: opening.Closed, Request: s.requested}}, nil
 	})
 	handle("GET /v1/openings/{id}", func(*http.Request, []byte) (any, error) {
 		return api.Opening{ID: s.request.Opening, State: opening.Requested}, nil
@@ -154,7 +181,7 @@ func newSafe(t testing.TB) *fakeSafe {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.Header().Set("Content-Security-Policy", policy)
-			fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>test</title><script src="/assets/%s" defer="defer"></script><main>%s</main>`, script, body)
+			fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>test</title><script type="module" src="/assets/%s"></script><main>%s</main>`, script, body)
 		}
 	}
 	mux.HandleFunc("GET /sign-in", page("signin.js", signInPage))
@@ -162,8 +189,7 @@ func newSafe(t testing.TB) *fakeSafe {
 	mux.HandleFunc("GET /openings/{id}", func(w http.ResponseWriter, r *http.Request) {
 		page("release.js", fmt.Sprintf(releasePage, r.PathValue("id"), r.URL.Query().Get("state")))(w, r)
 	})
-	s.url = serve(t, mux)
-	return s
+	return s, mux
 }
 
 // admits has whoever comes from the other host show that they are signed in,
@@ -199,7 +225,7 @@ func (s *fakeSafe) beginSignIn(_ *http.Request, body []byte) (any, error) {
 		return nil, errors.New("there is a body")
 	}
 	s.begun = opening.NewNonce()
-	return api.SignInChallenge{Nonce: s.begun, Store: s.team.Store, Domain: "localhost"}, nil
+	return api.SignInChallenge{Nonce: s.begun, Store: s.says.store, Domain: s.says.domain}, nil
 }
 
 func (s *fakeSafe) signIn(r *http.Request, body []byte) (any, error) {
@@ -215,7 +241,7 @@ func (s *fakeSafe) signIn(r *http.Request, body []byte) (any, error) {
 	}
 	for _, p := range s.team.Roster.People {
 		for _, k := range p.Passkeys {
-			if m.Assertion.Verify(k.Key, "localhost", api.SignInNamespace, api.SignInMessage(s.team.Store, m.Nonce)) == nil {
+			if m.Assertion.Verify(k.Key, s.domain, api.SignInNamespace, api.SignInMessage(s.team.Store, m.Nonce)) == nil {
 				s.person = p.Name
 				answer := map[string]any{"person": p.Name, "pending": false}
 				if r.Header.Get("Origin") == s.elsewhere {
@@ -236,7 +262,7 @@ func (s *fakeSafe) beginPasskeys(_ *http.Request, body []byte) (any, error) {
 	if m.Token != s.token {
 		return nil, errors.New("the invitation is used")
 	}
-	answer := map[string]any{"challenge": s.challenge, "domain": "localhost", "name": "acme"}
+	answer := map[string]any{"challenge": s.challenge, "domain": s.domain, "name": "acme"}
 	if s.founding != nil {
 		answer["founding"] = s.founding
 	}

@@ -93,7 +93,7 @@ func New() (*Pages, error) {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
 	p := &Pages{byName: make(map[string]*template.Template)}
-	for _, name := range []string{"overview", "source", "openings", "opening", "people", "ledger", "entry", "signin", "enrol", "problem"} {
+	for _, name := range []string{"overview", "source", "openings", "opening", "people", "ledger", "entry", "signin", "enrol", "problem", "elsewhere"} {
 		t, err := base.Clone()
 		if err == nil {
 			t, err = t.ParseFS(templates, "templates/"+name+".html")
@@ -172,6 +172,27 @@ func (p *Pages) Problem(w io.Writer, f Frame, problem Problem) error {
 		problem.Remedy = "Go back, and try again. If it stays, ask who keeps the safe’s host: its log may say more."
 	}
 	return p.write(w, "problem", view{Frame: f, Title: "Problem", Page: problem})
+}
+
+// Elsewhere is what a release page on another host knows of its safe, and
+// holds it to.
+type Elsewhere struct {
+	Safe, Origin string // its name, and where it is
+	Store        safe.StoreID
+	Domain       string      // of its passkeys
+	First        string      // words of the version of the roster that was pinned
+	Roster       safe.Digest // of the version in force
+	Number       int
+	Words        string // of that version
+	Policy       string // for web servers that send none
+	Digest       safe.Digest
+	Version      string // of the program
+}
+
+// Elsewhere writes the release page for another host than the safe's. All that
+// it loads lies beside it: the files of Static, and the scripts.
+func (p *Pages) Elsewhere(w io.Writer, e Elsewhere) error {
+	return p.write(w, "elsewhere", view{Title: "Release", Page: e})
 }
 
 func (p *Pages) write(w io.Writer, name string, v view) error {

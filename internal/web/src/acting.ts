@@ -3,6 +3,7 @@
 import type { Bytes } from "./base64.ts";
 import { credentialOf, type Person } from "./roster.ts";
 import { type Act, actNamespace, challenge, statement } from "./statement.ts";
+import { Trouble } from "./trouble.ts";
 import { assertionText, sign } from "./webauthn.ts";
 
 /** Somebody who signs at this page. */
@@ -27,7 +28,7 @@ export interface Signed {
 
 export async function signAct(s: Signer, act: Act): Promise<Signed> {
   if (s.passkeys.length === 0) {
-    throw new Error("You have no passkey that signs: use a terminal, with your SSH key.");
+    throw new Trouble("You have no passkey that signs.", "Use a terminal, with your SSH key.");
   }
   const bytes = statement(s.store, s.person, new Date(), act);
   const assertion = await sign(s.domain, s.passkeys, await challenge(actNamespace, bytes));

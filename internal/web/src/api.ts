@@ -53,17 +53,18 @@ export class Safe {
     try {
       answer = await fetch(this.base + path, init);
     } catch {
-      throw new Problem(0, "The safe cannot be reached.", "Check that you are in its network, and try again.");
+      const here = this.elsewhere ? `, and that its configuration names ${location.origin} under serve, passkeys, release_pages` : "";
+      throw new Problem(0, `The safe cannot be reached${this.base && " at "}${this.base}.`, `Check that you are in its network${here}. Then try again.`);
     }
     const text = await answer.text();
     if (!answer.ok) {
-      throw problem(answer.status, text);
+      throw problem(answer.status, text, this.elsewhere);
     }
     return (text === "" ? {} : JSON.parse(text)) as T;
   }
 }
 
-function problem(status: number, text: string): Problem {
+function problem(status: number, text: string, elsewhere: boolean): Problem {
   let told: { error?: unknown; remedy?: unknown } = {};
   try {
     told = JSON.parse(text) as typeof told;
@@ -72,5 +73,8 @@ function problem(status: number, text: string): Problem {
   }
   const error = typeof told.error === "string" && told.error !== "" ? told.error : `The safe answered with status ${status}.`;
   const remedy = typeof told.remedy === "string" ? told.remedy : "";
+  if (status === 401 && elsewhere) {
+    return new Problem(status, error, "Load this page anew, and sign in again."); // its session was in its memory
+  }
   return new Problem(status, error, remedy || (status === 401 ? "Sign in again." : ""));
 }

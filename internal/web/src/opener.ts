@@ -13,7 +13,7 @@ export class Opener {
     // Phones have cores of two speeds: the slow ones are not counted on.
     const cores = Math.min(4, Math.max(1, Math.ceil((navigator.hardwareConcurrency || 1) / 2)));
     for (let i = 0; i < cores; i++) {
-      this.#workers.push(new Worker(trusted(url) as string, { name: "envelopes" }));
+      this.#workers.push(new Worker(trusted(url) as string, { name: "envelopes", type: "module" }));
     }
   }
 

@@ -1,41 +1,35 @@
 // The release page, as a part of the page of an opening, or by itself on
-// another host than the safe's: there the section has the safe's address as
-// data-safe, and the address of the page ends in # and the opening's id.
+// another host than the safe's, where it knows its safe by what is pinned in it
+// (pin.ts), and the address of the page may end in #opening= and an id.
 //
-// One touch signs the release and unwraps one key. That is the outer key of the
-// period that the newest run is of, if the keyring has it; otherwise the
-// personal key, which opens the person's copies of all periods. Older periods
-// take one touch more each.
+// Nothing is unwrapped before the person was shown what is released, and with
+// which of their keys.
 
-import { signAct, type Signer, signerOf } from "./acting.ts";
+import { signAct } from "./acting.ts";
 import { Problem, Safe } from "./api.ts";
 import { type Bytes, fromBase64, fromBase64url, sha256, toBase64, toHex, utf8 } from "./base64.ts";
 import { action, byId, field, h, showError } from "./dom.ts";
-import { openCopy, PrivateKey, unwrap, unwrapAndSign, wrap } from "./keys.ts";
-import { encodeKeyring, type Keyring, parseKeyring, passkeyOf } from "./keyring.ts";
+import { wrap } from "./keys.ts";
+import { encodeKeyring, type Keyring, passkeyOf } from "./keyring.ts";
+import { type Keeper, periodAt, periodsOf, Ring, whoIsHere, WrappedError } from "./keeper.ts";
 import { Opener } from "./opener.ts";
+import { pinOf } from "./pin.ts";
 import { type Disclosed, review, type Review, timeOfRun } from "./review.ts";
-import { type Period, personOf, readRoster } from "./roster.ts";
+import { personOf } from "./roster.ts";
 import { signIn } from "./session.ts";
-import { challenge, close, refuse, releaseMessage, releaseNamespace } from "./statement.ts";
+import { verify } from "./sshsig.ts";
+import { actNamespace, challenge, close, refuse, releaseMessage, releaseNamespace } from "./statement.ts";
 import { day, when } from "./time.ts";
+import { reasonOf, tellColleagues, Trouble } from "./trouble.ts";
 import { type Assertion, assertionText } from "./webauthn.ts";
 import type { Envelope } from "./worker.ts";
 
 const section = byId("release");
-const safe = new Safe(section.dataset.safe ?? "");
-const opening = section.dataset.opening ?? location.hash.slice(1);
-const workerURL = new URL("worker.js", (document.currentScript as HTMLScriptElement).src);
-const status = h("p", { id: "release-status", role: "status" });
 const body = byId("release-panel");
+const status = h("p", { id: "release-status", role: "status" });
+const workerURL = new URL("worker.js", import.meta.url);
 
 /** The safe's answers, as far as this page reads them. */
-interface SessionAnswer {
-  person: string;
-  store: string;
-  safe: string;
-  domain: string;
-}
 interface GrantedAnswer {
   nonce: string;
   grant: string;
@@ -43,83 +37,102 @@ interface GrantedAnswer {
   snapshots: { description: string }[];
 }
 interface OpeningAnswer {
+  id: string;
   state: string;
+  request: { statement: string };
 }
 
-// Who is at the page, and with what.
-interface Keeper {
-  person: string;
-  store: string;
-  domain: string;
-  recipient: string; // of the personal key; "" for who has none
-  signer: Signer;
-  keyring: Keyring | undefined;
-  periods: Period[];
+// What the page is at: one opening, for one person.
+interface Task {
+  safe: Safe;
+  keeper: Keeper;
+  opening: string;
+  state: string;
+  back: () => Node; // leads on when it is done
 }
 
 async function start(): Promise<void> {
   body.after(status);
-  if (!/^[0-9a-f-]{36}$/.test(opening)) {
-    throw new Error("The address of this page does not name an opening: use the link in the safe's mail.");
-  }
-  if (safe.elsewhere) {
-    body.append(
-      h("p", { class: "actions" }, action("Sign in with your passkey", status, async () => {
-        await signIn(safe);
-        const { state } = await safe.get<OpeningAnswer>(`/v1/openings/${opening}`);
-        await show(state);
-      }, { class: "first", id: "sign-in" })),
-    );
+  const pin = pinOf(section);
+  const safe = new Safe(pin?.safe);
+  if (pin === undefined) {
+    const { opening = "", state = "" } = section.dataset;
+    show({ safe, keeper: await whoIsHere(safe), opening, state, back: () => h("a", { href: location.pathname }, "Look at the opening") });
     return;
   }
-  await show(section.dataset.state ?? "");
+  // The safe's own page has a header against that, another web server may lack it.
+  if (self !== top) {
+    throw new Trouble("This page is shown within another one, which could have you press what you do not see.", "Open it in a window of its own.");
+  }
+  const asked = openingIn(location.hash);
+  addEventListener("hashchange", () => location.reload()); // with another link: nothing of the one before stays
+  const enter = action("Sign in with your passkey", status, async () => {
+    await signIn(safe, pin);
+    const keeper = await whoIsHere(safe, pin);
+    if (asked === "") {
+      await list(safe, keeper);
+    } else {
+      await look(safe, keeper, asked);
+    }
+  }, { class: "first", id: "sign-in" });
+  body.replaceChildren(h("p", { class: "actions" }, enter));
 }
 
-async function show(state: string): Promise<void> {
-  const keeper = await whoIsHere();
+// The opening that a link to this page names, "" if it names none.
+function openingIn(hash: string): string {
+  if (hash === "" || hash === "#") {
+    return "";
+  }
+  const id = /^#opening=([0-9a-f-]{36})$/.exec(hash)?.[1];
+  if (id === undefined) {
+    throw new Trouble("The address of this page does not name an opening.", "It ends in #opening= and the id of one, which the safe's mail has, or in nothing: then you see those that wait.");
+  }
+  return id;
+}
+
+// The openings that somebody can do something about.
+async function list(safe: Safe, keeper: Keeper): Promise<void> {
+  const all = (await safe.get<OpeningAnswer[] | null>("/v1/openings")) ?? [];
+  const pending = all.filter((o) => o.state === "requested" || o.state === "open");
+  const items = pending.map((o) => {
+    const q = JSON.parse(o.request.statement) as { person: string; time: string; what: { reason: string } };
+    const go = action(o.state === "open" ? "Close or prolong" : "Release or refuse", status, () => look(safe, keeper, o.id), { "data-opening": o.id });
+    const who = o.state === "open" ? " can read, since a request of " : " asks, on ";
+    return h("li", {}, h("p", {}, h("bdi", {}, h("strong", {}, q.person)), who, when(new Date(q.time)), ": “", h("bdi", {}, q.what.reason), "”"), h("p", { class: "actions" }, go));
+  });
+  body.replaceChildren(
+    h("p", {}, "You are ", h("bdi", {}, h("strong", {}, keeper.person)), items.length > 0 ? ". These openings wait for somebody:" : ". No opening waits for anybody."),
+    h("ul", { id: "openings" }, ...items),
+    h("p", { class: "actions" }, action("Look again", status, () => list(safe, keeper), { id: "look-again" })),
+  );
+}
+
+async function look(safe: Safe, keeper: Keeper, opening: string): Promise<void> {
+  const { state } = await safe.get<OpeningAnswer>(`/v1/openings/${opening}`);
+  show({ safe, keeper, opening, state, back: () => action("Look at what else waits", status, () => list(safe, keeper), { id: "back" }) });
+}
+
+function show(task: Task): void {
+  const { keeper, state } = task;
   if (state !== "requested" && state !== "open") {
-    body.replaceChildren(h("p", {}, "This opening is over: there is nothing to do."));
+    body.replaceChildren(h("p", {}, "This opening is over: there is nothing to do."), h("p", { class: "actions" }, task.back()));
     return;
   }
   const parts: HTMLElement[] = [];
   if (keeper.recipient !== "") {
-    const check = action(state === "open" ? "Look at a release that prolongs it" : "Look at what would be released", status, () => showGrant(keeper, check), { class: "first", id: "look" });
+    const check = action(state === "open" ? "Look at a release that prolongs it" : "Look at what would be released", status, () => showGrant(task, check), { class: "first", id: "look" });
     parts.push(h("p", { class: "actions" }, check));
   }
   if (state === "open" || keeper.recipient !== "") {
-    parts.push(stopForm(keeper, state));
+    parts.push(stopForm(task));
   }
   body.replaceChildren(...(parts.length > 0 ? parts : [h("p", {}, "A keykeeper releases or refuses it.")]));
 }
 
-async function whoIsHere(): Promise<Keeper> {
-  const session = await safe.get<SessionAnswer>("/v1/session");
-  const everyone = await safe.get<{ current: string }>("/v1/people");
-  const roster = readRoster(fromBase64(everyone.current));
-  const me = personOf(roster, session.person);
-  if (me === undefined || roster.store !== session.store) {
-    throw new Error("You are not in the safe's roster.");
-  }
-  const kept = me.roles.includes("keykeeper") ? await safe.get<{ keyring?: string }>("/v1/keyring") : {};
-  const keyring = kept.keyring === undefined ? undefined : parseKeyring(fromBase64(kept.keyring));
-  if (keyring !== undefined && (keyring.store !== session.store || keyring.person !== session.person)) {
-    throw new Error("The safe hands out another person's keyring.");
-  }
-  const domain = roster.domain ?? "";
-  return {
-    person: session.person,
-    store: session.store,
-    domain,
-    recipient: me.roles.includes("keykeeper") ? (me.key ?? "") : "",
-    signer: signerOf(session.store, me, domain, []),
-    keyring,
-    periods: roster.periods,
-  };
-}
-
 // Refusing and closing: a reason, and a touch that signs it.
-function stopForm(keeper: Keeper, state: string): HTMLElement {
-  const closes = state === "open";
+function stopForm(task: Task): HTMLElement {
+  const { safe, keeper, opening } = task;
+  const closes = task.state === "open";
   const reason = h("input", { id: "reason", maxlength: "1000", required: true });
   const button = action(closes ? "Close it" : "Refuse it", status, async () => {
     if (!reason.reportValidity()) {
@@ -127,42 +140,113 @@ function stopForm(keeper: Keeper, state: string): HTMLElement {
     }
     const act = closes ? close(opening, reason.value.trim()) : refuse(opening, reason.value.trim());
     await safe.post(`/v1/openings/${opening}/${closes ? "close" : "refuse"}`, { signed: await signAct(keeper.signer, act) });
-    ended(closes ? "It is closed." : "It is refused.");
+    ended(task, closes ? "It is closed." : "It is refused.");
   }, { id: closes ? "close" : "refuse" });
   return h("div", {}, field(closes ? "Why it is to be closed" : "Why it is refused", reason, "The team reads it, and the ledger keeps it."), h("p", { class: "actions" }, button));
 }
 
-function ended(text: string): void {
-  body.replaceChildren(h("p", { id: "ended" }, h("strong", {}, text), " ", h("a", { href: safe.elsewhere ? `#${opening}` : location.pathname }, "Look at the opening")));
+function ended(task: Task, text: string): void {
+  body.replaceChildren(h("p", { id: "ended" }, h("strong", {}, text), " ", task.back()));
   status.replaceChildren();
 }
 
 // Shows what a grant says, checked, and asks for the touch.
-async function showGrant(keeper: Keeper, check: HTMLButtonElement): Promise<void> {
+async function showGrant(task: Task, check: HTMLButtonElement): Promise<void> {
+  const { safe, keeper, opening } = task;
   const keyring = keeper.keyring;
   if (keyring === undefined) {
-    throw new Error("Your passkey keeps no key of this safe. Release from a terminal (strongroom opening release), or enrol anew with this device.");
+    throw new Trouble("Your passkey keeps no key of this safe.", "Release from a terminal (strongroom opening release), or enrol anew with this device.");
   }
   const answer = await safe.post<GrantedAnswer>(`/v1/openings/${opening}/grant`);
   const grant = fromBase64(answer.grant);
   const granted = { grant, statement: utf8(answer.request.statement), descriptions: answer.snapshots.map((s) => fromBase64(s.description)) };
   const r = await review(keeper.store, opening, granted, new Date());
   if (r.grant.operator === keeper.person) {
-    throw new Error("You cannot release what you asked for yourself.");
+    throw new Trouble("You cannot release what you asked for yourself.", "Another keykeeper does.");
   }
-  const release = action("Release with your passkey", status, async () => {
-    const signed = await firstTouch(keeper, keyring, r, fromBase64url(answer.nonce), grant);
-    await openAll(keeper, keyring, r, signed.keys, {
+  if (safe.elsewhere) {
+    await checkAsked(keeper, r, answer.request);
+  }
+  const digest = await challenge(releaseNamespace, releaseMessage(fromBase64url(answer.nonce), grant));
+  const ring = new Ring(keeper, keyring);
+  const send = (assertion: Assertion) =>
+    openAll(task, keyring, r, ring, {
       v: 1,
       keykeeper: keeper.person,
       nonce: answer.nonce,
       grant: new TextDecoder().decode(grant),
       request: { statement: answer.request.statement, signature: answer.request.signature },
-      signature: assertionText(signed.assertion),
+      signature: assertionText(assertion),
     });
-  }, { class: "first", id: "release-button" });
-  check.closest("p")?.replaceWith(h("div", { id: "grant" }, ...describe(r), h("p", { class: "actions" }, release)));
-  release.focus();
+  const ask = h("div", { id: "ask" });
+  check.closest("p")?.replaceWith(h("div", { id: "grant" }, ...describe(r), ask));
+  askForTouch(ask, keeper, r, ring, digest, send);
+}
+
+// A page that has the roster pinned can tell whether the operator has asked for
+// this. The safe's own page would take the safe's word for the operator's key.
+async function checkAsked(keeper: Keeper, r: Review, request: { statement: string; signature: string }): Promise<void> {
+  const key = r.grant.key;
+  const operator = personOf(keeper.roster, r.grant.operator);
+  const signed = operator?.ssh?.includes(key) && (await verify(key, request.signature, actNamespace, utf8(request.statement)));
+  if (!signed || r.grant.roster !== keeper.digest) {
+    throw new Trouble(
+      `The grant that the safe made is not what was asked for: ${signed ? "it is for another roster" : `no SSH key of ${r.grant.operator} has signed the request`}.`,
+      tellColleagues,
+    );
+  }
+}
+
+// Asks for the touch that signs the release and unwraps the key of the newest
+// period that it is about. If the passkey has not wrapped that, or it does not
+// open, the personal key can do, which opens more: so it is the person's choice.
+function askForTouch(where: HTMLElement, keeper: Keeper, r: Review, ring: Ring, digest: Bytes, send: (a: Assertion) => Promise<void>): void {
+  const label = "Release with your personal key";
+  const periods = periodsOf(keeper, r.grant.runs);
+  const newest = periods[0] ?? 1;
+  const near = ring.near(newest);
+  const copies = [...new Set([...periods, ...near])].filter((n) => ring.hasCopy(n)).filter((n, i) => i === 0 || periods.includes(n));
+  const personal = async () => {
+    const assertion = await ring.touchPersonal(digest);
+    for (const period of copies) {
+      await ring.openCopy(period);
+    }
+    await send(assertion);
+  };
+  const wrapped = ring.wraps(newest) || copies.length === 0 ? near.find((n) => ring.wraps(n)) : undefined;
+  if (wrapped === undefined && copies.length === 0) {
+    throw new Trouble(
+      "You have no key that opens this: no copy of the outer key is sealed to you yet.",
+      "A keykeeper who has it adds you once more (strongroom people add). Until then that keykeeper releases.",
+    );
+  }
+  if (wrapped === undefined) {
+    offer(where, `The key of period ${newest} is not under your passkey yet. ${personalDoes}`, label, personal, "release-button");
+    return;
+  }
+  offer(where, "", "Release with your passkey", async () => {
+    let assertion: Assertion;
+    try {
+      assertion = await ring.touchPeriod(wrapped, digest);
+    } catch (error) {
+      if (!(error instanceof WrappedError) || copies.length === 0) {
+        throw error;
+      }
+      offer(where, `Nothing was released: ${error.message}. ${personalDoes}`, label, personal, "release-button");
+      return;
+    }
+    await send(assertion);
+  }, "release-button");
+}
+
+const personalDoes =
+  "Your personal key can do instead: it opens your copy of that key, and could open those of all other periods. It stays in this page, as that key would.";
+
+// Puts a button there, with what is to be known before it is pressed.
+function offer(where: HTMLElement, text: string, label: string, run: () => Promise<void>, id: string): void {
+  const button = action(label, status, run, { class: "first", id });
+  where.replaceChildren(...(text === "" ? [] : [h("p", { class: "why" }, text)]), h("p", { class: "actions" }, button));
+  button.focus();
 }
 
 function describe(r: Review): HTMLElement[] {
@@ -187,54 +271,10 @@ function disclosed(d: Disclosed): string {
   return `${d.source}: everything that was new in ${d.collections} collections, ${day(d.from)} to ${day(d.to)}`;
 }
 
-type Keys = Map<number, PrivateKey<"outer">>; // by period
-
-// Signs the release, and unwraps what opens its newest runs.
-async function firstTouch(keeper: Keeper, keyring: Keyring, r: Review, nonce: Bytes, grant: Bytes): Promise<{ keys: Keys; assertion: Assertion }> {
-  const passkey = passkeyOf(keyring, keeper.domain);
-  const digest = await challenge(releaseNamespace, releaseMessage(nonce, grant));
-  const newest = Math.max(...r.grant.runs.map((run) => periodOf(keeper.periods, timeOfRun(run))));
-  const wrapped = keyring.periods.get(newest);
-  if (wrapped !== undefined) {
-    const { key, assertion } = await unwrapAndSign("outer", wrapped, passkey, outerOf(keeper, newest), digest);
-    return { keys: new Map([[newest, key]]), assertion };
-  }
-  const { key, assertion } = await unwrapAndSign("personal", keyring.personal, passkey, keeper.recipient, digest);
-  return { keys: await openCopies(keeper, key), assertion };
-}
-
-// The period whose key runs of that time are sealed to, as far as times tell:
-// a roster comes into force a day after its period begins.
-function periodOf(periods: Period[], at: Date): number {
-  const later = periods.findIndex((p) => Date.parse(p.from) > at.getTime());
-  return Math.max(1, later < 0 ? periods.length : later);
-}
-
-function outerOf(keeper: Keeper, period: number): string {
-  const p = keeper.periods[period - 1];
-  if (p === undefined) {
-    throw new Error(`there is no period ${period}`);
-  }
-  return p.outer;
-}
-
-async function openCopies(keeper: Keeper, personal: PrivateKey<"personal">): Promise<Keys> {
-  const keys: Keys = new Map();
-  for (const [i, p] of keeper.periods.entries()) {
-    const copy = p.outer_copies?.find((c) => c.person === keeper.person);
-    if (copy !== undefined) {
-      keys.set(i + 1, await openCopy(personal, fromBase64(copy.sealed), p.outer));
-    }
-  }
-  if (keys.size === 0) {
-    throw new Error("No copy of the outer key is sealed to you yet: a keykeeper who has it must add you once more (strongroom people add).");
-  }
-  return keys;
-}
-
 // Opens the outer layer of all runs, asking for older keys where they are
 // needed, and sends the release.
-async function openAll(keeper: Keeper, keyring: Keyring, r: Review, keys: Keys, release: Record<string, unknown>): Promise<void> {
+async function openAll(task: Task, keyring: Keyring, r: Review, ring: Ring, release: Record<string, unknown>): Promise<void> {
+  const { safe, keeper, opening } = task;
   const total = r.grant.runs.length;
   const bar = h("progress", { id: "progress", max: String(total), value: "0", "aria-label": "Envelopes opened" });
   const count = h("p", { id: "count" });
@@ -242,15 +282,15 @@ async function openAll(keeper: Keeper, keyring: Keyring, r: Review, keys: Keys, 
     bar.value = n;
     count.textContent = `${n.toLocaleString("en")} of ${total.toLocaleString("en")} envelopes opened`;
   };
-  const work = h("div", { id: "work" }, bar, count);
-  body.replaceChildren(work);
+  const more = h("div", { id: "more" });
+  body.replaceChildren(h("div", { id: "work" }, bar, count, more));
   const opener = new Opener(workerURL);
   try {
     const inner = new Map<string, Bytes>();
-    let left = await openAvailable(opener, r, keys, inner, progress);
+    let left = await openAvailable(task, opener, r, ring, inner, progress);
     while (left.length > 0) {
-      await nextPeriod(keeper, keyring, keys, left, work);
-      left = await openBatch(opener, left, keys, inner, progress);
+      await oneMore(keeper, ring, left, more);
+      left = await openBatch(opener, left, ring, inner, progress);
     }
     count.textContent = "Sending the release.";
     await safe.post(`/v1/openings/${opening}/release`, {
@@ -260,25 +300,25 @@ async function openAll(keeper: Keeper, keyring: Keyring, r: Review, keys: Keys, 
   } finally {
     opener.close();
   }
-  ended("It is released.");
-  offerKeeping(keeper, keyring, keys, r);
+  ended(task, "It is released.");
+  offerKeeping(safe, keeper, keyring, ring, r);
 }
 
 // Fetches all envelopes, and opens what the keys that are there open. Returns
 // the others.
-async function openAvailable(opener: Opener, r: Review, keys: Keys, inner: Map<string, Bytes>, progress: (n: number) => void): Promise<Envelope[]> {
+async function openAvailable(task: Task, opener: Opener, r: Review, ring: Ring, inner: Map<string, Bytes>, progress: (n: number) => void): Promise<Envelope[]> {
   const left: Envelope[] = [];
   let after = "";
   for (let next = 0; next < r.grant.runs.length; ) {
-    const page = await safe.get<{ run: string; envelope: string }[]>(`/v1/openings/${opening}/envelopes${after && "?after=" + after}`);
+    const page = await task.safe.get<{ run: string; envelope: string }[]>(`/v1/openings/${task.opening}/envelopes${after && "?after=" + after}`);
     if (page.length === 0) {
-      throw new Error(`The safe hands out ${next} envelopes, and the grant is for ${r.grant.runs.length}.`);
+      throw new Trouble(`The safe hands out ${next} envelopes, and the grant is for ${r.grant.runs.length}.`, tellColleagues);
     }
     const batch: Envelope[] = [];
     for (const e of page) {
       batch.push(await checked(r, r.grant.runs[next++], e));
     }
-    left.push(...(await openBatch(opener, batch, keys, inner, progress)));
+    left.push(...(await openBatch(opener, batch, ring, inner, progress)));
     after = batch[batch.length - 1]?.run ?? "";
   }
   return left;
@@ -289,19 +329,27 @@ async function openAvailable(opener: Opener, r: Review, keys: Keys, inner: Map<s
 async function checked(r: Review, run: string | undefined, e: { run: string; envelope: string }): Promise<Envelope> {
   const want = run === undefined ? undefined : r.runs.get(run);
   if (run === undefined || want === undefined || e.run !== run) {
-    throw new Error(`The safe hands out the envelope of run ${e.run}, which is not the next one of the grant.`);
+    throw new Trouble(`The safe hands out the envelope of run ${e.run}, which is not the next one of the grant.`, tellColleagues);
   }
   const envelope = fromBase64(e.envelope);
   if (toHex(await sha256(envelope)) !== want.envelope) {
-    throw new Error(`The envelope of run ${run} is not the one that the snapshot's description names.`);
+    throw new Trouble(
+      `The envelope of run ${run} of ${want.source}, from ${day(timeOfRun(run))}, is not the one that the snapshot's description names.`,
+      "Nothing was released. It is damaged, or was exchanged: have the store looked at on the safe's host (strongroom scrub).",
+    );
   }
   return { store: r.grant.store, run, source: want.source, envelope };
 }
 
-async function openBatch(opener: Opener, batch: Envelope[], keys: Keys, inner: Map<string, Bytes>, progress: (n: number) => void): Promise<Envelope[]> {
+async function openBatch(opener: Opener, batch: Envelope[], ring: Ring, inner: Map<string, Bytes>, progress: (n: number) => void): Promise<Envelope[]> {
   const before = inner.size;
-  opener.useKeys([...keys].sort(([a], [b]) => b - a).map(([, key]) => key)); // the newest period first
-  const opened = await opener.open(batch, (done) => progress(before + done));
+  opener.useKeys(ring.newestFirst);
+  let opened: (Bytes | null)[];
+  try {
+    opened = await opener.open(batch, (done) => progress(before + done));
+  } catch (cause) {
+    throw new Trouble(reasonOf(cause), tellColleagues, { cause });
+  }
   const left = batch.filter((e, i) => {
     const file = opened[i];
     if (file) {
@@ -313,42 +361,64 @@ async function openBatch(opener: Opener, batch: Envelope[], keys: Keys, inner: M
   return left;
 }
 
-// Has the person unwrap one key more: of the period that the first of what is
-// left seems to be of, or else of any.
-async function nextPeriod(keeper: Keeper, keyring: Keyring, keys: Keys, left: Envelope[], work: HTMLElement): Promise<void> {
-  const guess = periodOf(keeper.periods, timeOfRun(left[0]?.run ?? ""));
-  const all = keeper.periods.map((_, i) => i + 1);
-  const near = all.filter((n) => !keys.has(n)).sort((a, b) => Math.abs(a - guess) - Math.abs(b - guess) || a - b);
-  const period = near.find((n) => keyring.periods.has(n));
-  const passkey = passkeyOf(keyring, keeper.domain);
-  const personal = near.find((n) => keeper.periods[n - 1]?.outer_copies?.some((c) => c.person === keeper.person));
-  if (period === undefined && personal === undefined) {
-    throw new Error(`The envelope of run ${left[0]?.run} opens with none of your keys.`);
+// Opens one key more: of the period that the first of what is left seems to be
+// of, or else of the one that is nearest.
+async function oneMore(keeper: Keeper, ring: Ring, left: Envelope[], where: HTMLElement): Promise<void> {
+  const first = left[0] as Envelope;
+  const near = ring.near(periodAt(keeper, timeOfRun(first.run)));
+  const copy = near.find((n) => ring.hasCopy(n));
+  if (ring.hasPersonal && copy !== undefined) {
+    await ring.openCopy(copy);
+    return;
   }
+  const wrapped = near.find((n) => ring.wraps(n));
+  if (wrapped === undefined && copy === undefined) {
+    throw new Trouble(
+      `The envelope of run ${first.run} of ${first.source}, from ${day(timeOfRun(first.run))}, opens with none of your keys.`,
+      "Nothing was released. It is sealed to the key of a period of which you have no copy: a keykeeper who has it adds you once more (strongroom people add), or releases this.",
+    );
+  }
+  const many = `${left.length.toLocaleString("en")} envelopes are of an older period.`;
   await new Promise<void>((resolve) => {
-    const again = action("Touch your passkey once more", status, async () => {
-      if (period !== undefined) {
-        keys.set(period, await unwrap("outer", keyring.periods.get(period) as Bytes, passkey, outerOf(keeper, period)));
-      } else {
-        const key = await unwrap("personal", keyring.personal, passkey, keeper.recipient);
-        for (const [n, outer] of await openCopies(keeper, key)) {
-          keys.set(n, outer);
-        }
-      }
-      more.remove();
+    const done = () => {
+      where.replaceChildren();
       resolve();
-    }, { class: "first", id: "again" });
-    const more = h("div", {}, h("p", {}, `${left.length.toLocaleString("en")} envelopes are of an older period.`), h("p", { class: "actions" }, again));
-    work.append(more);
-    again.focus();
+    };
+    const personal = async () => {
+      await ring.touchPersonal(unused());
+      await ring.openCopy(copy as number);
+      done();
+    };
+    const askPersonal = (text: string) => offer(where, `${text} ${personalDoes}`, "Go on with your personal key", personal, "again");
+    if (wrapped === undefined) {
+      askPersonal(`${many} The key of period ${copy} is not under your passkey.`);
+      return;
+    }
+    offer(where, many, "Touch your passkey once more", async () => {
+      try {
+        await ring.touchPeriod(wrapped, unused());
+      } catch (error) {
+        if (!(error instanceof WrappedError) || copy === undefined) {
+          throw error;
+        }
+        askPersonal(`${many} But ${error.message}.`);
+        return;
+      }
+      done();
+    }, "again");
   });
+}
+
+// A challenge for a touch whose signature is not used.
+function unused(): Bytes {
+  return crypto.getRandomValues(new Uint8Array(32));
 }
 
 // Wraps the key of the newest period that was opened by a copy under the
 // passkey by itself, so that next time nothing else is unwrapped for it.
-function offerKeeping(keeper: Keeper, keyring: Keyring, keys: Keys, r: Review): void {
-  const used = Math.max(...r.grant.runs.map((run) => periodOf(keeper.periods, timeOfRun(run))));
-  const key = keys.get(used);
+function offerKeeping(safe: Safe, keeper: Keeper, keyring: Keyring, ring: Ring, r: Review): void {
+  const used = periodsOf(keeper, r.grant.runs)[0] ?? 1;
+  const key = ring.outer.get(used);
   if (key === undefined || keyring.periods.has(used)) {
     return;
   }
@@ -357,19 +427,19 @@ function offerKeeping(keeper: Keeper, keyring: Keyring, keys: Keys, r: Review): 
     const sealed = await wrap(key, passkeyOf(keyring, keeper.domain), now);
     const next: Keyring = { ...keyring, time: now, periods: new Map([...keyring.periods, [used, sealed]]) };
     await safe.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
-    offer.replaceChildren(h("p", {}, "Done."));
+    part.replaceChildren(h("p", {}, "Done."));
   }, { id: "keep" });
-  const offer = h(
+  const part = h(
     "div",
     {},
     h("p", {}, `The key of period ${used} is new to your passkey. With one touch more it is kept for itself, and a release of this period no longer needs your personal key.`),
     h("p", { class: "actions" }, keep),
   );
-  body.append(offer);
+  body.append(part);
 }
 
 start().catch((error: unknown) => {
-  if (error instanceof Problem && error.status === 401 && !safe.elsewhere) {
+  if (error instanceof Problem && error.status === 401 && section.dataset.safe === undefined) {
     location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
     return;
   }

@@ -2,12 +2,17 @@
 
 import type { Safe } from "./api.ts";
 import { fromBase64url } from "./base64.ts";
+import { checkSafe, type Pin } from "./pin.ts";
 import { challenge, signInMessage, signInNamespace } from "./statement.ts";
 import { assertionText, checkBrowser, signWithAny } from "./webauthn.ts";
 
-export async function signIn(safe: Safe): Promise<void> {
+/** Signs in at the safe; a page on another host, whose pin that is, at its safe alone. */
+export async function signIn(safe: Safe, pin?: Pin): Promise<void> {
   checkBrowser();
   const begun = await safe.post<{ nonce: string; store: string; domain: string }>("/v1/sign-in/begin");
+  if (pin !== undefined) {
+    checkSafe(pin, begun);
+  }
   const message = signInMessage(begun.store, fromBase64url(begun.nonce));
   const assertion = await signWithAny(begun.domain, await challenge(signInNamespace, message));
   const answer = await safe.post<{ session?: string }>("/v1/sign-in", { nonce: begun.nonce, assertion: assertionText(assertion) });

@@ -39,6 +39,7 @@ func Sheets() []Sheet {
 		{"entry", func(p *page.Pages, w io.Writer) error { return p.Entry(w, kim("/ledger/4377"), Entry()) }},
 		{"sign-in", func(p *page.Pages, w io.Writer) error { return p.SignIn(w, nobody("/sign-in")) }},
 		{"enrol", func(p *page.Pages, w io.Writer) error { return p.Enrol(w, nobody("/enrol")) }},
+		{"elsewhere", func(p *page.Pages, w io.Writer) error { return p.Elsewhere(w, Elsewhere()) }},
 		{"problem", func(p *page.Pages, w io.Writer) error {
 			return p.Problem(w, kim("/sources/none"), page.Problem{Status: 404, Text: "there is no such thing", Remedy: "Look for it among the sources, or in the ledger."})
 		}},

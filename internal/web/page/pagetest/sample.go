@@ -359,3 +359,13 @@ func Entry() report.EntryPage {
 	e.Path[5].Hash = e.RootHex
 	return e
 }
+
+// Elsewhere is the release page for another host.
+func Elsewhere() page.Elsewhere {
+	return page.Elsewhere{
+		Safe: "acme", Origin: "https://safe.acme.example:8443", Store: safe.StoreID{7}, Domain: "acme.example",
+		First: "ocean tulip marble fabric lunar cradle onion vivid", Roster: safe.Digest{5}, Number: 12, Words: "cactus bamboo ladder velvet copper island pepper tiger",
+		Policy: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'",
+		Digest: safe.Digest{9}, Version: "v0.4.0",
+	}
+}

@@ -30,6 +30,9 @@ func Handler() (http.Handler, error) {
 		}
 		static.ServeHTTP(w, r)
 	})
+	mux.Handle("GET /pages.css", http.FileServerFS(page.Static())) // beside the page that is for another host
+	mux.Handle("GET /mark.svg", http.FileServerFS(page.Static()))
+	mux.HandleFunc("GET /release.js", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/javascript") })
 	for _, sheet := range Sheets() {
 		var b bytes.Buffer
 		if err := sheet.Draw(pages, &b); err != nil {

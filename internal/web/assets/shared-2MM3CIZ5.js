@@ -1,0 +1,50 @@
+import {
+  equal,
+  fromBase64,
+  fromBase64url,
+  spell,
+  spellTime,
+  toBase64,
+  toBase64url
+} from "./shared-VD352PJE.js";
+
+// keyring.ts
+function encodeKeyring(k) {
+  const periods = [...k.periods].sort(([a], [b]) => a - b).map(([n, sealed]) => ({ n, sealed: toBase64(sealed) }));
+  return spell({
+    v: 1,
+    store: k.store,
+    person: k.person,
+    passkey: toBase64url(k.credential),
+    time: spellTime(k.time),
+    personal: toBase64(k.personal),
+    periods
+  });
+}
+function parseKeyring(b) {
+  try {
+    const s = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
+    const keyring = {
+      store: s.store,
+      person: s.person,
+      credential: fromBase64url(s.passkey),
+      time: new Date(s.time),
+      personal: fromBase64(s.personal),
+      periods: new Map(s.periods.map((p) => [p.n, fromBase64(p.sealed)]))
+    };
+    if (equal(encodeKeyring(keyring), b)) {
+      return keyring;
+    }
+  } catch {
+  }
+  throw new Error("The safe's copy of your keyring cannot be read: it is of another version, or damaged.");
+}
+function passkeyOf(k, domain) {
+  return { domain, credential: k.credential };
+}
+
+export {
+  encodeKeyring,
+  parseKeyring,
+  passkeyOf
+};

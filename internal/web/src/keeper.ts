@@ -1,0 +1,203 @@
+// Who is at the release page, and the outer keys that they open there.
+//
+// One touch signs something and unwraps one key: the outer key of a period, if
+// the keyring has it, and otherwise the personal key. That one opens the
+// person's copies of all periods, so nobody is asked for it without being told,
+// and it opens those that are needed here alone.
+
+import { type Signer, signerOf } from "./acting.ts";
+import type { Safe } from "./api.ts";
+import { type Bytes, fromBase64, sha256, toHex } from "./base64.ts";
+import { openCopy, type Passkey, type PrivateKey, unwrapAndSign } from "./keys.ts";
+import { type Keyring, parseKeyring, passkeyOf } from "./keyring.ts";
+import { checkRoster, checkSafe, type Pin } from "./pin.ts";
+import { timeOfRun } from "./review.ts";
+import { personOf, readRoster, type Roster } from "./roster.ts";
+import { reasonOf, tellColleagues, Trouble } from "./trouble.ts";
+import { type Assertion, PasskeyError } from "./webauthn.ts";
+
+/** The safe's answer, as far as it is read here. */
+interface SessionAnswer {
+  person: string;
+  store: string;
+  domain: string;
+}
+
+/** Who is at the page, and what the safe's roster says. */
+export interface Keeper {
+  person: string;
+  store: string;
+  domain: string;
+  recipient: string; // of the personal key; "" for who is no keykeeper
+  signer: Signer;
+  keyring: Keyring | undefined;
+  roster: Roster;
+  digest: string; // of the roster, in hex
+}
+
+/** Asks the safe who is signed in; a page on another host holds it to its pin. */
+export async function whoIsHere(safe: Safe, pin?: Pin): Promise<Keeper> {
+  const session = await safe.get<SessionAnswer>("/v1/session");
+  const everyone = await safe.get<{ current: string }>("/v1/people");
+  const bytes = fromBase64(everyone.current);
+  const roster = readRoster(bytes);
+  if (pin !== undefined) {
+    checkSafe(pin, session);
+    await checkRoster(pin, bytes, roster.n);
+  }
+  const me = personOf(roster, session.person);
+  if (me === undefined || roster.store !== session.store) {
+    throw new Trouble("You are not in the safe's roster.", "Two people take you into it: strongroom people add, and people agree.");
+  }
+  const keykeeper = me.roles.includes("keykeeper");
+  const kept = keykeeper ? await safe.get<{ keyring?: string }>("/v1/keyring") : {};
+  const keyring = kept.keyring === undefined ? undefined : parseKeyring(fromBase64(kept.keyring));
+  if (keyring !== undefined && (keyring.store !== session.store || keyring.person !== session.person)) {
+    throw new Trouble("The safe hands out another person's keyring.", tellColleagues);
+  }
+  const domain = roster.domain ?? "";
+  return {
+    person: session.person,
+    store: session.store,
+    domain,
+    recipient: keykeeper ? (me.key ?? "") : "",
+    signer: signerOf(session.store, me, domain, []),
+    keyring,
+    roster,
+    digest: toHex(await sha256(bytes)),
+  };
+}
+
+/** The period whose key runs of that time are sealed to, as far as times tell: a roster comes into force a day after its period begins. */
+export function periodAt(keeper: Keeper, at: Date): number {
+  const { periods } = keeper.roster;
+  const later = periods.findIndex((p) => Date.parse(p.from) > at.getTime());
+  return Math.max(1, later < 0 ? periods.length : later);
+}
+
+/** The periods that runs seem to be of, the newest first. */
+export function periodsOf(keeper: Keeper, runs: string[]): number[] {
+  return [...new Set(runs.map((run) => periodAt(keeper, timeOfRun(run))))].sort((a, b) => b - a);
+}
+
+/** A key that the passkey has wrapped does not open, although it was touched. */
+export class WrappedError extends Trouble {
+  constructor(what: string, cause: unknown) {
+    super(
+      `what your passkey has wrapped as ${what} does not open: ${reasonOf(cause)}`,
+      "Nothing was released. Release from a terminal (strongroom opening release), or have another keykeeper do it. Then enrol anew with this device.",
+      { cause },
+    );
+  }
+}
+
+/** The keys that are open in this page. */
+export class Ring {
+  readonly outer = new Map<number, PrivateKey<"outer">>(); // by period
+  readonly #failed = new Set<number>(); // periods whose wrapped keys do not open
+  #personal: PrivateKey<"personal"> | undefined;
+
+  constructor(
+    private readonly keeper: Keeper,
+    private readonly keyring: Keyring,
+  ) {}
+
+  /** The open keys, the newest period first. */
+  get newestFirst(): PrivateKey<"outer">[] {
+    return [...this.outer].sort(([a], [b]) => b - a).map(([, key]) => key);
+  }
+
+  /** Whether the passkey has wrapped the key of that period, and it is not known to be damaged. */
+  wraps(period: number): boolean {
+    return this.keyring.periods.has(period) && !this.#failed.has(period);
+  }
+
+  /** Whether the person has a copy of the key of that period, which the personal key opens. */
+  hasCopy(period: number): boolean {
+    return this.#copy(period) !== undefined;
+  }
+
+  /** Whether the personal key is open. */
+  get hasPersonal(): boolean {
+    return this.#personal !== undefined;
+  }
+
+  /** The periods whose keys are not open and could be, those first that are near to one. */
+  near(period: number): number[] {
+    return this.keeper.roster.periods
+      .map((_, i) => i + 1)
+      .filter((n) => !this.outer.has(n) && (this.wraps(n) || this.hasCopy(n)))
+      .sort((a, b) => Math.abs(a - period) - Math.abs(b - period) || a - b);
+  }
+
+  /** Signs a challenge, and unwraps the outer key of that period. */
+  async touchPeriod(period: number, challenge: Bytes): Promise<Assertion> {
+    const { key, assertion } = await this.#touch(`the outer key of period ${period}`, () =>
+      unwrapAndSign("outer", this.keyring.periods.get(period) as Bytes, this.#passkey, this.#recipient(period), challenge),
+    ).catch((error: unknown) => {
+      if (error instanceof WrappedError) {
+        this.#failed.add(period);
+      }
+      throw error;
+    });
+    this.outer.set(period, key);
+    return assertion;
+  }
+
+  /** Signs a challenge, and unwraps the personal key. */
+  async touchPersonal(challenge: Bytes): Promise<Assertion> {
+    const { key, assertion } = await this.#touch("your personal key", () =>
+      unwrapAndSign("personal", this.keyring.personal, this.#passkey, this.keeper.recipient, challenge),
+    );
+    this.#personal = key;
+    return assertion;
+  }
+
+  /** Opens the person's copy for that period with the personal key, which is open. */
+  async openCopy(period: number): Promise<void> {
+    const copy = this.#copy(period);
+    if (copy === undefined || this.#personal === undefined) {
+      throw new Trouble(
+        `The roster has no copy of the outer key of period ${period} for you.`,
+        "A keykeeper who has that key adds you once more (strongroom people add). Until then another keykeeper releases.",
+      );
+    }
+    try {
+      this.outer.set(period, await openCopy(this.#personal, fromBase64(copy), this.#recipient(period)));
+    } catch (cause) {
+      throw new Trouble(
+        `Your copy of the outer key of period ${period}, in the roster, does not open: ${reasonOf(cause)}.`,
+        "A keykeeper who has that key adds you once more (strongroom people add). Until then another keykeeper releases.",
+        { cause },
+      );
+    }
+  }
+
+  get #passkey(): Passkey {
+    return passkeyOf(this.keyring, this.keeper.domain);
+  }
+
+  #copy(period: number): string | undefined {
+    return this.keeper.roster.periods[period - 1]?.outer_copies?.find((c) => c.person === this.keeper.person)?.sealed;
+  }
+
+  #recipient(period: number): string {
+    const p = this.keeper.roster.periods[period - 1];
+    if (p === undefined) {
+      throw new Error(`there is no period ${period}`);
+    }
+    return p.outer;
+  }
+
+  // What the passkey itself says is passed on: another try may do.
+  async #touch<T>(what: string, touch: () => Promise<T>): Promise<T> {
+    try {
+      return await touch();
+    } catch (cause) {
+      if (cause instanceof PasskeyError) {
+        throw cause;
+      }
+      throw new WrappedError(what, cause);
+    }
+  }
+}
