@@ -81,7 +81,7 @@ var allRoutes = []route{
 	{pattern: api.Ledger, name: "ledger.read", query: "from", roles: everybody, session: true, handle: (*Server).head},
 	{pattern: api.Snapshots, name: "snapshots.read", roles: everybody, session: true, handle: (*Server).snapshots},
 
-	{pattern: api.Openings, name: "openings.read", roles: everybody, session: true, handle: (*Server).openings},
+	{pattern: api.Openings, name: "openings.read", roles: everybody, session: true, elsewhere: true, handle: (*Server).openings},
 	{pattern: api.OneOpening, name: "openings.read", roles: everybody, session: true, elsewhere: true, handle: (*Server).opening},
 	{pattern: api.Request, name: "opening.request", roles: operator, limit: smallBody, handle: acting[access.Request](Desk.Request, nil)},
 	{pattern: api.Grant, name: "opening.grant", query: "known", roles: keykeeper, session: true, elsewhere: true, handle: (*Server).grant},
