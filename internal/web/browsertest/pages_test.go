@@ -1,6 +1,8 @@
 package browsertest
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -338,6 +340,66 @@ func TestReleaseOverPeriods(t *testing.T) {
 	}
 	secrets["the first outer key"], secrets["the second outer key"] = must(wiretest.KeyOf(s.team.Outer.PrivateLine()))(t), must(wiretest.KeyOf(second.PrivateLine()))(t)
 	p.keepsToItself(secrets)
+}
+
+// TestReleaseAsksForThePersonalKey: it opens more than the key of a period, and
+// is used if the person wants it to be, for what is needed.
+func TestReleaseAsksForThePersonalKey(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	now := time.Now()
+	second := must(seal.NewOuterIdentity())(t)
+	s.team.Roster.Periods = append(s.team.Roster.Periods, access.Period{From: now.Add(-36 * time.Hour).UTC().Truncate(time.Second), Outer: second.Recipient(),
+		Inner: s.team.Inner.Recipient(), OuterCopies: []access.Copy{{Person: "ada", Sealed: []byte("damaged")}}})
+	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-72*time.Hour))
+	id := safe.NewOpeningID(now)
+	s.ask(id)
+	address := fmt.Sprintf("%s/openings/%s?state=requested", s.url, id)
+
+	// The copy of the second period is of no use here, and so is left alone.
+	p.Go(address)
+	p.Press("Look at what would be released")
+	p.Wait(`document.querySelector("#ask .why").innerText.includes("The key of period 1 is not under your passkey yet. Your personal key can do instead")`)
+	p.Press("Release with your personal key")
+	p.Wait(`document.querySelector("#ended")`)
+	p.Click("#keep")
+	p.Wait(`document.querySelector("#release-panel").innerText.includes("Done.")`)
+
+	// What the passkey has wrapped is damaged: nothing goes on by itself.
+	var kept struct {
+		Periods []struct{ Sealed []byte }
+	}
+	if err := json.Unmarshal(s.keyring, &kept); err != nil {
+		t.Fatal(err)
+	}
+	sealed := kept.Periods[0].Sealed
+	whole := base64.StdEncoding.EncodeToString(sealed)
+	sealed[len(sealed)-1] ^= 1
+	s.keyring = []byte(strings.Replace(string(s.keyring), whole, base64.StdEncoding.EncodeToString(sealed), 1))
+	s.released = nil
+	p.Go(address)
+	p.Press("Look at what would be released")
+	p.Press("Release with your passkey")
+	p.Wait(`document.querySelector("#ask .why").innerText.startsWith("Nothing was released: what your passkey has wrapped as the outer key of period 1 does not open")`)
+	if touches, _ := p.Spied(); touches != 1 || s.released != nil {
+		t.Errorf("after %d touches it is released: %t", touches, s.released != nil)
+	}
+	p.Press("Release with your personal key")
+	p.Wait(`document.querySelector("#ended")`)
+	if touches, _ := p.Spied(); touches != 2 || s.released == nil {
+		t.Errorf("after %d touches it is released: %t", touches, s.released != nil)
+	}
+
+	// What needs the second period says what is wrong with its copy.
+	s.snapshots = nil
+	s.snapshot("intranet", second.Recipient(), now.Add(-time.Hour))
+	s.ask(id)
+	p.Go(address)
+	p.Press("Look at what would be released")
+	p.Press("Release with your personal key")
+	p.Wait(`document.querySelector("#release-status").innerText.startsWith("Your copy of the outer key of period 2, in the roster, does not open")`)
+	if got := p.Text("#release-status"); !strings.Contains(got, "strongroom people add") {
+		t.Errorf("the page does not say what to do: %s", got)
+	}
 }
 
 // TestReleaseIsRefusedByThePage gives it grants that are not what was asked
