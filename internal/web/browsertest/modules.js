@@ -2442,7 +2442,7 @@ var FIELD_FIELDS = [
   "mulN",
   "sqrN"
 ];
-function validateField(field) {
+function validateField(field2) {
   const initial = {
     ORDER: "bigint",
     BYTES: "number",
@@ -2452,8 +2452,8 @@ function validateField(field) {
     map[val] = "function";
     return map;
   }, initial);
-  validateObject(field, opts2);
-  return field;
+  validateObject(field2, opts2);
+  return field2;
 }
 function FpPow(Fp, num, power) {
   if (power < _0n2)
@@ -2862,12 +2862,12 @@ function mulEndoUnsafe(Point, point, k1, k2) {
   }
   return { p1, p2 };
 }
-function createField(order, field, isLE4) {
-  if (field) {
-    if (field.ORDER !== order)
+function createField(order, field2, isLE4) {
+  if (field2) {
+    if (field2.ORDER !== order)
       throw new Error("Field.ORDER must match order: Fp == p, Fn == n");
-    validateField(field);
-    return field;
+    validateField(field2);
+    return field2;
   } else {
     return Field(order, { isLE: isLE4 });
   }
@@ -3912,7 +3912,7 @@ function ecdsa(Point, hash, ecdsaOpts = {}) {
     const sig = drbg(seed, k2sig);
     return sig.toBytes(opts2.format);
   }
-  function verify(signature, message, publicKey, opts2 = {}) {
+  function verify2(signature, message, publicKey, opts2 = {}) {
     const { lowS, prehash, format } = validateSigOpts(opts2, defaultSigOpts);
     publicKey = abytes4(publicKey, void 0, "publicKey");
     message = validateMsgAndHash(message, prehash);
@@ -3953,7 +3953,7 @@ function ecdsa(Point, hash, ecdsaOpts = {}) {
     lengths,
     Point,
     sign: sign2,
-    verify,
+    verify: verify2,
     recoverPublicKey,
     Signature,
     hash
@@ -4978,7 +4978,7 @@ var genCrystals = (opts2) => {
     return out;
   }
   const nttZetas2 = getZettas();
-  const field = {
+  const field2 = {
     add: (a, b) => mod4((a | 0) + (b | 0)) | 0,
     sub: (a, b) => mod4((a | 0) - (b | 0)) | 0,
     mul: (a, b) => mod4((a | 0) * (b | 0)) | 0,
@@ -4993,8 +4993,8 @@ var genCrystals = (opts2) => {
     skipStages: isKyber ? 1 : 0,
     brp: false
   };
-  const dif = FFTCore(field, { dit: false, ...nttOpts });
-  const dit = FFTCore(field, { dit: true, ...nttOpts });
+  const dif = FFTCore(field2, { dit: false, ...nttOpts });
+  const dit = FFTCore(field2, { dit: true, ...nttOpts });
   const NTT2 = {
     encode: (r) => {
       return dif(r);
@@ -5975,19 +5975,19 @@ var FIELD_FIELDS2 = [
   "mulN",
   "sqrN"
 ];
-function validateField2(field) {
-  aobject3(field, "field");
-  if (typeof field.ORDER !== "bigint")
-    throw new TypeError('param "ORDER" is invalid: expected bigint, got ' + typeof field.ORDER);
-  asafenumber(field.BYTES, "BYTES");
-  asafenumber(field.BITS, "BITS");
+function validateField2(field2) {
+  aobject3(field2, "field");
+  if (typeof field2.ORDER !== "bigint")
+    throw new TypeError('param "ORDER" is invalid: expected bigint, got ' + typeof field2.ORDER);
+  asafenumber(field2.BYTES, "BYTES");
+  asafenumber(field2.BITS, "BITS");
   for (const name of FIELD_FIELDS2)
-    afunction(field[name], "field." + name);
-  if (field.BYTES < 1 || field.BITS < 1)
+    afunction(field2[name], "field." + name);
+  if (field2.BYTES < 1 || field2.BITS < 1)
     throw new Error("invalid field: expected BYTES/BITS > 0");
-  if (field.ORDER <= _1n9)
-    throw new Error("invalid field: expected ORDER > 1, got " + field.ORDER);
-  return field;
+  if (field2.ORDER <= _1n9)
+    throw new Error("invalid field: expected ORDER > 1, got " + field2.ORDER);
+  return field2;
 }
 function FpInvertBatch2(Fp, nums, passZero = false) {
   validateField2(Fp);
@@ -6256,11 +6256,11 @@ function validateMSMPoints(points, c) {
       throw new Error("invalid point at index " + i);
   });
 }
-function validateMSMScalars(scalars, field, maxScalar) {
+function validateMSMScalars(scalars, field2, maxScalar) {
   if (!Array.isArray(scalars))
     throw new Error("array of scalars expected");
   scalars.forEach((s, i) => {
-    const ok = maxScalar === void 0 ? field.isValid(s) : isPosBig2(s) && s < maxScalar;
+    const ok = maxScalar === void 0 ? field2.isValid(s) : isPosBig2(s) && s < maxScalar;
     if (!ok)
       throw new Error("invalid scalar at index " + i);
   });
@@ -6547,12 +6547,12 @@ function mulAddUnsafe(c, points, scalars, allowOversized = false) {
   const digits = scalars.map((n) => wnafDigits(n, 4));
   return wnafWalk(c.ZERO, tables, digits);
 }
-function createField2(order, field, isLE4) {
-  if (field) {
-    if (field.ORDER !== order)
+function createField2(order, field2, isLE4) {
+  if (field2) {
+    if (field2.ORDER !== order)
       throw new Error("Field.ORDER must match order: Fp == p, Fn == n");
-    validateField2(field);
-    return field;
+    validateField2(field2);
+    return field2;
   } else {
     return Field2(order, { isLE: isLE4 });
   }
@@ -7494,7 +7494,7 @@ function ecdsa2(Point, hash, ecdsaOpts = {}) {
     const sig = drbg(seed, k2sig);
     return sig.toBytes(opts3.format);
   }
-  function verify(signature, message, publicKey, opts3 = {}) {
+  function verify2(signature, message, publicKey, opts3 = {}) {
     const { lowS, prehash, format } = validateSigOpts2(opts3, defaultSigOpts);
     publicKey = abytes5(publicKey, void 0, "publicKey");
     message = validateMsgAndHash(message, prehash);
@@ -7542,7 +7542,7 @@ function ecdsa2(Point, hash, ecdsaOpts = {}) {
     lengths,
     Point,
     sign: sign2,
-    verify,
+    verify: verify2,
     recoverPublicKey,
     Signature,
     hash: hash_
@@ -10237,9 +10237,9 @@ async function unwrapAndSign(role, file, passkey2, want, challenge2) {
       if (assertion !== void 0) {
         throw new Error("a wrapped key asks for a second touch");
       }
-      const touched = await touch(passkey2, challenge2, nonce);
-      assertion = touched.assertion;
-      return touched.results;
+      const touched2 = await touch(passkey2, challenge2, nonce);
+      assertion = touched2.assertion;
+      return touched2.results;
     })
   );
   const plain = await decrypt(decrypter, file, maxCopy);
@@ -10257,17 +10257,17 @@ function unused() {
 
 // envelope.ts
 var LabelError = class extends Error {
-  constructor(field, got, want) {
-    super(`the outer layer is labelled with ${field} ${got}, not ${want}: it belongs elsewhere`);
+  constructor(field2, got, want) {
+    super(`the outer layer is labelled with ${field2} ${got}, not ${want}: it belongs elsewhere`);
     this.name = "LabelError";
   }
 };
 var maxEnvelope = 64 << 10;
 async function openOuter(outer, envelope, want) {
   const layer = parseOuter(await open(outer, envelope, maxEnvelope));
-  for (const field of ["store", "run", "source"]) {
-    if (layer[field] !== want[field]) {
-      throw new LabelError(field, layer[field], want[field]);
+  for (const field2 of ["store", "run", "source"]) {
+    if (layer[field2] !== want[field2]) {
+      throw new LabelError(field2, layer[field2], want[field2]);
     }
   }
   return layer.inner;
@@ -10608,6 +10608,88 @@ function sameList(a, b) {
   return a.length === b.length && a.every((s, i) => s === b[i]);
 }
 
+// sshsig.ts
+var sshsig_exports = {};
+__export(sshsig_exports, {
+  verify: () => verify
+});
+async function verify(key, signature, namespace, message) {
+  const [kind = "", line = ""] = key.split(" ");
+  const publicKey = fromBase64(line);
+  const made = parse(fromBase64(signature));
+  if (!equal(made.publicKey, publicKey) || made.namespace !== namespace || made.reserved !== "" || made.hash !== "sha512") {
+    return false;
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-512", message));
+  let signed = concat(magic, field(utf8(namespace)), field(utf8("")), field(utf8("sha512")), field(digest));
+  const parts = new Reader(publicKey);
+  const raw = new Reader(made.signature);
+  if (parts.text() !== kind || raw.text() !== kind) {
+    return false;
+  }
+  const point = parts.field();
+  const value = raw.field();
+  switch (kind) {
+    case "ssh-ed25519":
+      break;
+    case "sk-ssh-ed25519@openssh.com": {
+      const more = raw.take(5);
+      if (((more[0] ?? 0) & touched) === 0) {
+        return false;
+      }
+      signed = concat(await sha2563(parts.field()), more, await sha2563(signed));
+      break;
+    }
+    default:
+      return false;
+  }
+  if (!parts.ended || !raw.ended) {
+    return false;
+  }
+  const verifier = await crypto.subtle.importKey("raw", point, "Ed25519", false, ["verify"]);
+  return crypto.subtle.verify("Ed25519", verifier, value, signed);
+}
+var magic = utf8("SSHSIG");
+var touched = 1;
+function parse(b) {
+  const r = new Reader(b);
+  if (!equal(r.take(magic.length), magic) || !equal(r.take(4), Uint8Array.of(0, 0, 0, 1))) {
+    throw new Error("not an SSH signature of version 1");
+  }
+  const parsed = { publicKey: r.field(), namespace: r.text(), reserved: r.text(), hash: r.text(), signature: r.field() };
+  if (!r.ended) {
+    throw new Error("an SSH signature is followed by something else");
+  }
+  return parsed;
+}
+function field(b) {
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, b.length);
+  return concat(length, b);
+}
+var Reader = class {
+  constructor(b) {
+    this.b = b;
+  }
+  b;
+  #at = 0;
+  get ended() {
+    return this.#at === this.b.length;
+  }
+  take(n) {
+    if (this.#at + n > this.b.length) {
+      throw new Error("an SSH signature or key is cut short");
+    }
+    return this.b.slice(this.#at, this.#at += n);
+  }
+  field() {
+    return this.take(new DataView(this.take(4).buffer).getUint32(0));
+  }
+  text() {
+    return new TextDecoder().decode(this.field());
+  }
+};
+
 // words.ts
 var words_exports = {};
 __export(words_exports, {
@@ -10640,6 +10722,7 @@ export {
   paper_exports as paper,
   review_exports as review,
   roster_exports as roster,
+  sshsig_exports as sshsig,
   statement_exports as statement,
   webauthn_exports2 as webauthn,
   words_exports as words

@@ -11,6 +11,7 @@ export * as opener from "./opener.ts";
 export * as paper from "./paper.ts";
 export * as review from "./review.ts";
 export * as roster from "./roster.ts";
+export * as sshsig from "./sshsig.ts";
 export * as statement from "./statement.ts";
 export * as webauthn from "./webauthn.ts";
 export * as words from "./words.ts";
