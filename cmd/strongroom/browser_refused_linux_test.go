@@ -63,7 +63,7 @@ func (g *guest) releaseWithoutPRF(link string) {
 	g.Hold(passkeys...)
 	g.Go(link)
 	g.Press("Look at what would be released")
-	g.Press("Release with your passkey")
+	g.Click("#release-button")
 	g.says("#release-status", "lacks the extension PRF")
 	g.says("#release-status", "do not delete it")
 	g.keep()
@@ -76,7 +76,7 @@ func (g *guest) releaseUnverified(link string) {
 	g.Go(link)
 	g.Press("Look at what would be released")
 	g.Lie(true)
-	g.Press("Release with your passkey")
+	g.Click("#release-button")
 	g.says("#release-status", "did not check who touched it")
 	g.Lie(false)
 	g.keep()
@@ -142,7 +142,7 @@ func (g *guest) alteredReleases(link string) {
 			}
 			true
 		}`, tt.alter))
-		g.Press("Release with your passkey")
+		g.Click("#release-button")
 		g.says("#release-status", tt.want)
 		g.keep()
 	}
