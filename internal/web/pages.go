@@ -250,7 +250,9 @@ func isNext(asked string) bool {
 const maxNext = 200
 
 func seeOther(to string) reply {
-	return reply{status: http.StatusSeeOther, header: http.Header{"Location": {to}}}
+	header := pageHeader()
+	header.Set("Location", to)
+	return reply{status: http.StatusSeeOther, header: header}
 }
 
 // An asset is a file that pages need.

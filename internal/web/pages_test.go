@@ -209,6 +209,78 @@ func TestPageHeaders(t *testing.T) {
 	}
 }
 
+// TestHeadersEverywhere: whatever is answered, no browser shows it within another
+// page, guesses what it is, or hands it to a page from elsewhere; and all that
+// is for browsers says so to them for good, from the first redirection on.
+func TestHeadersEverywhere(t *testing.T) {
+	v := newVisitedScene(t)
+	in, out := v.in("ada"), v.browser()
+	var targets []string
+	for _, p := range allPages {
+		_, target, _ := strings.Cut(p.pattern, " ")
+		targets = append(targets, strings.NewReplacer("/ledger/{id}", "/ledger/7", "{id}", theOpening.String(), "{name}", "files", "{$}", "").Replace(target))
+	}
+	for name := range readAssets() {
+		targets = append(targets, "/assets/"+name)
+	}
+	statuses := make(map[int]int)
+	check := func(what string, res *http.Response, browsers bool) {
+		t.Helper()
+		statuses[res.StatusCode]++
+		want := map[string]string{"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+		if browsers {
+			for key, values := range pageHeader() {
+				want[key] = values[0]
+			}
+		}
+		for key, value := range want {
+			if got := res.Header.Values(key); len(got) != 1 || got[0] != value {
+				t.Errorf("%s: %s has %s: %q, want %q", what, res.Status, key, got, value)
+			}
+		}
+		csp, kept := res.Header.Get("Content-Security-Policy"), res.Header.Get("Cache-Control")
+		if !strings.HasPrefix(csp, "default-src 'none'; ") || !strings.Contains(csp, "frame-ancestors 'none'") || kept != "no-store" && kept != "no-cache" {
+			t.Errorf("%s: %s has the policy %q, and is kept as %q", what, res.Status, csp, kept)
+		}
+	}
+	for _, target := range targets {
+		for _, b := range []*browser{in, out} {
+			for _, method := range []string{"GET", "HEAD"} {
+				res, _ := b.visit(method, target, nil, nil)
+				check(target, res, true)
+			}
+		}
+		res, _ := in.visit("GET", target, nil, http.Header{"Host": {"evil.example"}})
+		check(target+" of another host", res, true)
+		res, _ = in.visit("GET", target+"?unknown=1", nil, nil)
+		check(target+" with a parameter", res, true)
+		res, _ = in.visit("GET", strings.TrimSuffix(target, "/")+"/nothing", nil, nil)
+		check(target+", something below it", res, true)
+		res, _ = in.visit("POST", target, []byte("{}"), nil)
+		check(target+" posted to", res, false)
+	}
+	for _, r := range allRoutes {
+		for _, b := range []*browser{in, out} {
+			x := v.forRoute(r.pattern, "ada")
+			res, _ := b.visit(x.method, x.target, x.body, nil)
+			check(r.pattern, res, false)
+		}
+	}
+	v.answer = func() error { panic(errInside) }
+	res, _ := in.visit("GET", "/people", nil, nil)
+	check("a mistake", res, true)
+	v.answer = nil
+	for _, header := range []http.Header{nil, {"Origin": {"https://evil.example"}}} {
+		res, _ := v.in("dan").visit("POST", "/sign-out", nil, header)
+		check("signing out", res, true)
+	}
+	for _, status := range []int{200, 303, 400, 401, 403, 404, 421, 500} {
+		if statuses[status] == 0 {
+			t.Errorf("nothing was answered with %d: %v", status, statuses)
+		}
+	}
+}
+
 // inline finds what the policy forbids within a page.
 var inline = regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>[^<]|<style|\sstyle\s*=|\son[a-z]+\s*=|javascript:|https?://`)
 

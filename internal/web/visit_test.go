@@ -723,6 +723,64 @@ func TestMalformedCeremonies(t *testing.T) {
 	}
 }
 
+// TestMalformedBodies sends what is no message to each route that a page may
+// call, from a page of somebody who may. None of it reaches the safe.
+func TestMalformedBodies(t *testing.T) {
+	v := newVisitedScene(t)
+	b := v.in("ada")
+	tests := []struct {
+		name   string
+		body   func(right []byte) []byte
+		header http.Header
+		status int
+	}{
+		{"no JSON", func([]byte) []byte { return []byte("please") }, nil, 400},
+		{"no text", func([]byte) []byte { return []byte("\x00\xff\xfe") }, nil, 400},
+		{"array", func([]byte) []byte { return []byte("[]") }, nil, 400},
+		{"number", func([]byte) []byte { return []byte("1e999") }, nil, 400},
+		{"cut short", func(right []byte) []byte { return right[:len(right)-1] }, nil, 400},
+		{"twice", func(right []byte) []byte { return slices.Concat(right, right) }, nil, 400},
+		{"unknown field", func(right []byte) []byte { return append(bytes.TrimSuffix(right, []byte("}")), `,"by":"ada"}`...) }, nil, 400},
+		{"deep", func([]byte) []byte { return bytes.Repeat([]byte(`{"signed":`), 5_000) }, nil, 400},
+		{"as a form", func(right []byte) []byte { return right }, http.Header{"Content-Type": {"text/plain"}}, 415},
+		{"compressed", func(right []byte) []byte { return right }, http.Header{"Content-Encoding": {"gzip"}}, 415},
+	}
+	before, _ := v.list()
+	for _, r := range allRoutes {
+		if !r.session || r.limit == 0 {
+			continue
+		}
+		x := v.forRoute(r.pattern, "ada")
+		for _, tt := range tests {
+			res, body := b.visit(x.method, x.target, tt.body(bytes.Clone(x.body)), tt.header)
+			var p api.Problem
+			if err := spelling.Decode(body, &p); err != nil || res.StatusCode != tt.status || p.Error == "" {
+				t.Errorf("%s, %s: %s %s", r.pattern, tt.name, res.Status, body)
+			}
+		}
+		if r.slow {
+			continue // its limit is 96 MiB, which take long and show nothing more
+		}
+		res, body := b.visit(x.method, x.target, bytes.Repeat([]byte(" "), int(r.limit)+1), nil)
+		if res.StatusCode != 413 {
+			t.Errorf("%s, too large: %s %s", r.pattern, res.Status, body)
+		}
+	}
+	// A route without a body takes none.
+	for _, r := range allRoutes {
+		if !r.session || r.limit > 0 {
+			continue
+		}
+		x := v.forRoute(r.pattern, "ada")
+		if res, body := b.visit(x.method, x.target, []byte("{}"), nil); res.StatusCode != 413 {
+			t.Errorf("%s, with a body: %s %s", r.pattern, res.Status, body)
+		}
+	}
+	if after, refused := v.list(); len(after) > len(before) || len(refused) > 0 {
+		t.Errorf("they have reached the safe: %q, %q", after[len(before):], refused)
+	}
+}
+
 // TestSession tells a page who is there.
 func TestSession(t *testing.T) {
 	v := newVisitedScene(t)
