@@ -402,6 +402,9 @@ func (c *change) agree(p *person, prefix string) error {
 		return refusedError{ui.WithRemedy(fmt.Errorf("do not agree with version %d: %w", next.Number, err),
 			"Object, and tell the others. If it was proposed as it should be, and somebody has objected since: who made the key proposes it anew.")}
 	}
+	if err := checkFounding(everyone, roster, next); err != nil {
+		return refusedError{ui.WithRemedy(fmt.Errorf("do not agree with version %d: %w", next.Number, err), "Do nothing with this safe before you know why: tell the others.")}
+	}
 	if err := c.checkOwn(p, everyone, roster, next); err != nil {
 		return err
 	}
@@ -441,6 +444,20 @@ func (c *change) agree(p *person, prefix string) error {
 	c.noteReady(p, next)
 	t.Emit("agreed", map[string]any{"n": next.Number, "digest": next.Digest(), "changes": lines})
 	return nil
+}
+
+// checkFounding sees that the role keys which a safe is founded with are of
+// those who found it.
+func checkFounding(everyone api.Everyone, roster, next access.Roster) error {
+	var enrolments []access.Enrolment
+	for _, e := range everyone.Enrolments {
+		enrolment, err := access.ParseEnrolment(e.Enrolment)
+		if err != nil {
+			return err
+		}
+		enrolments = append(enrolments, enrolment)
+	}
+	return access.CheckFounding(roster, next, enrolments)
 }
 
 // checkOwn sees that the person stands in the next version as they should: as

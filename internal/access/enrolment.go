@@ -14,6 +14,7 @@ import (
 	"strongroom/internal/access/passkey"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
+	"strongroom/internal/store/seal"
 )
 
 // An Enrolment is what somebody who was invited sends from their own machine:
@@ -28,8 +29,11 @@ type Enrolment struct {
 	// have any. As the words are compared, the safe's host cannot have named
 	// another one.
 	Domain string `json:"domain,omitempty"`
+	// Outer is the public half of a new outer key, which a keykeeper has made to
+	// found the safe with: a period begins with it, and OuterCopy is of it.
+	Outer seal.OuterRecipient `json:"outer,omitzero"`
 	// OuterCopy or InnerCopy is the role key of the newest period, sealed to
-	// the person's own key, from a founder who has made it.
+	// the person's own key, from a founder who has it.
 	OuterCopy []byte `json:"outer_copy,omitempty"`
 	InnerCopy []byte `json:"inner_copy,omitempty"`
 }
@@ -60,6 +64,8 @@ func ParseEnrolment(b []byte) (Enrolment, error) {
 		return Enrolment{}, fmt.Errorf("an enrolment of version %d, this program knows version 1", e.Version)
 	case e.OuterCopy != nil && !e.Person.Has(Keykeeper), e.InnerCopy != nil && !e.Person.Has(Operator):
 		return Enrolment{}, errors.New("an enrolment brings a role key of another role")
+	case !e.Outer.IsZero() && e.OuterCopy == nil:
+		return Enrolment{}, errors.New("an enrolment names a new outer key and does not bring it")
 	case (e.Domain == "") != (len(e.Person.Passkeys) == 0):
 		return Enrolment{}, errors.New("an enrolment has passkeys without their domain, or a domain without passkeys")
 	case !spelling.Is(b, e):

@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/access/sshsig"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
+	"strongroom/internal/spelling"
 	"strongroom/internal/store/seal"
 )
 
@@ -123,6 +124,12 @@ func (p Person) Has(role Role) bool { return slices.Contains(p.Roles, role) }
 
 // ComesFrom reports whether the address is one of the person's.
 func (p Person) ComesFrom(a netip.Addr) bool { return slices.Contains(p.Addresses, a.Unmap()) }
+
+// Equal reports whether both stand in a roster in the same way.
+func (p Person) Equal(other Person) bool {
+	b, err := spelling.Of(other)
+	return err == nil && spelling.Is(b, p)
+}
 
 const (
 	maxKeysOfPerson = 4

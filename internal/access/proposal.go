@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -118,16 +119,41 @@ func (p Proposal) Agree(current Roster, signed ledger.Signed, sit Situation) (Pr
 // CheckMakers returns ErrMaker unless somebody of each role whose key is new
 // has agreed. Whoever is asked to agree asks this first, of a proposal as the
 // safe shows it: so the new key of a role comes from one of the role, and only
-// papers begin both at once.
+// papers begin both at once. The outer key that a safe is founded with is for
+// CheckFounding.
 func (p Proposal) CheckMakers(current Roster) error {
 	next := p.Next()
 	roles := p.agreed(current.voters(next))
 	for _, role := range current.Renewed(next) {
-		if !slices.Contains(roles, role) {
+		founds := role == Keykeeper && !current.Founded()
+		if !founds && !slices.Contains(roles, role) {
 			return ErrMaker
 		}
 	}
 	return nil
+}
+
+// CheckFounding reports why next may not found the safe whose roster is
+// current, as far as its role keys go. They are those that the safe was made
+// with; only the outer key may be one that a keykeeper has made instead, who
+// stands there as they have enrolled with it. So whoever has compared the words
+// of that enrolment knows who made it, whoever proposes it.
+func CheckFounding(current, next Roster, enrolments []Enrolment) error {
+	if current.Founded() || len(current.Renewed(next)) == 0 {
+		return nil
+	}
+	last := next.Current()
+	if !same(last.Inner, current.Current().Inner) {
+		return errors.New("it has another inner key than the safe was made with")
+	}
+	for _, e := range enrolments {
+		p, _ := next.Person(e.Person.Name)
+		sealed, _ := last.OuterCopy(p.Name)
+		if p.Equal(e.Person) && same(e.Outer, last.Outer) && bytes.Equal(sealed, e.OuterCopy) {
+			return nil
+		}
+	}
+	return errors.New("it begins an outer key with which none of its keykeepers has enrolled")
 }
 
 // complete reports whether a keykeeper and an operator agree. No person is

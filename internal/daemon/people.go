@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -349,11 +348,4 @@ func (s *Safe) suspend(tx *state.Tx, sit situation, h heard, act access.Suspend,
 		return err
 	}
 	return tx.Suspend(access.Suspension{Entry: n, Person: act.Person, Key: act.Key})
-}
-
-// same reports whether two people stand in a roster in the same way.
-func same(a, b access.Person) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
 }

@@ -143,6 +143,44 @@ func TestFounding(t *testing.T) {
 	h.sound()
 }
 
+// A keykeeper has made the outer key, and an operator proposes the version that
+// a period with it begins with. Another key is nobody's to put there.
+func TestFoundingWithAnOuterKeyMadeForIt(t *testing.T) {
+	h := newHall(t)
+	first := h.outer[0].Recipient()
+	fresh, err := seal.NewOuterIdentity()
+	h.must(err)
+	other, err := seal.NewOuterIdentity()
+	h.must(err)
+	made := func(s accesstest.Somebody, key seal.OuterIdentity) access.Enrolment {
+		e := h.enrolment(s)
+		e.Outer = key.Recipient()
+		e.OuterCopy, err = key.SealTo(s.Key, h.now())
+		h.must(err)
+		return e
+	}
+	ada := accesstest.NewPerson(t, "ada", access.Keykeeper)
+	enrolled := made(ada, fresh)
+	h.people["ada"] = ada
+	i, err := h.safe.Invite(t.Context(), "ada", []access.Role{access.Keykeeper})
+	h.must(err)
+	h.must(h.safe.Enrol(t.Context(), from, "", api.Enrolling{Token: i.Token, Enrolment: enrolled.Encode()}))
+	bob := h.enrol(accesstest.NewPerson(t, "bob", access.Operator))
+
+	forged, err := compose.Found(h.roster(), []access.Enrolment{made(ada, other), bob}, compose.Keyring{}, h.now())
+	h.must(err)
+	h.denied(h.propose("bob", forged), "none of its keykeepers has enrolled")
+	good, err := compose.Found(h.roster(), []access.Enrolment{enrolled, bob}, compose.Keyring{}, h.now())
+	h.must(err)
+	h.must(h.propose("bob", good))
+	h.must(h.agree("ada", good, 0))
+	if r := h.roster(); len(r.Periods) != 2 || r.Current().Outer != fresh.Recipient() || r.Periods[0].Outer != first {
+		t.Errorf("in force is version %d with %d periods", r.Number, len(r.Periods))
+	}
+	h.outer = append(h.outer, fresh)
+	h.sound()
+}
+
 // added composes a version with one more keykeeper.
 func (h *hall) added(name safe.PersonName) access.Roster {
 	h.t.Helper()

@@ -100,26 +100,33 @@ func proposed(sit situation, p access.Proposal, signed ledger.Signed) ledger.Ros
 }
 
 // mayFound sees that whoever founds the safe was invited and has enrolled as
-// they stand in the roster. Once it is founded, its people decide who joins.
+// they stand in the roster, and that its role keys are those of founders. Once
+// it is founded, its people decide who joins.
 func (s *Safe) mayFound(v state.View, sit situation, p access.Proposal, name safe.PersonName) error {
 	if sit.roster.Founded() {
 		return nil
 	}
-	e, ok, err := v.Enrolment(name)
+	all, err := v.Enrolments()
 	if err != nil {
 		return err
 	}
-	person, stands := p.Next().Person(name)
-	if ok && stands {
+	var enrolments []access.Enrolment
+	for _, e := range all {
 		parsed, err := access.ParseEnrolment(e.Bytes)
 		if err != nil {
-			return fmt.Errorf("reading the enrolment of %s: %w", name, err)
+			return fmt.Errorf("reading an enrolment: %w", err)
 		}
-		if same(parsed.Person, person) {
-			return nil
-		}
+		enrolments = append(enrolments, parsed)
 	}
-	return denyf("%s has not enrolled as the proposed roster has them", name)
+	next := p.Next()
+	person, _ := next.Person(name)
+	if !slices.ContainsFunc(enrolments, func(e access.Enrolment) bool { return e.Person.Equal(person) }) {
+		return denyf("%s has not enrolled as the proposed roster has them", name)
+	}
+	if err := access.CheckFounding(sit.roster, next, enrolments); err != nil {
+		return deny(err)
+	}
+	return nil
 }
 
 // replaceProposals drops what somebody has proposed before.
@@ -299,7 +306,7 @@ func (s *Safe) dropEnrolled(tx *state.Tx, r access.Roster) error {
 		if err != nil {
 			return fmt.Errorf("reading an enrolment: %w", err)
 		}
-		if p, ok := r.Person(parsed.Person.Name); ok && same(p, parsed.Person) {
+		if p, ok := r.Person(parsed.Person.Name); ok && p.Equal(parsed.Person) {
 			if err := tx.DropEnrolment(p.Name); err != nil {
 				return err
 			}

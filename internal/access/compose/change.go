@@ -214,13 +214,20 @@ func Lacks(r access.Roster) []string {
 		}
 	}
 	for i, period := range r.Periods {
-		for _, p := range r.People {
-			if _, has := period.OuterCopy(p.Name); p.Has(access.Keykeeper) && !has {
-				lines = append(lines, fmt.Sprintf("%s has no copy of the outer key of period %d", p.Name, i+1))
-			}
-			if _, has := period.InnerCopy(p.Name); p.Has(access.Operator) && !has {
-				lines = append(lines, fmt.Sprintf("%s has no copy of the inner key of period %d", p.Name, i+1))
-			}
+		lines = append(lines, lacksCopies(r, access.Keykeeper, "outer", i+1, period.OuterCopies)...)
+		lines = append(lines, lacksCopies(r, access.Operator, "inner", i+1, period.InnerCopies)...)
+	}
+	return lines
+}
+
+// lacksCopies tells who has no copy of a role key and could have one.
+func lacksCopies(r access.Roster, role access.Role, key string, period int, copies []access.Copy) (lines []string) {
+	if len(copies) == 0 {
+		return []string{fmt.Sprintf("nobody has a copy of the %s key of period %d: what was sealed to it opens with that key's own file or page", key, period)}
+	}
+	for _, p := range r.People {
+		if _, has := find(copies, p.Name); p.Has(role) && !has {
+			lines = append(lines, fmt.Sprintf("%s has no copy of the %s key of period %d", p.Name, key, period))
 		}
 	}
 	return lines

@@ -26,28 +26,49 @@ type Keyring struct {
 	Inner []profile.InnerKey
 }
 
-// has reports whether the ring has the role's key of all periods of r.
+// has reports whether the ring has the role's key of all periods of r that
+// anybody has, and of the newest in any case.
 func (k Keyring) has(r access.Roster, role access.Role) bool {
-	n := len(k.Outer)
-	if role == access.Operator {
-		n = len(k.Inner)
+	have := make(map[int]bool)
+	for _, o := range k.Outer {
+		have[o.Period] = have[o.Period] || role == access.Keykeeper
 	}
-	return n >= len(r.Periods)
+	for _, i := range k.Inner {
+		have[i.Period] = have[i.Period] || role == access.Operator
+	}
+	for i, p := range r.Periods {
+		copies := p.OuterCopies
+		if role == access.Operator {
+			copies = p.InnerCopies
+		}
+		if needed := len(copies) > 0 || i == len(r.Periods)-1; needed && !have[i+1] {
+			return false
+		}
+	}
+	return true
 }
 
 // Found composes the version that founds a safe, from its first one and the
 // enrolments of its founders. Each role's key must be brought by a founder;
-// the ring opens more copies for people of the same role.
+// the ring opens more copies for people of the same role. If a keykeeper has
+// made a new outer key, a period begins with it: the one that the safe was made
+// with is then for what was collected before.
 func Found(current access.Roster, founders []access.Enrolment, ring Keyring, now time.Time) (access.Roster, error) {
 	next := current.Next()
 	next.People = nil
 	period := &next.Periods[len(next.Periods)-1]
 	period.OuterCopies, period.InnerCopies = nil, nil
-	for _, e := range founders {
+	var maker *access.Enrolment
+	for i, e := range founders {
 		if err := join(&next, e); err != nil {
 			return next, err
 		}
-		if e.OuterCopy != nil {
+		switch {
+		case !e.Outer.IsZero() && maker != nil:
+			return next, fmt.Errorf("%s and %s have each made a new outer key, and the safe has one: found it with one of them, and add the other afterwards", maker.Person.Name, e.Person.Name)
+		case !e.Outer.IsZero():
+			maker = &founders[i]
+		case e.OuterCopy != nil:
 			setCopy(&period.OuterCopies, e.Person.Name, e.OuterCopy)
 		}
 		if e.InnerCopy != nil {
@@ -57,13 +78,18 @@ func Found(current access.Roster, founders []access.Enrolment, ring Keyring, now
 	switch {
 	case !next.Founded():
 		return next, errors.New("a safe is founded by a keykeeper and an operator at least")
-	case len(period.OuterCopies) == 0:
-		return next, errors.New("none of the keykeepers has brought the outer key: without it nothing can be released")
+	case len(period.OuterCopies) == 0 && maker == nil:
+		return next, errors.New("none of the keykeepers has brought the outer key, or made one: without it nothing can be released")
 	case len(period.InnerCopies) == 0:
 		return next, errors.New("none of the operators has brought the inner key: without it nothing can be read")
 	}
 	if err := share(&next, ring, now); err != nil {
 		return next, err
+	}
+	if maker != nil {
+		beginPeriod(&next, now)
+		period := &next.Periods[len(next.Periods)-1]
+		period.Outer, period.OuterCopies = maker.Outer, []access.Copy{{Person: maker.Person.Name, Sealed: maker.OuterCopy}}
 	}
 	return checked(current, next)
 }

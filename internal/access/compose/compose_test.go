@@ -148,11 +148,64 @@ func TestFoundingWithSecondKeykeeper(t *testing.T) {
 	c.expect(r, map[safe.PersonName][]int{"kate": {1}, "kim": {1}, "otto": {1}})
 }
 
+// maker is enrol for a keykeeper who has made a new outer key.
+func (c *cast) maker(name safe.PersonName) access.Enrolment {
+	c.t.Helper()
+	e := c.enrol(name, access.Keykeeper)
+	key, err := seal.NewOuterIdentity()
+	check(c.t, err)
+	e.Outer = key.Recipient()
+	e.OuterCopy, err = key.SealTo(e.Person.Key, begun)
+	check(c.t, err)
+	return e
+}
+
+// The outer key that a founder has made begins a period. Who holds it needs no
+// other to go on, as nobody else has one of the keykeepers'.
+func TestFoundingWithAnOuterKeyMadeForIt(t *testing.T) {
+	c := newCast(t)
+	kim, otto, kate := c.maker("kim"), c.founder("otto", access.Operator), c.enrol("kate", access.Keykeeper)
+	r, err := compose.Found(c.first, []access.Enrolment{otto, kate, kim}, compose.Keyring{Inner: []profile.InnerKey{{Period: 1, Key: c.inner}}}, begun)
+	check(t, err)
+	c.expect(r, map[safe.PersonName][]int{"kate": nil, "kim": {2}, "otto": {2, 1}})
+	if r.Current().Outer != kim.Outer || r.Current().Inner != c.inner.Recipient() || !r.Current().From.After(r.Periods[0].From) {
+		t.Errorf("the newest period is %+v", r.Current())
+	}
+	if err := access.CheckFounding(c.first, r, []access.Enrolment{otto, kate, kim}); err != nil {
+		t.Errorf("it cannot found the safe: %v", err)
+	}
+	if want, got := []string{
+		"there is no second operator: if the one falls ill, nothing can be read",
+		"nobody has a copy of the outer key of period 1: what was sealed to it opens with that key's own file or page",
+		"kate has no copy of the outer key of period 2",
+	}, compose.Lacks(r); !slices.Equal(got, want) {
+		t.Errorf("it lacks %q, want %q", got, want)
+	}
+	all, err := compose.Add(r, nil, c.ring(r, "kim"), begun)
+	check(t, err)
+	all, err = compose.Add(all, []access.Enrolment{c.enrol("zoe", access.Keykeeper)}, c.ring(all, "kate"), begun)
+	check(t, err)
+	c.expect(all, map[safe.PersonName][]int{"kate": {2}, "kim": {2}, "otto": {2, 1}, "zoe": {2}})
+	var need *compose.NeedError
+	if _, err := compose.Add(all, []access.Enrolment{c.enrol("mia", access.Keykeeper)}, c.ring(all, "otto"), begun); !errors.As(err, &need) {
+		t.Errorf("an operator adds a keykeeper: %v", err)
+	}
+	// With the key that the safe was made with there, too, both periods are needed.
+	ada := c.founder("ada", access.Keykeeper)
+	both, err := compose.Found(c.first, []access.Enrolment{otto, kim, ada}, compose.Keyring{}, begun)
+	check(t, err)
+	c.expect(both, map[safe.PersonName][]int{"ada": {1}, "kim": {2}, "otto": {2, 1}})
+	if _, err := compose.Add(both, []access.Enrolment{c.enrol("mia", access.Keykeeper)}, c.ring(both, "kim"), begun); !errors.As(err, &need) {
+		t.Errorf("somebody adds a keykeeper who has one key of two: %v", err)
+	}
+}
+
 func TestFoundingRefused(t *testing.T) {
 	c := newCast(t)
 	kim, otto := c.founder("kim", access.Keykeeper), c.founder("otto", access.Operator)
 	for want, founders := range map[string][]access.Enrolment{
 		"a keykeeper and an operator at least":          {kim},
+		"kim and kate have each made a new outer key":   {c.maker("kim"), otto, c.maker("kate")},
 		"none of the keykeepers has brought":            {c.enrol("kate", access.Keykeeper), otto},
 		"none of the operators has brought":             {kim, c.enrol("olga", access.Operator)},
 		"cannot be keykeeper and operator":              {kim, otto, c.enrol("both", access.Keykeeper, access.Operator)},
@@ -370,7 +423,7 @@ func TestLacks(t *testing.T) {
 	if got := len(compose.Lacks(r)); got != 2 {
 		t.Errorf("two roles with one person each: %q", compose.Lacks(r))
 	}
-	r.Periods[0].OuterCopies = nil
+	r.Periods[0].OuterCopies[0].Person = "kate"
 	if got := compose.Lacks(r); !slices.Contains(got, "kim has no copy of the outer key of period 1") {
 		t.Errorf("a copy is missing: %q", got)
 	}

@@ -60,6 +60,9 @@ function encodeEnrolment(e) {
   }
   person.passkeys = p.passkeys.map((k) => k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use });
   const enrolment2 = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
+  if (e.outer !== void 0) {
+    enrolment2.outer = e.outer;
+  }
   if (e.outerCopy !== void 0) {
     enrolment2.outer_copy = toBase64(e.outerCopy);
   }
@@ -276,7 +279,7 @@ function wrapPersonal(draft, personal, passkey) {
     draft.wrappedPersonal = await wrap(personal, passkey, /* @__PURE__ */ new Date());
     done(where, button);
     if (draft.begun.founding !== void 0) {
-      bringOuter(draft, personal, passkey, draft.begun.founding.outer);
+      foundWith(draft, personal, passkey, draft.begun.founding.outer);
     } else {
       showPaper(draft, personal);
     }
@@ -284,8 +287,13 @@ function wrapPersonal(draft, personal, passkey) {
   where.append(h("p", { class: "actions" }, button));
   button.focus();
 }
-function bringOuter(draft, personal, passkey, recipient) {
+function foundWith(draft, personal, passkey, recipient) {
   const where = step("release");
+  const make = action("Make the outer key", status, async () => {
+    draft.outer = await PrivateKey.generate("outer");
+    form.remove();
+    showPaper(draft, personal);
+  }, { class: "first" });
   const file = h("input", { id: "outer-file", type: "file" });
   const bring = action("Bring the outer key", status, async () => {
     const chosen = file.files?.[0];
@@ -304,10 +312,18 @@ function bringOuter(draft, personal, passkey, recipient) {
   const form = h(
     "div",
     {},
-    field("If you have made the outer key of this safe: its file", file, "It is sealed to your personal key here, and does not leave this page otherwise."),
-    h("p", { class: "actions" }, bring, skip)
+    h("p", {}, "You are among those who found this safe. One keykeeper makes the outer key of all keykeepers, and gives it to the others once they are in the roster. It leaves this page only as a copy that your personal key opens."),
+    h("p", { class: "actions" }, make, skip),
+    h(
+      "details",
+      {},
+      h("summary", {}, "It was made before the safe was"),
+      field("The file of the outer key", file, "It is sealed to your personal key here, and does not leave this page otherwise."),
+      h("p", { class: "actions" }, bring)
+    )
   );
   where.append(form);
+  make.focus();
 }
 function wrapOuter(draft, personal, passkey, outer) {
   const where = step("release");
@@ -396,6 +412,8 @@ async function enrolment(draft) {
       passkeys: draft.passkeys
     },
     domain: begun.domain,
+    outer: outer?.recipient !== begun.founding?.outer ? outer?.recipient : void 0,
+    // one that is brought is known
     outerCopy: personal && outer && await sealCopy(outer, personal.recipient, now)
   });
 }

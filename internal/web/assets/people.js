@@ -11,9 +11,11 @@ import {
   renewed,
   signAct,
   signerOf,
+  standsAs,
   unfit,
+  unfounded,
   when
-} from "./shared-5MPFIQBE.js";
+} from "./shared-UADMTXK2.js";
 import "./shared-WQHORMLH.js";
 import {
   Problem,
@@ -30,7 +32,6 @@ import {
   object,
   read,
   sha256,
-  spellWithin,
   suspend,
   toHex
 } from "./shared-VD352PJE.js";
@@ -167,17 +168,16 @@ function lacks(r) {
     }
   }
   for (const [i, period] of r.periods.entries()) {
-    for (const p of people) {
-      const without = (copies = []) => !copies.some((c) => c.person === p.name);
-      if (p.roles.includes("keykeeper") && without(period.outer_copies)) {
-        lines.push(`${p.name} has no copy of the outer key of period ${i + 1}`);
-      }
-      if (p.roles.includes("operator") && without(period.inner_copies)) {
-        lines.push(`${p.name} has no copy of the inner key of period ${i + 1}`);
-      }
-    }
+    lines.push(...lacksCopies(people, "keykeeper", "outer", i + 1, period.outer_copies), ...lacksCopies(people, "operator", "inner", i + 1, period.inner_copies));
   }
   return lines;
+}
+function lacksCopies(people, role, key, period, copies = []) {
+  if (copies.length === 0) {
+    return [`nobody has a copy of the ${key} key of period ${period}: what was sealed to it opens with that key's own file or page`];
+  }
+  const without = people.filter((p) => p.roles.includes(role) && !copies.some((c) => c.person === p.name));
+  return without.map((p) => `${p.name} has no copy of the ${key} key of period ${period}`);
 }
 
 // everyone.ts
@@ -196,7 +196,10 @@ async function askEveryone(safe2, known2) {
     roster,
     self: personOf(roster, session.person),
     proposals: await Promise.all((answer.proposals ?? []).map(proposal)),
-    enrolments: (answer.enrolments ?? []).map((e) => fromBase64(e.enrolment)),
+    enrolments: (answer.enrolments ?? []).map((e) => {
+      const bytes2 = fromBase64(e.enrolment);
+      return { bytes: bytes2, enrolment: read("an enrolment", bytes2) };
+    }),
     suspensions: answer.suspensions ?? []
   };
 }
@@ -281,13 +284,14 @@ var ProposalError = class extends Error {
   remedy = "Object, and tell the others.";
 };
 async function mayAgree(e, p) {
-  const reason = await unfit(e.roster, e.bytes, p.next);
+  const isFounded = founded(e.roster);
+  const reason = await unfit(e.roster, e.bytes, p.next) || unfounded(e.roster, p.next, e.enrolments.map((x) => x.enrolment));
   if (reason !== "") {
     throw new ProposalError(`This version cannot follow: ${reason}.`);
   }
-  const voters = founded(e.roster) ? e.roster : p.next;
+  const voters = isFounded ? e.roster : p.next;
   const roles2 = p.agreed.flatMap((name) => personOf(voters, name)?.roles ?? []);
-  if (!renewed(e.roster, p.next).every((role) => roles2.includes(role))) {
+  if (!renewed(e.roster, p.next).every((role) => roles2.includes(role) || role === "keykeeper" && !isFounded)) {
     throw new ProposalError(
       "It begins a role key that nobody of that role has proposed: whoever made it knows it. If somebody has objected since it was proposed, whoever made the key proposes it anew."
     );
@@ -296,13 +300,17 @@ async function mayAgree(e, p) {
   if (self === void 0 || e.self !== void 0 && sameKeys(e.self, self)) {
     return "";
   }
-  for (const bytes of e.enrolments) {
-    const enrolment = read("an enrolment", bytes);
-    if (spellWithin(enrolment.person) === spellWithin(self)) {
-      return wordsOf(await sha256(bytes));
-    }
+  const own = e.enrolments.find((x) => x.enrolment.person.name === e.me && standsAs(p.next, x.enrolment.person));
+  if (own === void 0) {
+    throw new ProposalError("You do not stand in it as you have enrolled: these may be the keys of somebody else.");
   }
-  throw new ProposalError("You do not stand in it as you have enrolled: these may be the keys of somebody else.");
+  const { outer, outer_copy } = own.enrolment;
+  const last = current(p.next);
+  const copy = last.outer_copies?.find((c) => c.person === e.me);
+  if (!isFounded && outer_copy !== void 0 && (copy?.sealed !== outer_copy || outer !== void 0 && outer !== last.outer)) {
+    throw new ProposalError("It does not have the outer key that you have made or brought.");
+  }
+  return wordsOf(await sha256(own.bytes));
 }
 function sameKeys(a, b) {
   return a.key === b.key && keysOf(a).join() === keysOf(b).join();

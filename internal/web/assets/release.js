@@ -16,7 +16,7 @@ import {
   signAct,
   signerOf,
   when
-} from "./shared-5MPFIQBE.js";
+} from "./shared-UADMTXK2.js";
 import {
   Trouble,
   reasonOf,

@@ -9442,7 +9442,9 @@ __export(roster_exports, {
   personOf: () => personOf,
   readRoster: () => readRoster,
   renewed: () => renewed,
-  unfit: () => unfit
+  standsAs: () => standsAs,
+  unfit: () => unfit,
+  unfounded: () => unfounded
 });
 
 // statement.ts
@@ -9624,6 +9626,24 @@ async function unfit(r, bytes, next) {
   }
   return "";
 }
+function unfounded(r, next, enrolments) {
+  if (founded(r) || renewed(r, next).length === 0) {
+    return "";
+  }
+  const last = current(next);
+  if (last.inner !== current(r).inner) {
+    return "it has another inner key than the safe was made with";
+  }
+  const made = enrolments.some((e) => {
+    const copy = last.outer_copies?.find((c) => c.person === e.person.name);
+    return standsAs(next, e.person) && e.outer === last.outer && e.outer_copy === copy?.sealed;
+  });
+  return made ? "" : "it begins an outer key with which none of its keykeepers has enrolled";
+}
+function standsAs(r, p) {
+  const stands = personOf(r, p.name);
+  return stands !== void 0 && spellWithin(stands) === spellWithin(p);
+}
 async function fingerprint(key) {
   const [word, first = "", second = ""] = key.split(" ");
   const hash = await sha2563(word === "passkey" ? fromBase64url(second) : fromBase64(first));
@@ -9769,17 +9789,16 @@ function lacks(r) {
     }
   }
   for (const [i, period] of r.periods.entries()) {
-    for (const p of people) {
-      const without = (copies = []) => !copies.some((c) => c.person === p.name);
-      if (p.roles.includes("keykeeper") && without(period.outer_copies)) {
-        lines.push(`${p.name} has no copy of the outer key of period ${i + 1}`);
-      }
-      if (p.roles.includes("operator") && without(period.inner_copies)) {
-        lines.push(`${p.name} has no copy of the inner key of period ${i + 1}`);
-      }
-    }
+    lines.push(...lacksCopies(people, "keykeeper", "outer", i + 1, period.outer_copies), ...lacksCopies(people, "operator", "inner", i + 1, period.inner_copies));
   }
   return lines;
+}
+function lacksCopies(people, role, key, period, copies = []) {
+  if (copies.length === 0) {
+    return [`nobody has a copy of the ${key} key of period ${period}: what was sealed to it opens with that key's own file or page`];
+  }
+  const without = people.filter((p) => p.roles.includes(role) && !copies.some((c) => c.person === p.name));
+  return without.map((p) => `${p.name} has no copy of the ${key} key of period ${period}`);
 }
 
 // enrolment.ts
@@ -9817,6 +9836,9 @@ function encodeEnrolment(e) {
   }
   person.passkeys = p.passkeys.map((k) => k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use });
   const enrolment = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
+  if (e.outer !== void 0) {
+    enrolment.outer = e.outer;
+  }
   if (e.outerCopy !== void 0) {
     enrolment.outer_copy = toBase64(e.outerCopy);
   }

@@ -15,6 +15,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
+	"strongroom/internal/access/compose"
 	"strongroom/internal/access/opening"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/words"
@@ -56,8 +57,10 @@ func enrolKeykeeper(t *testing.T, s *fakeSafe, p *Page) (seal.PersonalIdentity, 
 	p.Press("Make the passkey for looking")
 	p.Press("Make the passkey that signs")
 	p.Press("Put your personal key under this passkey")
-	if s.founding != nil {
-		p.Wait(`document.querySelector("#outer-file")`)
+	if s.makes {
+		p.Press("Make the outer key")
+	} else if s.founding != nil {
+		p.Click("#enrol-release summary")
 		file := filepath.Join(t.TempDir(), "outer.key")
 		var key strings.Builder
 		if err := s.team.Outer.Write(&key, made); err != nil {
@@ -128,6 +131,59 @@ func TestEnrolment(t *testing.T) {
 	if n := Eval[int](p, "spied.touches"); n != 4 {
 		t.Errorf("it took %d touches", n)
 	}
+}
+
+// TestEnrolmentMakesTheOuterKey has a founder enrol who has no file, and finds
+// the key in the version that the safe is founded with.
+func TestEnrolmentMakesTheOuterKey(t *testing.T) {
+	s := newSafe(t)
+	s.founding, s.makes = map[string]any{"outer": s.team.Outer.Recipient(), "period": 1}, true
+	p, _ := s.visit(s.invitation(access.Keykeeper))
+	personal, secrets := enrolKeykeeper(t, s, p)
+	if n := Eval[int](p, "spied.touches"); n != 3 {
+		t.Errorf("it took %d touches", n)
+	}
+	e := s.enrolment
+	if e.Outer.IsZero() || e.Outer == s.team.Outer.Recipient() {
+		t.Fatalf("the enrolment is %s", s.sentRaw)
+	}
+	outer := must(seal.OpenOuterCopy(personal, e.OuterCopy, e.Outer))(t)
+	secrets["the outer key"] = []byte(outer.PrivateLine())
+	bob := access.Enrolment{Version: 1, Store: s.team.Store, Time: made, Person: s.team.People["bob"].Person}
+	bob.InnerCopy = must(s.team.Inner.SealTo(bob.Person.Key, made))(t)
+	s.team.Roster = s.team.First
+	s.person, s.enrolments = "ada", []access.Enrolment{e, bob}
+
+	// Bob proposes a version with a key of his own first.
+	forged := e
+	other := must(seal.NewOuterIdentity())(t)
+	forged.Outer = other.Recipient()
+	forged.OuterCopy = must(other.SealTo(e.Person.Key, made))(t)
+	for _, tt := range []struct {
+		enrolment access.Enrolment
+		waiting   []access.Enrolment
+		want      string
+	}{
+		{forged, s.enrolments, "none of its keykeepers has enrolled"},
+		{forged, []access.Enrolment{forged, bob}, words.Of(forged.Digest())}, // which ada has not seen
+		{access.Enrolment{Version: 1, Person: e.Person, Domain: e.Domain, OuterCopy: must(s.team.Outer.SealTo(e.Person.Key, made))(t)}, s.enrolments, "does not have the outer key that you have made"},
+		{e, s.enrolments, words.Of(e.Digest())},
+	} {
+		s.enrolments = tt.waiting
+		next := must(compose.Found(s.team.First, []access.Enrolment{tt.enrolment, bob}, compose.Keyring{}, time.Now()))(t)
+		s.propose("bob", func(r *access.Roster) { *r = next })
+		p.Go(s.url + "/people")
+		p.Wait(`document.querySelector(".panel button, .panel .error")`)
+		if got := p.Text(".panel"); !strings.Contains(got, tt.want) {
+			t.Errorf("the page says %q, want %q", got, tt.want)
+		}
+	}
+	p.agree()
+	p.Wait(`document.querySelector(".ended")`)
+	if n := p.spied(secrets); n != 1 || s.proposals[0].Ready.IsZero() {
+		t.Errorf("%d touches; the proposal is %+v", n, s.proposals[0])
+	}
+	p.keepsToItself(secrets)
 }
 
 // TestEnrolmentOfOthers has people enrol who hold no key.

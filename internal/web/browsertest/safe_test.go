@@ -59,6 +59,7 @@ type fakeSafe struct {
 	token  access.Token
 
 	founding  map[string]any // what a founder is told, nil for nobody
+	makes     bool           // the founder makes the outer key, and brings no file
 	elsewhere string         // origin of a release page on another host
 
 	mu        sync.Mutex // guards the fields below

@@ -149,15 +149,15 @@ export function lacks(r: Roster): string[] {
     }
   }
   for (const [i, period] of r.periods.entries()) {
-    for (const p of people) {
-      const without = (copies: Copy[] = []) => !copies.some((c) => c.person === p.name);
-      if (p.roles.includes("keykeeper") && without(period.outer_copies)) {
-        lines.push(`${p.name} has no copy of the outer key of period ${i + 1}`);
-      }
-      if (p.roles.includes("operator") && without(period.inner_copies)) {
-        lines.push(`${p.name} has no copy of the inner key of period ${i + 1}`);
-      }
-    }
+    lines.push(...lacksCopies(people, "keykeeper", "outer", i + 1, period.outer_copies), ...lacksCopies(people, "operator", "inner", i + 1, period.inner_copies));
   }
   return lines;
+}
+
+function lacksCopies(people: Person[], role: string, key: string, period: number, copies: Copy[] = []): string[] {
+  if (copies.length === 0) {
+    return [`nobody has a copy of the ${key} key of period ${period}: what was sealed to it opens with that key's own file or page`];
+  }
+  const without = people.filter((p) => p.roles.includes(role) && !copies.some((c) => c.person === p.name));
+  return without.map((p) => `${p.name} has no copy of the ${key} key of period ${period}`);
 }

@@ -33,7 +33,7 @@ interface Draft {
   mail: string;
   passkeys: Registration[];
   personal?: PrivateKey<"personal">;
-  outer?: PrivateKey<"outer">; // brought by a founder
+  outer?: PrivateKey<"outer">; // made here, or brought, by a founder
   wrappedPersonal?: Bytes;
   wrappedOuter?: Bytes;
 }
@@ -141,7 +141,7 @@ function wrapPersonal(draft: Draft, personal: PrivateKey<"personal">, passkey: P
     draft.wrappedPersonal = await wrap(personal, passkey, new Date());
     done(where, button);
     if (draft.begun.founding !== undefined) {
-      bringOuter(draft, personal, passkey, draft.begun.founding.outer);
+      foundWith(draft, personal, passkey, draft.begun.founding.outer);
     } else {
       showPaper(draft, personal);
     }
@@ -150,9 +150,15 @@ function wrapPersonal(draft: Draft, personal: PrivateKey<"personal">, passkey: P
   button.focus();
 }
 
-// A founder may have made the outer key before the safe was.
-function bringOuter(draft: Draft, personal: PrivateKey<"personal">, passkey: Passkey, recipient: string): void {
+// A founder makes the keepers' outer key here, or brings the one that the safe
+// was made with.
+function foundWith(draft: Draft, personal: PrivateKey<"personal">, passkey: Passkey, recipient: string): void {
   const where = step("release");
+  const make = action("Make the outer key", status, async () => {
+    draft.outer = await PrivateKey.generate("outer");
+    form.remove();
+    showPaper(draft, personal);
+  }, { class: "first" });
   const file = h("input", { id: "outer-file", type: "file" });
   const bring = action("Bring the outer key", status, async () => {
     const chosen = file.files?.[0];
@@ -171,10 +177,18 @@ function bringOuter(draft: Draft, personal: PrivateKey<"personal">, passkey: Pas
   const form = h(
     "div",
     {},
-    field("If you have made the outer key of this safe: its file", file, "It is sealed to your personal key here, and does not leave this page otherwise."),
-    h("p", { class: "actions" }, bring, skip),
+    h("p", {}, "You are among those who found this safe. One keykeeper makes the outer key of all keykeepers, and gives it to the others once they are in the roster. It leaves this page only as a copy that your personal key opens."),
+    h("p", { class: "actions" }, make, skip),
+    h(
+      "details",
+      {},
+      h("summary", {}, "It was made before the safe was"),
+      field("The file of the outer key", file, "It is sealed to your personal key here, and does not leave this page otherwise."),
+      h("p", { class: "actions" }, bring),
+    ),
   );
   where.append(form);
+  make.focus();
 }
 
 function wrapOuter(draft: Draft, personal: PrivateKey<"personal">, passkey: Passkey, outer: PrivateKey<"outer">): void {
@@ -270,6 +284,7 @@ async function enrolment(draft: Draft): Promise<Bytes> {
       passkeys: draft.passkeys,
     },
     domain: begun.domain,
+    outer: outer?.recipient !== begun.founding?.outer ? outer?.recipient : undefined, // one that is brought is known
     outerCopy: personal && outer && (await sealCopy(outer, personal.recipient, now)),
   });
 }

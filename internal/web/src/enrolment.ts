@@ -52,7 +52,8 @@ export function encodeEnrolment(e: {
   time: Date;
   person: Person;
   domain: string;
-  outerCopy?: Bytes | undefined;
+  outer?: string | undefined; // the public half of a new outer key, made by a founder
+  outerCopy?: Bytes | undefined; // of that one, or of the one that the safe was made with
 }): Bytes {
   const p = e.person;
   const person: Record<string, unknown> = { name: p.name };
@@ -68,6 +69,9 @@ export function encodeEnrolment(e: {
   }
   person.passkeys = p.passkeys.map((k) => (k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use }));
   const enrolment: Record<string, unknown> = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
+  if (e.outer !== undefined) {
+    enrolment.outer = e.outer;
+  }
   if (e.outerCopy !== undefined) {
     enrolment.outer_copy = toBase64(e.outerCopy);
   }

@@ -2,7 +2,8 @@
 
 import type { Safe } from "./api.ts";
 import { type Bytes, fromBase64, sha256, toHex } from "./base64.ts";
-import { type Person, personOf, readRoster, type Roster } from "./roster.ts";
+import { type Enrolment, type Person, personOf, readRoster, type Roster } from "./roster.ts";
+import { read } from "./statement.ts";
 
 /** The safe's answers, as far as pages read them. Lists may be null. */
 interface EveryoneAnswer {
@@ -45,6 +46,12 @@ export interface Proposal {
   ready: Date | undefined; // when it comes into force
 }
 
+/** An enrolment that waits, and its bytes. */
+export interface Enrolled {
+  bytes: Bytes;
+  enrolment: Enrolment;
+}
+
 /** Who is at the page, and everybody as the safe tells of them. */
 export interface Everyone {
   me: string;
@@ -53,7 +60,7 @@ export interface Everyone {
   roster: Roster;
   self: Person | undefined; // as I stand there
   proposals: Proposal[];
-  enrolments: Bytes[];
+  enrolments: Enrolled[];
   suspensions: Suspension[];
 }
 
@@ -73,7 +80,10 @@ export async function askEveryone(safe: Safe, known: number): Promise<Everyone> 
     roster,
     self: personOf(roster, session.person),
     proposals: await Promise.all((answer.proposals ?? []).map(proposal)),
-    enrolments: (answer.enrolments ?? []).map((e) => fromBase64(e.enrolment)),
+    enrolments: (answer.enrolments ?? []).map((e) => {
+      const bytes = fromBase64(e.enrolment);
+      return { bytes, enrolment: read<Enrolment>("an enrolment", bytes) };
+    }),
     suspensions: answer.suspensions ?? [],
   };
 }

@@ -12,8 +12,8 @@ import { sha256, toHex } from "./base64.ts";
 import { changes, lacks } from "./changes.ts";
 import { action, byId, field, h, showError } from "./dom.ts";
 import { askEveryone, type Everyone, type Proposal, suspendedKeys } from "./everyone.ts";
-import { fingerprint, founded, keysOf, type Passkey, type Person, personOf, renewed, unfit } from "./roster.ts";
-import { agree, object, read, spellWithin, suspend } from "./statement.ts";
+import { current, fingerprint, founded, keysOf, type Passkey, type Person, personOf, renewed, standsAs, unfit, unfounded } from "./roster.ts";
+import { agree, object, suspend } from "./statement.ts";
 import { when } from "./time.ts";
 import { wordsOf } from "./words.ts";
 
@@ -92,13 +92,14 @@ class ProposalError extends Error {
 // stands in it as they have enrolled. Returns the words of that enrolment, if
 // the person's keys are new.
 async function mayAgree(e: Everyone, p: Proposal): Promise<string> {
-  const reason = await unfit(e.roster, e.bytes, p.next);
+  const isFounded = founded(e.roster);
+  const reason = (await unfit(e.roster, e.bytes, p.next)) || unfounded(e.roster, p.next, e.enrolments.map((x) => x.enrolment));
   if (reason !== "") {
     throw new ProposalError(`This version cannot follow: ${reason}.`);
   }
-  const voters = founded(e.roster) ? e.roster : p.next;
+  const voters = isFounded ? e.roster : p.next;
   const roles = p.agreed.flatMap((name) => personOf(voters, name)?.roles ?? []);
-  if (!renewed(e.roster, p.next).every((role) => roles.includes(role))) {
+  if (!renewed(e.roster, p.next).every((role) => roles.includes(role) || (role === "keykeeper" && !isFounded))) {
     throw new ProposalError(
       "It begins a role key that nobody of that role has proposed: whoever made it knows it. If somebody has objected since it was proposed, whoever made the key proposes it anew.",
     );
@@ -107,13 +108,17 @@ async function mayAgree(e: Everyone, p: Proposal): Promise<string> {
   if (self === undefined || (e.self !== undefined && sameKeys(e.self, self))) {
     return "";
   }
-  for (const bytes of e.enrolments) {
-    const enrolment = read<{ person: Person }>("an enrolment", bytes);
-    if (spellWithin(enrolment.person) === spellWithin(self)) {
-      return wordsOf(await sha256(bytes));
-    }
+  const own = e.enrolments.find((x) => x.enrolment.person.name === e.me && standsAs(p.next, x.enrolment.person));
+  if (own === undefined) {
+    throw new ProposalError("You do not stand in it as you have enrolled: these may be the keys of somebody else.");
   }
-  throw new ProposalError("You do not stand in it as you have enrolled: these may be the keys of somebody else.");
+  const { outer, outer_copy } = own.enrolment;
+  const last = current(p.next);
+  const copy = last.outer_copies?.find((c) => c.person === e.me);
+  if (!isFounded && outer_copy !== undefined && (copy?.sealed !== outer_copy || (outer !== undefined && outer !== last.outer))) {
+    throw new ProposalError("It does not have the outer key that you have made or brought.");
+  }
+  return wordsOf(await sha256(own.bytes));
 }
 
 function sameKeys(a: Person, b: Person): boolean {

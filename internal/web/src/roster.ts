@@ -3,7 +3,7 @@
 // is shown.
 
 import { type Bytes, fromBase64, fromBase64url, sha256, toBase64, toHex } from "./base64.ts";
-import { read } from "./statement.ts";
+import { read, spellWithin } from "./statement.ts";
 import type { Use } from "./webauthn.ts";
 
 export interface Roster {
@@ -115,6 +115,40 @@ export async function unfit(r: Roster, bytes: Bytes, next: Roster): Promise<stri
     return "it makes the role key of one role that of the other";
   }
   return "";
+}
+
+/** Somebody who has enrolled, and is in no roster with these keys. */
+export interface Enrolment {
+  store: string;
+  person: Person;
+  domain?: string;
+  outer?: string; // a new outer key, which they have made to found the safe with
+  outer_copy?: string;
+}
+
+/**
+ * Says why next cannot found the safe whose roster is r, "" if it can, as far as
+ * its role keys go (access.CheckFounding).
+ */
+export function unfounded(r: Roster, next: Roster, enrolments: Enrolment[]): string {
+  if (founded(r) || renewed(r, next).length === 0) {
+    return "";
+  }
+  const last = current(next);
+  if (last.inner !== current(r).inner) {
+    return "it has another inner key than the safe was made with";
+  }
+  const made = enrolments.some((e) => {
+    const copy = last.outer_copies?.find((c) => c.person === e.person.name);
+    return standsAs(next, e.person) && e.outer === last.outer && e.outer_copy === copy?.sealed;
+  });
+  return made ? "" : "it begins an outer key with which none of its keykeepers has enrolled";
+}
+
+/** Reports whether a person stands in r in exactly this way. */
+export function standsAs(r: Roster, p: Person): boolean {
+  const stands = personOf(r, p.name);
+  return stands !== undefined && spellWithin(stands) === spellWithin(p);
 }
 
 /** Names a key as ssh-keygen -l does: an SSH key, or a passkey. */

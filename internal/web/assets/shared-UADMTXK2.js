@@ -10,6 +10,7 @@ import {
   read,
   sha256,
   sign,
+  spellWithin,
   statement,
   toBase64,
   toHex
@@ -72,6 +73,24 @@ async function unfit(r, bytes, next) {
   }
   return "";
 }
+function unfounded(r, next, enrolments) {
+  if (founded(r) || renewed(r, next).length === 0) {
+    return "";
+  }
+  const last = current(next);
+  if (last.inner !== current(r).inner) {
+    return "it has another inner key than the safe was made with";
+  }
+  const made = enrolments.some((e) => {
+    const copy = last.outer_copies?.find((c) => c.person === e.person.name);
+    return standsAs(next, e.person) && e.outer === last.outer && e.outer_copy === copy?.sealed;
+  });
+  return made ? "" : "it begins an outer key with which none of its keykeepers has enrolled";
+}
+function standsAs(r, p) {
+  const stands = personOf(r, p.name);
+  return stands !== void 0 && spellWithin(stands) === spellWithin(p);
+}
 async function fingerprint(key) {
   const [word, first = "", second = ""] = key.split(" ");
   const hash = await sha256(word === "passkey" ? fromBase64url(second) : fromBase64(first));
@@ -114,6 +133,8 @@ export {
   current,
   renewed,
   unfit,
+  unfounded,
+  standsAs,
   fingerprint,
   keysOf,
   signerOf,
