@@ -414,7 +414,11 @@ func (a *app) lacks(everyone api.Everyone, roster access.Roster) []string {
 			}
 		}
 		if len(unproven) > 0 {
-			lines = append(lines, fmt.Sprintf("%s has not proven the role key of period %s %s: strongroom keys check", p.Name, strings.Join(unproven, ", "), since))
+			how := "strongroom keys check"
+			if len(p.SSH) == 0 {
+				how = "on the page People"
+			}
+			lines = append(lines, fmt.Sprintf("%s has not proven the role key of period %s %s: %s", p.Name, strings.Join(unproven, ", "), since, how))
 		}
 	}
 	return lines

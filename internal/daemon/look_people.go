@@ -68,7 +68,7 @@ func (g glance) person(p access.Person, checks []state.KeyCheck) report.PersonLi
 			continue
 		}
 		own := n.proven(ledger.Who(p.Name), r.key, period, false)
-		line.Proven = append(line.Proven, report.KeyProof{Role: r.key, Time: own, Old: n.old(own)})
+		line.Proven = append(line.Proven, report.KeyProof{Role: r.key, Time: own, Old: n.old(own), Page: len(p.SSH) == 0})
 		if paper := n.proven(ledger.Who(p.Name), r.key, period, true); !paper.IsZero() {
 			line.Proven = append(line.Proven, report.KeyProof{Role: r.key, Paper: true, Time: paper, Old: n.old(paper)})
 		}

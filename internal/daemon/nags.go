@@ -114,13 +114,22 @@ func (n *nagging) roles() {
 				continue
 			}
 			if last := n.proven(ledger.Who(p.Name), r.key, period, false); n.old(last) {
-				n.add(fmt.Sprintf("the %s key of %s was %s", r.key, p.Name, n.when(last)), fmt.Sprintf("%s runs: strongroom keys check", p.Name))
+				n.add(fmt.Sprintf("the %s key of %s was %s", r.key, p.Name, n.when(last)), howToProve(p))
 			}
 			if p.Mail == "" {
 				n.add(fmt.Sprintf("%s has no mail address and is told nothing", p.Name), "")
 			}
 		}
 	}
+}
+
+// howToProve says how somebody proves their keys: on the page, who has nothing
+// but passkeys.
+func howToProve(p access.Person) string {
+	if len(p.SSH) == 0 {
+		return fmt.Sprintf("%s presses “Check your keys” on the page People", p.Name)
+	}
+	return fmt.Sprintf("%s runs: strongroom keys check", p.Name)
 }
 
 // proven returns when a key was proven last, by anybody if who is empty; the

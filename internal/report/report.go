@@ -289,6 +289,7 @@ type KeyProof struct {
 	Paper bool
 	Time  time.Time // zero if it never was
 	Old   bool      // it should be proven again
+	Page  bool      // the person proves it on the page
 }
 
 // A ProposalLine is a version of the roster that waits.

@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/access/passkey"
 	"strongroom/internal/access/passkey/passkeytest"
 	"strongroom/internal/ledger"
+	"strongroom/internal/store/seal"
 	"strongroom/internal/web/certificate"
 )
 
@@ -200,6 +201,36 @@ func TestPeopleLook(t *testing.T) {
 	}
 	if status, text := cafe.signIn(ada.Release); status != 403 || !strings.Contains(text, "for releases") {
 		t.Errorf("with the passkey for releases: %d %s", status, text)
+	}
+
+	// She proposes a version from the page, and shows that she holds the outer
+	// key. Nobody proposes with somebody else's touch.
+	officer := accesstest.NewPasskeyPerson(t, "eva", access.Officer)
+	next, err := compose.Add(h.safe.Roster(), []access.Enrolment{laptop.enrol(officer, access.Officer)}, compose.Keyring{}, time.Now())
+	h.must(err)
+	proposing := api.Proposing{Roster: next.Encode(), Signed: h.says("ada", access.Agree{Number: next.Number, Digest: next.Digest()})}
+	if status, text := laptop.call("POST", "/v1/roster/propose", proposing); status != 403 {
+		t.Errorf("dan proposes what ada has signed: %d %s", status, text)
+	}
+	ask[struct{}](phone, api.Propose, proposing)
+	if status, text := phone.call("POST", "/v1/roster/propose", proposing); status != 400 || !strings.Contains(text, "proposed already") {
+		t.Errorf("once more: %d %s", status, text)
+	}
+	if got := events[ledger.RosterProposed](h); len(got) != 2 || got[1].Digest != next.Digest() || got[1].Signed != proposing.Signed {
+		t.Errorf("the ledger says that was proposed: %+v", got)
+	}
+	check := ask[api.Challenge](phone, api.KeyBegin, api.KeyCheck{Role: "outer", Period: 1})
+	nonce, err := seal.AnswerOuterProof(h.outer, check.Sealed)
+	h.must(err)
+	if status, text := laptop.call("POST", "/v1/keys/answer", api.Answer{ID: check.ID, Nonce: nonce}); status != 403 {
+		t.Errorf("dan answers for ada: %d %s", status, text)
+	}
+	ask[struct{}](phone, api.KeyAnswer, api.Answer{ID: check.ID, Nonce: nonce})
+	if status, text := phone.call("POST", "/v1/keys/answer", api.Answer{ID: check.ID, Nonce: nonce}); status != 403 {
+		t.Errorf("the same answer once more: %d %s", status, text)
+	}
+	if got := events[ledger.KeyChecked](h); len(got) != 1 || got[0] != (ledger.KeyChecked{Role: "outer", Period: 1}) {
+		t.Errorf("the ledger says that was proven: %+v", got)
 	}
 
 	// Who is suspended is out at once.

@@ -72,7 +72,7 @@ var allRoutes = []route{
 	{pattern: api.KeyringKeep, name: "keyring", roles: keykeeper, session: true, elsewhere: true, limit: keyringBody, handle: taking((*Server).keepKeyring)},
 
 	{pattern: api.People, name: "people.read", query: "after", roles: everybody, session: true, elsewhere: true, enrolled: always, handle: (*Server).everyone},
-	{pattern: api.Propose, name: "roster.propose", roles: holders, enrolled: untilFounded, limit: rosterBody, handle: taking((*Server).propose)},
+	{pattern: api.Propose, name: "roster.propose", roles: holders, session: true, enrolled: untilFounded, limit: rosterBody, handle: taking((*Server).propose)},
 	{pattern: api.Agree, name: "roster.agree", roles: holders, session: true, enrolled: untilFounded, limit: smallBody, handle: acting[access.Agree](Desk.Agree, nil)},
 	{pattern: api.Object, name: "roster.object", roles: holders, session: true, limit: smallBody, handle: acting[access.Object](Desk.Object, nil)},
 	{pattern: api.Suspend, name: "person.suspend", roles: everybody, session: true, limit: smallBody, handle: acting[access.Suspend](Desk.Suspend, nil)},

@@ -170,7 +170,7 @@ GET /v1/session                 ok ok ok ok 401 401 ok ok ok 403 403 401 401
 GET /v1/keyring                 ok 403 403 403 401 401 403 403 403 403 403 401 401
 POST /v1/keyring                ok 403 403 403 401 401 403 403 403 403 403 401 401
 GET /v1/people                  ok ok ok ok 401 401 ok ok ok 403 403 401 401
-POST /v1/roster/propose         401 401 401 401 401 401 401 401 401 401 401 401 401
+POST /v1/roster/propose         ok ok 403 403 401 401 403 403 ok 403 403 401 401
 POST /v1/roster/agree           ok ok 403 403 401 401 403 403 ok 403 403 401 401
 POST /v1/roster/object          ok ok 403 403 401 401 403 403 403 403 403 401 401
 POST /v1/people/suspend         ok ok ok ok 401 401 403 403 403 403 403 401 401
@@ -522,7 +522,7 @@ func TestCrossSite(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, pattern := range []string{api.Agree, api.Suspend, api.Release, api.Grant, api.CloseIt, api.SignInFinish, api.PasskeysBegin} {
+			for _, pattern := range []string{api.Agree, api.Propose, api.Suspend, api.KeyAnswer, api.Release, api.Grant, api.CloseIt, api.SignInFinish, api.PasskeysBegin} {
 				b := v.in("ada")
 				x := v.forRoute(pattern, "ada")
 				if pattern == api.SignInFinish {

@@ -1,9 +1,9 @@
 import {
-  encodeKeyring
-} from "./shared-2MM3CIZ5.js";
-import {
   wordsOf
 } from "./shared-IXCAECCJ.js";
+import {
+  encodeKeyring
+} from "./shared-2MM3CIZ5.js";
 import {
   Safe,
   action,
@@ -17,7 +17,7 @@ import {
   parseKeyFile,
   sealCopy,
   wrap
-} from "./shared-B3J5UJPC.js";
+} from "./shared-ZBAO53CV.js";
 import {
   checkBrowser,
   fromBase64,

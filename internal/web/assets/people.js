@@ -16,7 +16,14 @@ import {
   unfounded,
   when
 } from "./shared-UADMTXK2.js";
-import "./shared-WQHORMLH.js";
+import {
+  Trouble
+} from "./shared-WQHORMLH.js";
+import {
+  encodeKeyring,
+  parseKeyring,
+  passkeyOf
+} from "./shared-2MM3CIZ5.js";
 import {
   Problem,
   Safe,
@@ -27,12 +34,23 @@ import {
   showError
 } from "./shared-CHRHC53K.js";
 import {
+  PrivateKey,
+  answerOuterProof,
+  openCopy,
+  sealCopy,
+  unwrap,
+  wrap
+} from "./shared-ZBAO53CV.js";
+import {
   agree,
   fromBase64,
   object,
   read,
   sha256,
+  spell,
+  spellTime,
   suspend,
+  toBase64,
   toHex
 } from "./shared-VD352PJE.js";
 
@@ -104,18 +122,18 @@ function addresses(p) {
 }
 async function personChanges(old, p) {
   const lines = [];
-  const add = (was, is, line) => {
+  const add2 = (was, is, line) => {
     if (JSON.stringify(was) !== JSON.stringify(is)) {
       lines.push(line);
     }
   };
-  add(old.full_name, p.full_name, `${p.name} is called ${quote(p.full_name)}, was ${quote(old.full_name)}`);
-  add(old.roles, p.roles, `${p.name} becomes ${roles(p)}, was ${roles(old)}`);
-  add(old.key, p.key, `replaces the personal key of ${p.name}`);
-  add(old.ssh, p.ssh, `${p.name} signs with the SSH key ${await sshKeys(p)}, did with ${await sshKeys(old)}`);
-  add(old.passkeys, p.passkeys, `${p.name} has ${await passkeys(p)}, had ${await passkeys(old)}`);
-  add(old.addresses, p.addresses, `${p.name} comes from ${addresses(p)}, did from ${addresses(old)}`);
-  add(old.mail, p.mail, `mails for ${p.name} go to ${quote(p.mail)}, did to ${quote(old.mail)}`);
+  add2(old.full_name, p.full_name, `${p.name} is called ${quote(p.full_name)}, was ${quote(old.full_name)}`);
+  add2(old.roles, p.roles, `${p.name} becomes ${roles(p)}, was ${roles(old)}`);
+  add2(old.key, p.key, `replaces the personal key of ${p.name}`);
+  add2(old.ssh, p.ssh, `${p.name} signs with the SSH key ${await sshKeys(p)}, did with ${await sshKeys(old)}`);
+  add2(old.passkeys, p.passkeys, `${p.name} has ${await passkeys(p)}, had ${await passkeys(old)}`);
+  add2(old.addresses, p.addresses, `${p.name} comes from ${addresses(p)}, did from ${addresses(old)}`);
+  add2(old.mail, p.mail, `mails for ${p.name} go to ${quote(p.mail)}, did to ${quote(old.mail)}`);
   return lines;
 }
 function periodChanges(r, next) {
@@ -221,14 +239,300 @@ function suspendedKeys(e, name) {
   return e.suspensions.flatMap((s) => s.person === name && s.key !== void 0 ? [s.key] : []);
 }
 
+// compose.ts
+function encodeRoster(r) {
+  const fields = { v: r.v, store: r.store, n: r.n };
+  if (r.previous !== void 0) {
+    fields.previous = r.previous;
+  }
+  fields.ledger_keys = r.ledger_keys;
+  fields.periods = r.periods.map(periodFields);
+  for (const name of ["people", "gate", "domain", "lifted"]) {
+    const value = r[name];
+    if (value !== void 0 && value.length > 0) {
+      fields[name] = value;
+    }
+  }
+  return spell(fields);
+}
+function periodFields(p) {
+  const fields = { from: p.from, outer: p.outer, inner: p.inner };
+  for (const name of ["outer_copies", "inner_copies"]) {
+    const copies = p[name];
+    if (copies !== void 0 && copies.length > 0) {
+      fields[name] = copies.map((c) => ({ person: c.person, sealed: c.sealed }));
+    }
+  }
+  return fields;
+}
+function nextOf(r, digest) {
+  return { ...structuredClone(r), n: r.n + 1, previous: digest };
+}
+async function add(r, digest, enrolments, keys, now) {
+  const next = nextOf(r, digest);
+  for (const e of enrolments) {
+    const p = e.person;
+    const old = personOf(r, p.name);
+    if (p.roles.includes("operator")) {
+      throw new Error(`${p.name} is a matter of the operators: only one of them can seal their role keys.`);
+    }
+    if (["keykeeper", "operator"].some((role) => old?.roles.includes(role) && !p.roles.includes(role))) {
+      throw new Error(`${p.name} would no longer be what they are, and still know its role key: remove them first, from a terminal.`);
+    }
+    if (p.roles.includes("keykeeper") && !hasAll(r, keys)) {
+      throw new Error(`${p.name} is a matter of a keykeeper who can open all outer keys, and you cannot.`);
+    }
+    join(next, e);
+  }
+  for (const [n, key] of keys) {
+    await share(next, next.periods[n - 1], key, now);
+  }
+  return next;
+}
+function hasAll(r, keys) {
+  return r.periods.every((p, i) => keys.has(i + 1) || i + 1 < r.periods.length && (p.outer_copies ?? []).length === 0);
+}
+function join(r, { person, domain }) {
+  const others = (r.people ?? []).filter((p) => p.name !== person.name);
+  if (domain !== void 0 && domain !== r.domain) {
+    if (r.people?.some((p) => p.passkeys !== void 0)) {
+      throw new Error(`${person.name} has made passkeys for ${domain}, and those of the others are for ${r.domain ?? ""}: they must enrol there.`);
+    }
+    r.domain = domain;
+  }
+  const replaced = personOf(r, person.name)?.key !== person.key;
+  r.people = byName([...others, person], (p) => p.name);
+  for (const period of replaced ? r.periods : []) {
+    period.outer_copies = (period.outer_copies ?? []).filter((c) => c.person !== person.name);
+    period.inner_copies = (period.inner_copies ?? []).filter((c) => c.person !== person.name);
+  }
+}
+function byName(all, name) {
+  return all.sort((a, b) => name(a) < name(b) ? -1 : 1);
+}
+async function share(r, period, key, made) {
+  if (period?.outer !== key.recipient) {
+    throw new Error("a key is not that of its period");
+  }
+  const copies = period.outer_copies ?? [];
+  for (const p of (r.people ?? []).filter((p2) => p2.roles.includes("keykeeper") && !copies.some((c) => c.person === p2.name))) {
+    copies.push({ person: p.name, sealed: toBase64(await sealCopy(key, personalKey(p), made)) });
+  }
+  period.outer_copies = byName(copies, (c) => c.person);
+}
+function personalKey(p) {
+  if (p.key === void 0) {
+    throw new Error(`${p.name} is a keykeeper without a personal key`);
+  }
+  return p.key;
+}
+async function renew(r, digest, now) {
+  const next = nextOf(r, digest);
+  const last = current(next);
+  const key = await PrivateKey.generate("outer");
+  const from = new Date(Math.max(now.getTime(), Date.parse(last.from) + 1e3));
+  const period = { ...structuredClone(last), from: spellTime(from), outer: key.recipient, outer_copies: [] };
+  next.periods.push(period);
+  await share(next, period, key, now);
+  return next;
+}
+
+// copies.ts
+async function askKeyring(safe2, store, person) {
+  const kept = await safe2.get("/v1/keyring");
+  const keyring = kept.keyring === void 0 ? void 0 : parseKeyring(fromBase64(kept.keyring));
+  if (keyring !== void 0 && (keyring.store !== store || keyring.person !== person)) {
+    throw new Error("The safe hands out another person's keyring.");
+  }
+  return keyring;
+}
+async function openCopies(periods, person, personal) {
+  const keys = /* @__PURE__ */ new Map();
+  for (const [i, p] of periods.entries()) {
+    const copy = p.outer_copies?.find((c) => c.person === person);
+    if (copy === void 0) {
+      continue;
+    }
+    try {
+      keys.set(i + 1, await openCopy(personal, fromBase64(copy.sealed), p.outer));
+    } catch (cause) {
+      throw new Error(`Your copy of the outer key of period ${i + 1} does not hold that key: ${cause.message}. Do nothing with this safe before you know why.`, { cause });
+    }
+  }
+  if (keys.size === 0) {
+    throw new Error("No copy of the outer key is sealed to you yet: a keykeeper who has it must add you once more, here or with strongroom people add.");
+  }
+  return keys;
+}
+async function keepUnderPasskey(safe2, keyring, domain, period, key) {
+  const now = /* @__PURE__ */ new Date();
+  const sealed = await wrap(key, passkeyOf(keyring, domain), now);
+  const next = { ...keyring, time: now, periods: new Map([...keyring.periods, [period, sealed]]) };
+  await safe2.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
+}
+
+// place.ts
+async function memberAt(at, self) {
+  const e = at.everyone;
+  const keykeeper = self.roles.includes("keykeeper");
+  return {
+    ...at,
+    self,
+    signer: signerOf(e.store, self, e.roster.domain ?? "", suspendedKeys(e, e.me)),
+    keyring: keykeeper ? await askKeyring(at.safe, e.store, e.me) : void 0
+  };
+}
+function signs(m, act) {
+  return signAct(m.signer, act);
+}
+function again() {
+  return h("a", { href: location.pathname }, "Look at it anew");
+}
+function ended(panel, text, ...more) {
+  panel.replaceChildren(h("p", { class: "ended" }, h("strong", {}, text), " ", more.join(" "), " ", again()));
+}
+async function openOuterKeys(m) {
+  const { roster, me } = m.everyone;
+  if (m.keyring === void 0) {
+    throw new Error("Your passkey keeps no key of this safe: use a terminal, or enrol anew with this device.");
+  }
+  const personal = await unwrap("personal", m.keyring.personal, passkeyOf(m.keyring, roster.domain ?? ""), m.self.key ?? "");
+  return openCopies(roster.periods, me, personal);
+}
+async function digestOf(b) {
+  return toHex(await sha256(b));
+}
+async function offerProposal(m, panel, composed) {
+  const bytes = encodeRoster(composed);
+  const next = readRoster(bytes);
+  const e = m.everyone;
+  const lines = await changes(e.roster, next);
+  const reason = lines.length === 0 ? "it would change nothing" : await unfit(e.roster, e.bytes, next);
+  if (reason !== "") {
+    throw new Error(`Such a version cannot be proposed: ${reason}.`);
+  }
+  const propose = action("Propose it with your passkey", m.status, async () => {
+    const signed = await signs(m, agree({ n: next.n, digest: await digestOf(bytes), after: 0 }));
+    await m.safe.post("/v1/roster/propose", { roster: toBase64(bytes), signed });
+    ended(panel, `You have proposed version ${next.n}.`, "An operator agrees, and has the words read by you.");
+    panel.prepend(h("p", {}, "Its words:"), h("p", { class: "words" }, wordsOf(await sha256(bytes))));
+  }, { class: "first" });
+  panel.replaceChildren(
+    h("p", {}, `Version ${next.n} of the roster:`),
+    h("ul", { class: "list" }, ...lines.map((line) => h("li", {}, h("bdi", {}, line)))),
+    h("p", { class: "actions" }, propose)
+  );
+  propose.focus();
+}
+
+// joining.ts
+async function offerJoining(m, panel) {
+  const able = m.everyone.enrolments.filter((x) => !x.enrolment.person.roles.includes("operator"));
+  if (able.length === 0) {
+    panel.replaceChildren(h("p", {}, "Operators are taken in by an operator, from a terminal."));
+    return;
+  }
+  const boxes = /* @__PURE__ */ new Map();
+  const parts = [];
+  for (const x of able) {
+    const name = x.enrolment.person.name;
+    const heard = h("input", { type: "checkbox", id: `heard-${name}` });
+    boxes.set(heard, x);
+    parts.push(
+      h("p", {}, h("bdi", {}, await describe(x.enrolment.person))),
+      h("p", { class: "words" }, wordsOf(await sha256(x.bytes))),
+      h("p", {}, h("label", { for: heard.id, class: "check" }, heard, h("span", {}, "I have heard these eight words from ", h("bdi", {}, name), ", whose voice I know")))
+    );
+  }
+  const button = action("Take in whose words you have heard", m.status, async () => {
+    const chosen = [...boxes].flatMap(([box, x]) => box.checked ? [x.enrolment] : []);
+    if (chosen.length === 0) {
+      throw new Error("Call those whom you take in, and have their eight words read to you; then tick their names.");
+    }
+    const keys = chosen.some((x) => x.person.roles.includes("keykeeper")) ? await openOuterKeys(m) : /* @__PURE__ */ new Map();
+    const { roster, bytes } = m.everyone;
+    await offerProposal(m, panel, await add(roster, await digestOf(bytes), chosen, keys, /* @__PURE__ */ new Date()));
+  }, { class: "first", id: "join" });
+  panel.replaceChildren(...parts, h("p", { class: "actions" }, button));
+}
+
+// ownkeys.ts
+function offerKeys(m, panel) {
+  const { roster, bytes, me } = m.everyone;
+  const parts = [];
+  const offer = (text, label, id, run) => {
+    parts.push(h("p", {}, text), h("p", { class: "actions" }, action(label, m.status, run, { id, ...parts.length === 0 ? { class: "first" } : {} })));
+  };
+  if (m.keyring !== void 0 && roster.periods.some((p) => p.outer_copies?.some((c) => c.person === me))) {
+    offer(
+      "Every 60 days: one touch shows that your keys still open what they should. They do not leave this page.",
+      "Check your keys",
+      "check-keys",
+      () => check(m, panel)
+    );
+    const without = lacking(roster, me);
+    if (without.length > 0) {
+      offer(`${without.join(", ")}: some copies of the outer keys are missing. One touch opens yours and seals them once more, another one proposes it.`, "Give the missing copies", "give-copies", async () => {
+        await offerProposal(m, panel, await add(roster, await digestOf(bytes), [], await openOuterKeys(m), /* @__PURE__ */ new Date()));
+      });
+    }
+  }
+  offer(
+    "Once a year, or when the outer key may have been seen: a new one, from now on. It is made here, and sealed to every keykeeper. Old snapshots stay sealed to the old keys.",
+    "Begin a new period",
+    "new-period",
+    async () => offerProposal(m, panel, await renew(roster, await digestOf(bytes), /* @__PURE__ */ new Date()))
+  );
+  panel.replaceChildren(...parts);
+}
+function lacking(r, me) {
+  const has = (p, name) => p.outer_copies?.some((c) => c.person === name);
+  const others = (r.people ?? []).filter((p) => p.roles.includes("keykeeper") && r.periods.some((q) => has(q, me) && !has(q, p.name)));
+  return others.map((p) => p.name);
+}
+async function check(m, panel) {
+  const keys = await openOuterKeys(m);
+  const proven = [];
+  for (const [period, key] of keys) {
+    const challenge = await m.safe.post("/v1/keys/check", { role: "outer", period, paper: false });
+    const nonce = await answerOuterProof(key, fromBase64(challenge.sealed));
+    await m.safe.post("/v1/keys/answer", { id: challenge.id, nonce });
+    proven.push(h("p", {}, `The outer key of period ${period} is proven.`));
+  }
+  panel.replaceChildren(h("div", { class: "ended" }, ...proven, h("p", {}, again())));
+  if (m.keyring !== void 0) {
+    offerKeeping(m, m.keyring, keys, panel);
+  }
+}
+function offerKeeping(m, keyring, keys, panel) {
+  const newest = m.everyone.roster.periods.length;
+  const key = keys.get(newest);
+  if (key === void 0 || keyring.periods.has(newest)) {
+    return;
+  }
+  const keep = action("Put it under your passkey", m.status, async () => {
+    await keepUnderPasskey(m.safe, keyring, m.everyone.roster.domain ?? "", newest, key);
+    offer.replaceChildren(h("p", { id: "kept" }, `The outer key of period ${newest} is under your passkey.`));
+  }, { id: "keep" });
+  const offer = h(
+    "div",
+    {},
+    h("p", {}, `The outer key of period ${newest} is new to your passkey. With one touch more it is kept by itself: a release of what is new then unwraps this key alone, not your personal one.`),
+    h("p", { class: "actions" }, keep)
+  );
+  panel.append(offer);
+}
+
 // people.ts
 var safe = new Safe();
 var status = byId("people-status");
 var known = Number(byId("roster").dataset.version);
 async function start() {
-  const e = await askEveryone(safe, known);
+  const everyone = await askEveryone(safe, known);
+  const self = everyone.self;
+  const m = self && await memberAt({ safe, status, everyone }, self);
   for (const place of document.querySelectorAll("[data-proposal]")) {
-    const p = e.proposals.find((p2) => p2.digest === place.dataset.proposal);
+    const p = everyone.proposals.find((p2) => p2.digest === place.dataset.proposal);
     const panel = place.querySelector(".panel");
     if (panel === null) {
       continue;
@@ -237,22 +541,23 @@ async function start() {
       panel.replaceChildren(h("p", {}, "It is decided, or proposed anew. ", again()));
       continue;
     }
-    await showProposal(e, p, place, panel);
+    await showProposal(everyone, m, p, place, panel);
   }
-  if (e.self !== void 0) {
-    const signer = signerOf(e.store, e.self, e.roster.domain ?? "", suspendedKeys(e, e.me));
-    for (const place of document.querySelectorAll("[data-person]")) {
-      await offerSuspension(e, signer, place);
-    }
+  if (m === void 0) {
+    return;
+  }
+  for (const place of document.querySelectorAll("[data-person]")) {
+    await offerSuspension(m, place);
+  }
+  const [keys, joining] = ["keys-panel", "joining-panel"].map((id) => document.getElementById(id));
+  if (keys && founded(everyone.roster)) {
+    offerKeys(m, keys);
+  }
+  if (joining && founded(everyone.roster)) {
+    await offerJoining(m, joining);
   }
 }
-function again() {
-  return h("a", { href: location.pathname }, "Look at it anew");
-}
-function ended(panel, text, ...more) {
-  panel.replaceChildren(h("p", { class: "ended" }, h("strong", {}, text), " ", ...more, " ", again()));
-}
-async function showProposal(e, p, place, panel) {
+async function showProposal(e, m, p, place, panel) {
   const words = wordsOf(await sha256(p.bytes));
   const lifted = e.suspensions.filter((s) => p.next.lifted?.includes(s.entry));
   const lines = [...await changes(e.roster, p.next), ...lifted.map((s) => `ledger entry ${s.entry} suspends ${s.person}, as the safe says`)];
@@ -275,25 +580,24 @@ async function showProposal(e, p, place, panel) {
     showError(why, error);
     parts.push(why);
   }
-  if (e.self !== void 0 && (!objected || p.papers)) {
-    parts.push(objectForm(e, p, e.self, panel));
+  if (m !== void 0 && (!objected || p.papers)) {
+    parts.push(objectForm(m, p, panel));
   }
   panel.replaceChildren(...parts);
 }
-var ProposalError = class extends Error {
-  remedy = "Object, and tell the others.";
-};
+var objectToIt = "Object, and tell the others.";
 async function mayAgree(e, p) {
   const isFounded = founded(e.roster);
   const reason = await unfit(e.roster, e.bytes, p.next) || unfounded(e.roster, p.next, e.enrolments.map((x) => x.enrolment));
   if (reason !== "") {
-    throw new ProposalError(`This version cannot follow: ${reason}.`);
+    throw new Trouble(`This version cannot follow: ${reason}.`, objectToIt);
   }
   const voters = isFounded ? e.roster : p.next;
   const roles2 = p.agreed.flatMap((name) => personOf(voters, name)?.roles ?? []);
   if (!renewed(e.roster, p.next).every((role) => roles2.includes(role) || role === "keykeeper" && !isFounded)) {
-    throw new ProposalError(
-      "It begins a role key that nobody of that role has proposed: whoever made it knows it. If somebody has objected since it was proposed, whoever made the key proposes it anew."
+    throw new Trouble(
+      "It begins a role key that nobody of that role has proposed: whoever made it knows it. If somebody has objected since it was proposed, whoever made the key proposes it anew.",
+      objectToIt
     );
   }
   const self = personOf(p.next, e.me);
@@ -302,13 +606,13 @@ async function mayAgree(e, p) {
   }
   const own = e.enrolments.find((x) => x.enrolment.person.name === e.me && standsAs(p.next, x.enrolment.person));
   if (own === void 0) {
-    throw new ProposalError("You do not stand in it as you have enrolled: these may be the keys of somebody else.");
+    throw new Trouble("You do not stand in it as you have enrolled: these may be the keys of somebody else.", objectToIt);
   }
   const { outer, outer_copy } = own.enrolment;
   const last = current(p.next);
   const copy = last.outer_copies?.find((c) => c.person === e.me);
   if (!isFounded && outer_copy !== void 0 && (copy?.sealed !== outer_copy || outer !== void 0 && outer !== last.outer)) {
-    throw new ProposalError("It does not have the outer key that you have made or brought.");
+    throw new Trouble("It does not have the outer key that you have made or brought.", objectToIt);
   }
   return wordsOf(await sha256(own.bytes));
 }
@@ -340,7 +644,7 @@ function agreeForm(e, p, voter, panel, own) {
 async function comesIntoForce(p) {
   try {
     const e = await askEveryone(safe, known);
-    if (toHex(await sha256(e.bytes)) === p.digest) {
+    if (await digestOf(e.bytes) === p.digest) {
       return "It is in force.";
     }
     const ready = e.proposals.find((other) => other.digest === p.digest)?.ready;
@@ -349,15 +653,14 @@ async function comesIntoForce(p) {
     return "";
   }
 }
-function objectForm(e, p, self, panel) {
+function objectForm(m, p, panel) {
   const id = p.digest.slice(0, 8);
   const reason = reasonField(`objection-${id}`);
   const button = action("Object with your passkey", status, async () => {
     if (!reason.reportValidity()) {
       return;
     }
-    const signer = signerOf(e.store, self, e.roster.domain ?? "", suspendedKeys(e, e.me));
-    await safe.post("/v1/roster/object", { signed: await signAct(signer, object({ n: p.next.n, digest: p.digest, reason: reason.value.trim() })) });
+    await safe.post("/v1/roster/object", { signed: await signs(m, object({ n: p.next.n, digest: p.digest, reason: reason.value.trim() })) });
     ended(panel, `You have objected to version ${p.next.n}.`, "What was agreed on it counts no more.");
   }, { id: `object-${id}` });
   return h(
@@ -373,7 +676,8 @@ var everybodyReads = "It stands in the ledger, and in mails to everybody.";
 function reasonField(id) {
   return h("input", { id, maxlength: "1000", required: true, autocomplete: "off", pattern: ".*\\S.*" });
 }
-async function offerSuspension(e, signer, place) {
+async function offerSuspension(m, place) {
+  const e = m.everyone;
   const person = personOf(e.roster, place.dataset.person ?? "");
   const facts = place.querySelector("dl");
   if (person === void 0 || facts === null || e.suspensions.some((s) => s.person === person.name && s.key === void 0)) {
@@ -401,7 +705,7 @@ async function offerSuspension(e, signer, place) {
           return;
         }
         const act = suspend({ person: name, ...which.value === "" ? {} : { key: which.value }, reason: reason.value.trim() });
-        await safe.post("/v1/people/suspend", { signed: await signAct(signer, act) });
+        await safe.post("/v1/people/suspend", { signed: await signs(m, act) });
         ended(details.parentElement, which.value === "" ? `${name} is suspended.` : `This key of ${name} is suspended.`);
       }, { id: `suspend-${name}` })
     )

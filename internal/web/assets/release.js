@@ -5,11 +5,6 @@ import {
   signIn
 } from "./shared-23SQVZ2S.js";
 import {
-  encodeKeyring,
-  parseKeyring,
-  passkeyOf
-} from "./shared-2MM3CIZ5.js";
-import {
   day,
   personOf,
   readRoster,
@@ -23,6 +18,11 @@ import {
   tellColleagues
 } from "./shared-WQHORMLH.js";
 import {
+  encodeKeyring,
+  parseKeyring,
+  passkeyOf
+} from "./shared-2MM3CIZ5.js";
+import {
   Problem,
   Safe,
   action,
@@ -35,7 +35,7 @@ import {
   openCopy,
   unwrapAndSign,
   wrap
-} from "./shared-B3J5UJPC.js";
+} from "./shared-ZBAO53CV.js";
 import {
   PasskeyError,
   actNamespace,

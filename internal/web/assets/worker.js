@@ -2,7 +2,7 @@ import {
   PrivateKey,
   WrongKeyError,
   open
-} from "./shared-B3J5UJPC.js";
+} from "./shared-ZBAO53CV.js";
 import {
   equal,
   fromBase64,

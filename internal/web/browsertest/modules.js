@@ -8432,14 +8432,14 @@ var HybridIdentity = class {
       if (s.args.length !== 2) {
         throw Error("invalid mlkem768x25519 stanza");
       }
-      const share = base64nopad.decode(s.args[1]);
-      if (share.length !== 1120) {
+      const share2 = base64nopad.decode(s.args[1]);
+      if (share2.length !== 1120) {
         throw Error("invalid mlkem768x25519 stanza");
       }
       if (s.body.length !== 32) {
         throw Error("invalid mlkem768x25519 stanza");
       }
-      const sharedSecret = MLKEM768X25519.decapsulate(share, this.identity);
+      const sharedSecret = MLKEM768X25519.decapsulate(share2, this.identity);
       const label2 = new TextEncoder().encode("age-encryption.org/mlkem768x25519");
       const { key, nonce } = hpkeContext(hpkeMLKEM768X25519, sharedSecret, label2);
       try {
@@ -8583,14 +8583,14 @@ var X25519Recipient = class {
   }
   async wrapFileKey(fileKey) {
     const ephemeral = randomBytes(32);
-    const share = await scalarMultBase(ephemeral);
+    const share2 = await scalarMultBase(ephemeral);
     const secret = await scalarMult(ephemeral, this.recipient);
-    const salt = new Uint8Array(share.length + this.recipient.length);
-    salt.set(share);
-    salt.set(this.recipient, share.length);
+    const salt = new Uint8Array(share2.length + this.recipient.length);
+    salt.set(share2);
+    salt.set(this.recipient, share2.length);
     const label2 = new TextEncoder().encode("age-encryption.org/v1/X25519");
     const key = hkdf(sha256, secret, salt, label2, 32);
-    return [new Stanza(["X25519", base64nopad.encode(share)], encryptFileKey(fileKey, key))];
+    return [new Stanza(["X25519", base64nopad.encode(share2)], encryptFileKey(fileKey, key))];
   }
 };
 var X25519Identity = class {
@@ -8617,15 +8617,15 @@ var X25519Identity = class {
       if (s.args.length !== 2) {
         throw Error("invalid X25519 stanza");
       }
-      const share = base64nopad.decode(s.args[1]);
-      if (share.length !== 32) {
+      const share2 = base64nopad.decode(s.args[1]);
+      if (share2.length !== 32) {
         throw Error("invalid X25519 stanza");
       }
-      const secret = await scalarMult(this.identity, share);
+      const secret = await scalarMult(this.identity, share2);
       const recipient = await this.recipient;
-      const salt = new Uint8Array(share.length + recipient.length);
-      salt.set(share);
-      salt.set(recipient, share.length);
+      const salt = new Uint8Array(share2.length + recipient.length);
+      salt.set(share2);
+      salt.set(recipient, share2.length);
       const label2 = new TextEncoder().encode("age-encryption.org/v1/X25519");
       const key = hkdf(sha256, secret, salt, label2, 32);
       const fileKey = decryptFileKey(s.body, key);
@@ -9428,6 +9428,7 @@ function toHex(b) {
 var changes_exports = {};
 __export(changes_exports, {
   changes: () => changes,
+  describe: () => describe,
   lacks: () => lacks
 });
 
@@ -9725,18 +9726,18 @@ function addresses(p) {
 }
 async function personChanges(old, p) {
   const lines = [];
-  const add2 = (was, is, line) => {
+  const add3 = (was, is, line) => {
     if (JSON.stringify(was) !== JSON.stringify(is)) {
       lines.push(line);
     }
   };
-  add2(old.full_name, p.full_name, `${p.name} is called ${quote(p.full_name)}, was ${quote(old.full_name)}`);
-  add2(old.roles, p.roles, `${p.name} becomes ${roles(p)}, was ${roles(old)}`);
-  add2(old.key, p.key, `replaces the personal key of ${p.name}`);
-  add2(old.ssh, p.ssh, `${p.name} signs with the SSH key ${await sshKeys(p)}, did with ${await sshKeys(old)}`);
-  add2(old.passkeys, p.passkeys, `${p.name} has ${await passkeys(p)}, had ${await passkeys(old)}`);
-  add2(old.addresses, p.addresses, `${p.name} comes from ${addresses(p)}, did from ${addresses(old)}`);
-  add2(old.mail, p.mail, `mails for ${p.name} go to ${quote(p.mail)}, did to ${quote(old.mail)}`);
+  add3(old.full_name, p.full_name, `${p.name} is called ${quote(p.full_name)}, was ${quote(old.full_name)}`);
+  add3(old.roles, p.roles, `${p.name} becomes ${roles(p)}, was ${roles(old)}`);
+  add3(old.key, p.key, `replaces the personal key of ${p.name}`);
+  add3(old.ssh, p.ssh, `${p.name} signs with the SSH key ${await sshKeys(p)}, did with ${await sshKeys(old)}`);
+  add3(old.passkeys, p.passkeys, `${p.name} has ${await passkeys(p)}, had ${await passkeys(old)}`);
+  add3(old.addresses, p.addresses, `${p.name} comes from ${addresses(p)}, did from ${addresses(old)}`);
+  add3(old.mail, p.mail, `mails for ${p.name} go to ${quote(p.mail)}, did to ${quote(old.mail)}`);
   return lines;
 }
 function periodChanges(r, next) {
@@ -9801,55 +9802,12 @@ function lacksCopies(people, role, key, period, copies = []) {
   return without.map((p) => `${p.name} has no copy of the ${key} key of period ${period}`);
 }
 
-// enrolment.ts
-var enrolment_exports = {};
-__export(enrolment_exports, {
-  encodeEnrolment: () => encodeEnrolment,
-  parseInvitation: () => parseInvitation
-});
-var broken = "The link of the invitation is not whole.";
-function parseInvitation(fragment) {
-  let i;
-  try {
-    i = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(fragment.replace(/^#/, ""))));
-  } catch {
-    throw new Error(broken);
-  }
-  const { safe, store, person, roles: roles2, token } = i;
-  if (![safe, store, person, token].every((s) => typeof s === "string" && s !== "") || !Array.isArray(roles2) || roles2.length === 0 || !roles2.every((r) => typeof r === "string")) {
-    throw new Error(broken);
-  }
-  return { safe, store, person, roles: roles2, token };
-}
-function encodeEnrolment(e) {
-  const p = e.person;
-  const person = { name: p.name };
-  if (p.fullName !== "") {
-    person.full_name = text(p.fullName);
-  }
-  person.roles = [...p.roles].sort();
-  if (p.mail !== "") {
-    person.mail = p.mail;
-  }
-  if (p.key !== void 0) {
-    person.key = p.key;
-  }
-  person.passkeys = p.passkeys.map((k) => k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use });
-  const enrolment = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
-  if (e.outer !== void 0) {
-    enrolment.outer = e.outer;
-  }
-  if (e.outerCopy !== void 0) {
-    enrolment.outer_copy = toBase64(e.outerCopy);
-  }
-  return spell(enrolment);
-}
-
-// envelope.ts
-var envelope_exports = {};
-__export(envelope_exports, {
-  LabelError: () => LabelError,
-  openOuter: () => openOuter
+// compose.ts
+var compose_exports = {};
+__export(compose_exports, {
+  add: () => add2,
+  encodeRoster: () => encodeRoster,
+  renew: () => renew
 });
 
 // keys.ts
@@ -10277,7 +10235,154 @@ function unused() {
   return crypto.getRandomValues(new Uint8Array(32));
 }
 
+// compose.ts
+function encodeRoster(r) {
+  const fields = { v: r.v, store: r.store, n: r.n };
+  if (r.previous !== void 0) {
+    fields.previous = r.previous;
+  }
+  fields.ledger_keys = r.ledger_keys;
+  fields.periods = r.periods.map(periodFields);
+  for (const name of ["people", "gate", "domain", "lifted"]) {
+    const value = r[name];
+    if (value !== void 0 && value.length > 0) {
+      fields[name] = value;
+    }
+  }
+  return spell(fields);
+}
+function periodFields(p) {
+  const fields = { from: p.from, outer: p.outer, inner: p.inner };
+  for (const name of ["outer_copies", "inner_copies"]) {
+    const copies = p[name];
+    if (copies !== void 0 && copies.length > 0) {
+      fields[name] = copies.map((c) => ({ person: c.person, sealed: c.sealed }));
+    }
+  }
+  return fields;
+}
+function nextOf(r, digest) {
+  return { ...structuredClone(r), n: r.n + 1, previous: digest };
+}
+async function add2(r, digest, enrolments, keys, now) {
+  const next = nextOf(r, digest);
+  for (const e of enrolments) {
+    const p = e.person;
+    const old = personOf(r, p.name);
+    if (p.roles.includes("operator")) {
+      throw new Error(`${p.name} is a matter of the operators: only one of them can seal their role keys.`);
+    }
+    if (["keykeeper", "operator"].some((role) => old?.roles.includes(role) && !p.roles.includes(role))) {
+      throw new Error(`${p.name} would no longer be what they are, and still know its role key: remove them first, from a terminal.`);
+    }
+    if (p.roles.includes("keykeeper") && !hasAll(r, keys)) {
+      throw new Error(`${p.name} is a matter of a keykeeper who can open all outer keys, and you cannot.`);
+    }
+    join(next, e);
+  }
+  for (const [n, key] of keys) {
+    await share(next, next.periods[n - 1], key, now);
+  }
+  return next;
+}
+function hasAll(r, keys) {
+  return r.periods.every((p, i) => keys.has(i + 1) || i + 1 < r.periods.length && (p.outer_copies ?? []).length === 0);
+}
+function join(r, { person, domain }) {
+  const others = (r.people ?? []).filter((p) => p.name !== person.name);
+  if (domain !== void 0 && domain !== r.domain) {
+    if (r.people?.some((p) => p.passkeys !== void 0)) {
+      throw new Error(`${person.name} has made passkeys for ${domain}, and those of the others are for ${r.domain ?? ""}: they must enrol there.`);
+    }
+    r.domain = domain;
+  }
+  const replaced = personOf(r, person.name)?.key !== person.key;
+  r.people = byName([...others, person], (p) => p.name);
+  for (const period of replaced ? r.periods : []) {
+    period.outer_copies = (period.outer_copies ?? []).filter((c) => c.person !== person.name);
+    period.inner_copies = (period.inner_copies ?? []).filter((c) => c.person !== person.name);
+  }
+}
+function byName(all2, name) {
+  return all2.sort((a, b) => name(a) < name(b) ? -1 : 1);
+}
+async function share(r, period, key, made) {
+  if (period?.outer !== key.recipient) {
+    throw new Error("a key is not that of its period");
+  }
+  const copies = period.outer_copies ?? [];
+  for (const p of (r.people ?? []).filter((p2) => p2.roles.includes("keykeeper") && !copies.some((c) => c.person === p2.name))) {
+    copies.push({ person: p.name, sealed: toBase64(await sealCopy(key, personalKey(p), made)) });
+  }
+  period.outer_copies = byName(copies, (c) => c.person);
+}
+function personalKey(p) {
+  if (p.key === void 0) {
+    throw new Error(`${p.name} is a keykeeper without a personal key`);
+  }
+  return p.key;
+}
+async function renew(r, digest, now) {
+  const next = nextOf(r, digest);
+  const last = current(next);
+  const key = await PrivateKey.generate("outer");
+  const from = new Date(Math.max(now.getTime(), Date.parse(last.from) + 1e3));
+  const period = { ...structuredClone(last), from: spellTime(from), outer: key.recipient, outer_copies: [] };
+  next.periods.push(period);
+  await share(next, period, key, now);
+  return next;
+}
+
+// enrolment.ts
+var enrolment_exports = {};
+__export(enrolment_exports, {
+  encodeEnrolment: () => encodeEnrolment,
+  parseInvitation: () => parseInvitation
+});
+var broken = "The link of the invitation is not whole.";
+function parseInvitation(fragment) {
+  let i;
+  try {
+    i = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(fragment.replace(/^#/, ""))));
+  } catch {
+    throw new Error(broken);
+  }
+  const { safe, store, person, roles: roles2, token } = i;
+  if (![safe, store, person, token].every((s) => typeof s === "string" && s !== "") || !Array.isArray(roles2) || roles2.length === 0 || !roles2.every((r) => typeof r === "string")) {
+    throw new Error(broken);
+  }
+  return { safe, store, person, roles: roles2, token };
+}
+function encodeEnrolment(e) {
+  const p = e.person;
+  const person = { name: p.name };
+  if (p.fullName !== "") {
+    person.full_name = text(p.fullName);
+  }
+  person.roles = [...p.roles].sort();
+  if (p.mail !== "") {
+    person.mail = p.mail;
+  }
+  if (p.key !== void 0) {
+    person.key = p.key;
+  }
+  person.passkeys = p.passkeys.map((k) => k.synced ? { key: k.key, use: k.use, synced: true } : { key: k.key, use: k.use });
+  const enrolment = { v: 1, store: e.store, time: spellTime(e.time), person, domain: e.domain };
+  if (e.outer !== void 0) {
+    enrolment.outer = e.outer;
+  }
+  if (e.outerCopy !== void 0) {
+    enrolment.outer_copy = toBase64(e.outerCopy);
+  }
+  return spell(enrolment);
+}
+
 // envelope.ts
+var envelope_exports = {};
+__export(envelope_exports, {
+  LabelError: () => LabelError,
+  openOuter: () => openOuter
+});
 var LabelError = class extends Error {
   constructor(field2, got, want) {
     super(`the outer layer is labelled with ${field2} ${got}, not ${want}: it belongs elsewhere`);
@@ -10736,6 +10841,7 @@ export {
   dist_exports as age,
   base64_exports as base64,
   changes_exports as changes,
+  compose_exports as compose,
   enrolment_exports as enrolment,
   envelope_exports as envelope,
   keyring_exports as keyring,

@@ -6,17 +6,22 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/compose"
+	"strongroom/internal/access/keyring"
+	"strongroom/internal/access/opening"
 	"strongroom/internal/access/signature"
 	"strongroom/internal/ledger"
 	"strongroom/internal/report"
@@ -50,6 +55,40 @@ func (s *fakeSafe) addPeople(mux *http.ServeMux, handle func(string, func(*http.
 		s.entries++
 		return p.Object(s.person, s.entries), p.MayObject(s.person)
 	}))
+	handle("POST /v1/roster/propose", func(_ *http.Request, body []byte) (any, error) {
+		var m api.Proposing
+		if err := spelling.Decode(body, &m); err != nil {
+			return nil, err
+		}
+		p, err := access.Propose(s.team.Roster, m.Roster, ledger.Who(s.person), time.Now())
+		if err == nil {
+			p, err = p.Agree(s.team.Roster, m.Signed, access.Situation{Now: time.Now(), Snapshots: true, Suspended: s.suspensions})
+		}
+		if err == nil {
+			s.proposals = append(s.proposals, p)
+		}
+		return nil, err
+	})
+	handle("POST /v1/keys/check", func(_ *http.Request, body []byte) (any, error) {
+		var m api.KeyCheck
+		if err := spelling.Decode(body, &m); err != nil {
+			return nil, err
+		}
+		s.asked, s.askedNonce = m, opening.NewNonce()
+		sealed, err := seal.NewOuterProof(s.askedNonce, s.team.Roster.Periods[m.Period-1].Outer)
+		return api.Challenge{ID: s.token, Sealed: sealed}, err
+	})
+	handle("POST /v1/keys/answer", func(_ *http.Request, body []byte) (any, error) {
+		var m api.Answer
+		if err := spelling.Decode(body, &m); err != nil {
+			return nil, err
+		}
+		if m.ID != s.token || m.Nonce != s.askedNonce {
+			return nil, errors.New("another nonce")
+		}
+		s.proven = append(s.proven, s.asked)
+		return nil, nil
+	})
 	handle("POST /v1/people/suspend", func(_ *http.Request, body []byte) (any, error) {
 		st, err := s.hear(body)
 		if err != nil {
@@ -144,6 +183,9 @@ func (s *fakeSafe) lookPeople() report.PeoplePage {
 			line.Keys = append(line.Keys, report.KeyLine{Fingerprint: key.Fingerprint(), Use: report.UseRelease})
 		}
 		look.People = append(look.People, line)
+	}
+	for _, e := range s.enrolments {
+		look.Enrolments = append(look.Enrolments, report.EnrolmentLine{Person: e.Person.Name, Roles: e.Person.Roles, Words: "as the safe says"})
 	}
 	for _, p := range s.proposals {
 		digest := safe.DigestOf(p.Roster)
@@ -383,7 +425,7 @@ func TestObject(t *testing.T) {
 	}
 	p.Click(".ended a")
 	p.Wait(`document.querySelector(".panel")?.innerText.startsWith("You have objected.")`)
-	if n := Eval[int](p, `document.querySelectorAll(".panel button").length`); n != 0 {
+	if n := Eval[int](p, `document.querySelectorAll(".notice button").length`); n != 0 {
 		t.Error("who has objected can do something more")
 	}
 }
@@ -433,6 +475,229 @@ func TestSuspend(t *testing.T) {
 	p.Fill("#suspend-why-bob", "x")
 	p.Press("Suspend bob with your passkey")
 	p.Wait(`document.querySelector("#people-status").innerText.includes("You have no passkey that signs")`)
+}
+
+// aPeriodMore begins a second period, of which ada has the key and kim does not.
+func (s *fakeSafe) aPeriodMore() seal.OuterIdentity {
+	s.t.Helper()
+	outer := must(seal.NewOuterIdentity())(s.t)
+	period := s.team.Roster.Current()
+	period.From, period.Outer = period.From.Add(time.Hour), outer.Recipient()
+	period.OuterCopies = []access.Copy{{Person: "ada", Sealed: must(outer.SealTo(s.enrolment.Person.Key, made))(s.t)}}
+	s.team.Roster.Periods = append(s.team.Roster.Periods, period)
+	s.team.Roster = accesstest.Reread(s.t, s.team.Roster)
+	return outer
+}
+
+// TestTakeIn has ada take a keykeeper and an officer in, who gets the keys of
+// all periods.
+func TestTakeIn(t *testing.T) {
+	s, p, secrets := keykeeper(t)
+	second := s.aPeriodMore()
+	petra, eva, olga := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper), accesstest.NewPasskeyPerson(t, "eva", access.Officer), accesstest.NewPerson(t, "olga", access.Operator)
+	for _, who := range []accesstest.Somebody{petra, eva, olga} {
+		e := access.Enrolment{Version: 1, Store: s.team.Store, Time: made, Person: who.Person}
+		if len(who.Passkeys) > 0 {
+			e.Domain = "localhost"
+		}
+		s.enrolments = append(s.enrolments, e)
+	}
+	p.Go(s.url + "/people")
+	p.Wait(`document.querySelector("#join")`)
+	if got := p.texts("#joining-panel .words"); !slices.Equal(got, []string{words.Of(s.enrolments[0].Digest()), words.Of(s.enrolments[1].Digest())}) {
+		t.Errorf("the page shows the words %q", got)
+	}
+	p.Press("Take in whose words you have heard")
+	p.Wait(`document.querySelector("#people-status").innerText.includes("then tick their names")`)
+	p.Click("#heard-petra")
+	p.Click("#heard-eva")
+	p.Press("Take in whose words you have heard")
+	p.Wait(`document.querySelector("#joining-panel .list")`)
+	shown := p.texts("#joining-panel .list li")
+	p.Press("Propose it with your passkey")
+	p.Wait(`document.querySelector("#joining-panel .ended")`)
+	if n := p.spied(secrets); n != 2 || len(s.proposals) != 1 {
+		t.Fatalf("%d touches, %d proposals: %s", n, len(s.proposals), p.Text("body"))
+	}
+	next := s.proposals[0].Next()
+	if diff := cmp.Diff(compose.Changes(s.team.Roster, next), shown); diff != "" {
+		t.Errorf("what it changes (-a terminal +the page)\n%s", diff)
+	}
+	if got := p.Text("#joining-panel .words"); got != words.Of(next.Digest()) {
+		t.Errorf("the page shows the words %q", got)
+	}
+	if _, ok := next.Person("olga"); ok || len(next.People) != 5 {
+		t.Errorf("there are %d people", len(next.People))
+	}
+	for i, key := range []seal.OuterIdentity{s.team.Outer, second} {
+		for name, identity := range map[safe.PersonName]seal.PersonalIdentity{"petra": petra.Identity, "kim": s.team.People["kim"].Identity} {
+			sealed, _ := next.Periods[i].OuterCopy(name)
+			if _, err := seal.OpenOuterCopy(identity, sealed, key.Recipient()); err != nil {
+				t.Errorf("the copy of %s of period %d: %v", name, i+1, err)
+			}
+		}
+		if _, ok := next.Periods[i].OuterCopy("eva"); ok {
+			t.Error("an officer has a copy")
+		}
+	}
+	secrets["the first outer key"], secrets["the second outer key"] = []byte(s.team.Outer.PrivateLine()), []byte(second.PrivateLine())
+	p.keepsToItself(secrets)
+	if complaints := p.Complaints(); len(complaints) > 0 {
+		t.Errorf("the browser complains: %q", complaints)
+	}
+}
+
+// TestTakeInIsRefusedByThePage has it compose what nobody should propose.
+func TestTakeInIsRefusedByThePage(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	good := s.team.Roster
+	petra := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper)
+	officer := accesstest.NewPasskeyPerson(t, "kim", access.Officer)
+	for _, tt := range []struct {
+		name, want string
+		person     access.Person
+		domain     string
+		before     func()
+	}{
+		{"passkeys of another domain", "they must enrol there", petra.Person, "evil.example", func() {}},
+		{"a keykeeper becomes officer", "would no longer be what they are", officer.Person, "localhost", func() {}},
+		{"she lacks a key", "you cannot", petra.Person, "localhost", func() {
+			s.aPeriodMore()
+			copies := s.team.Roster.Periods[1].OuterCopies
+			copies[0] = access.Copy{Person: "kim", Sealed: copies[0].Sealed}
+		}},
+		{"her copy holds another key", "does not hold that key", petra.Person, "localhost", func() {
+			s.aPeriodMore()
+			s.team.Roster.Periods[1].OuterCopies[0].Sealed = must(s.team.Outer.SealTo(s.enrolment.Person.Key, made))(t)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.team.Roster = accesstest.Reread(t, good)
+			tt.before()
+			s.enrolments = []access.Enrolment{{Version: 1, Store: s.team.Store, Time: made, Person: tt.person, Domain: tt.domain}}
+			p.Go(s.url + "/people")
+			p.Click("#heard-" + string(tt.person.Name))
+			p.Press("Take in whose words you have heard")
+			p.Wait(`document.querySelector("#people-status").innerText !== ""`)
+			if got := p.Text("#people-status"); !strings.Contains(got, tt.want) || len(s.proposals) > 0 {
+				t.Errorf("the page says %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestOwnKeys has ada give kim a copy, begin a period, and prove her keys.
+func TestOwnKeys(t *testing.T) {
+	s, p, secrets := keykeeper(t)
+	second := s.aPeriodMore()
+	kim := s.team.People["kim"].Identity
+	proposed := func() access.Roster {
+		t.Helper()
+		p.Press("Propose it with your passkey")
+		p.Wait(`document.querySelector("#keys-panel .ended")`)
+		if len(s.proposals) != 1 {
+			t.Fatalf("%d proposals: %s", len(s.proposals), p.Text("body"))
+		}
+		next := s.proposals[0].Next()
+		s.proposals = nil
+		return next
+	}
+	p.Go(s.url + "/people")
+	p.Press("Give the missing copies")
+	next := proposed()
+	if diff := cmp.Diff([]string{"gives kim a copy of the outer key of period 2"}, compose.Changes(s.team.Roster, next)); diff != "" {
+		t.Errorf("what it changes (-want +got)\n%s", diff)
+	}
+	sealed, _ := next.Periods[1].OuterCopy("kim")
+	must(seal.OpenOuterCopy(kim, sealed, second.Recipient()))(t)
+	if n := p.spied(secrets); n != 2 {
+		t.Errorf("it took %d touches", n)
+	}
+
+	p.Go(s.url + "/people")
+	p.Press("Begin a new period")
+	next = proposed()
+	changes := compose.Changes(s.team.Roster, next)
+	if want := []string{"begins period 3 with a new role key of the keykeepers", "gives ada a copy of the outer key of period 3", "gives kim a copy of the outer key of period 3"}; !slices.Equal(changes, want) {
+		t.Errorf("it changes %q, want %q", changes, want)
+	}
+	sealed, _ = next.Periods[2].OuterCopy("kim")
+	third := must(seal.OpenOuterCopy(kim, sealed, next.Periods[2].Outer))(t)
+	secrets["the third outer key"] = []byte(third.PrivateLine())
+	if n := p.spied(secrets); n != 1 {
+		t.Errorf("it took %d touches", n)
+	}
+
+	p.Go(s.url + "/people")
+	p.Press("Check your keys")
+	p.Wait(`document.querySelector("#keep")`)
+	if n := p.spied(secrets); n != 1 || !slices.Equal(s.proven, []api.KeyCheck{{Role: "outer", Period: 1}, {Role: "outer", Period: 2}}) {
+		t.Errorf("%d touches have proven %+v: %s", n, s.proven, p.Text("body"))
+	}
+	if got := p.Text("#keys-panel"); !strings.Contains(got, "The outer key of period 1 is proven.\n\nThe outer key of period 2 is proven.") {
+		t.Errorf("the page says %s", got)
+	}
+	p.Press("Put it under your passkey")
+	p.Wait(`document.querySelector("#kept")`)
+	if n := p.spied(secrets); n != 2 {
+		t.Errorf("it took %d touches to keep a key", n)
+	}
+	kept := must(keyring.Parse(s.keyring))(t)
+	if len(kept.Periods) != 1 || kept.Periods[0].Number != 2 {
+		t.Errorf("the keyring has %+v", kept.Periods)
+	}
+
+	// What is kept is not offered again, and a copy that holds something else
+	// proves nothing.
+	p.Go(s.url + "/people")
+	p.Press("Check your keys")
+	p.Wait(`document.querySelector("#keys-panel .ended")`)
+	if Eval[bool](p, `!!document.querySelector("#keep")`) {
+		t.Error("the key is to be kept twice")
+	}
+	p.spied(secrets)
+	s.proven = nil
+	s.team.Roster.Periods[1].OuterCopies[0].Sealed = must(third.SealTo(s.enrolment.Person.Key, made))(t)
+	p.Go(s.url + "/people")
+	p.Press("Check your keys")
+	p.Wait(`document.querySelector("#people-status").innerText.includes("does not hold that key")`)
+	if len(s.proven) > 0 {
+		t.Errorf("the page has proven %+v", s.proven)
+	}
+	p.spied(secrets)
+	secrets["the first outer key"], secrets["the second outer key"] = []byte(s.team.Outer.PrivateLine()), []byte(second.PrivateLine())
+	p.keepsToItself(secrets)
+}
+
+// TestPeopleWithoutBarriers looks at the page as its script has filled it, with
+// all that is folded, in light and dark, on a phone.
+func TestPeopleWithoutBarriers(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	s.aPeriodMore()
+	s.propose("bob", adds(newcomer(t, "otto")))
+	petra := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper).Person
+	s.enrolments = []access.Enrolment{{Version: 1, Store: s.team.Store, Time: made, Person: petra, Domain: "localhost"}}
+	p.must(p.do(chromedp.EmulateViewport(320, 800)))
+	axe, err := os.ReadFile(os.Getenv("STRONGROOM_AXE"))
+	if err != nil && os.Getenv("CI") != "" {
+		t.Fatalf("axe-core, which make axe puts there: %v", err)
+	}
+	for _, scheme := range []string{"light", "dark"} {
+		call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		p.Go(s.url + "/people")
+		p.Wait(`document.querySelector("#join")`)
+		Eval[bool](p, `{ for (const d of document.querySelectorAll("details")) d.open = true; true }`)
+		if width := Eval[int](p, "document.documentElement.scrollWidth"); width > 320 {
+			t.Errorf("it is %d pixels wide in a window of 320", width)
+		}
+		if err != nil {
+			continue
+		}
+		Eval[bool](p, string(axe)+"; true")
+		for _, barrier := range Eval[[]string](p, `axe.run().then(found => found.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.failureSummary + " " + n.html)))`) {
+			t.Errorf("%s: %s", scheme, barrier)
+		}
+	}
 }
 
 // TestChanges compares what the page says that a version changes with what a

@@ -87,7 +87,10 @@ type fakeSafe struct {
 	proposals   []access.Proposal
 	enrolments  []access.Enrolment // that wait
 	suspensions access.Suspensions
-	entries     int64       // of a ledger
+	entries     int64        // of a ledger
+	asked       api.KeyCheck // with askedNonce
+	askedNonce  opening.Nonce
+	proven      []api.KeyCheck
 	drawn       safe.Digest // of a proposal, as the page shows it; zero for the true one
 }
 

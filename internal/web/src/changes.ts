@@ -35,8 +35,8 @@ function quote(text = ""): string {
   return JSON.stringify(text);
 }
 
-// Who somebody is, with all that they act with.
-async function describe(p: Person): Promise<string> {
+/** Who somebody is, with all that they act with. */
+export async function describe(p: Person): Promise<string> {
   let s = p.name;
   if (p.full_name !== undefined) {
     s += ` (${p.full_name})`;

@@ -3,6 +3,7 @@
 export * as age from "age-encryption";
 export * as base64 from "./base64.ts";
 export * as changes from "./changes.ts";
+export * as compose from "./compose.ts";
 export * as enrolment from "./enrolment.ts";
 export * as envelope from "./envelope.ts";
 export * as keyring from "./keyring.ts";

@@ -6,15 +6,19 @@
 // as far as the page itself is the safe's own; whoever wants to be sure of that
 // agrees from a terminal.
 
-import { signAct, type Signer, signerOf } from "./acting.ts";
+import { signAct, signerOf } from "./acting.ts";
 import { Problem, Safe } from "./api.ts";
-import { sha256, toHex } from "./base64.ts";
+import { sha256 } from "./base64.ts";
 import { changes, lacks } from "./changes.ts";
 import { action, byId, field, h, showError } from "./dom.ts";
 import { askEveryone, type Everyone, type Proposal, suspendedKeys } from "./everyone.ts";
+import { offerJoining } from "./joining.ts";
+import { offerKeys } from "./ownkeys.ts";
+import { again, digestOf, ended, type Member, memberAt, signs } from "./place.ts";
 import { current, fingerprint, founded, keysOf, type Passkey, type Person, personOf, renewed, standsAs, unfit, unfounded } from "./roster.ts";
 import { agree, object, suspend } from "./statement.ts";
 import { when } from "./time.ts";
+import { Trouble } from "./trouble.ts";
 import { wordsOf } from "./words.ts";
 
 const safe = new Safe();
@@ -22,9 +26,11 @@ const status = byId("people-status");
 const known = Number(byId("roster").dataset.version);
 
 async function start(): Promise<void> {
-  const e = await askEveryone(safe, known);
+  const everyone = await askEveryone(safe, known);
+  const self = everyone.self;
+  const m = self && (await memberAt({ safe, status, everyone }, self));
   for (const place of document.querySelectorAll<HTMLElement>("[data-proposal]")) {
-    const p = e.proposals.find((p) => p.digest === place.dataset.proposal);
+    const p = everyone.proposals.find((p) => p.digest === place.dataset.proposal);
     const panel = place.querySelector<HTMLElement>(".panel");
     if (panel === null) {
       continue; // the visitor does not decide about rosters
@@ -33,26 +39,24 @@ async function start(): Promise<void> {
       panel.replaceChildren(h("p", {}, "It is decided, or proposed anew. ", again()));
       continue;
     }
-    await showProposal(e, p, place, panel);
+    await showProposal(everyone, m, p, place, panel);
   }
-  if (e.self !== undefined) {
-    const signer = signerOf(e.store, e.self, e.roster.domain ?? "", suspendedKeys(e, e.me));
-    for (const place of document.querySelectorAll<HTMLElement>("[data-person]")) {
-      await offerSuspension(e, signer, place);
-    }
+  if (m === undefined) {
+    return; // whoever is in no roster yet agrees with the one that founds the safe, and does nothing else
+  }
+  for (const place of document.querySelectorAll<HTMLElement>("[data-person]")) {
+    await offerSuspension(m, place);
+  }
+  const [keys, joining] = ["keys-panel", "joining-panel"].map((id) => document.getElementById(id));
+  if (keys && founded(everyone.roster)) {
+    offerKeys(m, keys);
+  }
+  if (joining && founded(everyone.roster)) {
+    await offerJoining(m, joining);
   }
 }
 
-function again(): HTMLElement {
-  return h("a", { href: location.pathname }, "Look at it anew");
-}
-
-// Puts what was done in the place of what could be done.
-function ended(panel: HTMLElement, text: string, ...more: string[]): void {
-  panel.replaceChildren(h("p", { class: "ended" }, h("strong", {}, text), " ", ...more, " ", again()));
-}
-
-async function showProposal(e: Everyone, p: Proposal, place: HTMLElement, panel: HTMLElement): Promise<void> {
+async function showProposal(e: Everyone, m: Member | undefined, p: Proposal, place: HTMLElement, panel: HTMLElement): Promise<void> {
   const words = wordsOf(await sha256(p.bytes));
   const lifted = e.suspensions.filter((s) => p.next.lifted?.includes(s.entry));
   const lines = [...(await changes(e.roster, p.next)), ...lifted.map((s) => `ledger entry ${s.entry} suspends ${s.person}, as the safe says`)];
@@ -76,16 +80,14 @@ async function showProposal(e: Everyone, p: Proposal, place: HTMLElement, panel:
     showError(why, error);
     parts.push(why);
   }
-  if (e.self !== undefined && (!objected || p.papers)) {
-    parts.push(objectForm(e, p, e.self, panel));
+  if (m !== undefined && (!objected || p.papers)) {
+    parts.push(objectForm(m, p, panel));
   }
   panel.replaceChildren(...parts);
 }
 
-/** What is wrong with a proposal, with what to do. */
-class ProposalError extends Error {
-  readonly remedy = "Object, and tell the others.";
-}
+// What to do about a proposal that nobody should agree with.
+const objectToIt = "Object, and tell the others.";
 
 // Sees to what a terminal sees to before it asks: that the version can follow,
 // that new role keys come from those whose role it is, and that the person
@@ -95,13 +97,14 @@ async function mayAgree(e: Everyone, p: Proposal): Promise<string> {
   const isFounded = founded(e.roster);
   const reason = (await unfit(e.roster, e.bytes, p.next)) || unfounded(e.roster, p.next, e.enrolments.map((x) => x.enrolment));
   if (reason !== "") {
-    throw new ProposalError(`This version cannot follow: ${reason}.`);
+    throw new Trouble(`This version cannot follow: ${reason}.`, objectToIt);
   }
   const voters = isFounded ? e.roster : p.next;
   const roles = p.agreed.flatMap((name) => personOf(voters, name)?.roles ?? []);
   if (!renewed(e.roster, p.next).every((role) => roles.includes(role) || (role === "keykeeper" && !isFounded))) {
-    throw new ProposalError(
+    throw new Trouble(
       "It begins a role key that nobody of that role has proposed: whoever made it knows it. If somebody has objected since it was proposed, whoever made the key proposes it anew.",
+      objectToIt,
     );
   }
   const self = personOf(p.next, e.me);
@@ -110,13 +113,13 @@ async function mayAgree(e: Everyone, p: Proposal): Promise<string> {
   }
   const own = e.enrolments.find((x) => x.enrolment.person.name === e.me && standsAs(p.next, x.enrolment.person));
   if (own === undefined) {
-    throw new ProposalError("You do not stand in it as you have enrolled: these may be the keys of somebody else.");
+    throw new Trouble("You do not stand in it as you have enrolled: these may be the keys of somebody else.", objectToIt);
   }
   const { outer, outer_copy } = own.enrolment;
   const last = current(p.next);
   const copy = last.outer_copies?.find((c) => c.person === e.me);
   if (!isFounded && outer_copy !== undefined && (copy?.sealed !== outer_copy || (outer !== undefined && outer !== last.outer))) {
-    throw new ProposalError("It does not have the outer key that you have made or brought.");
+    throw new Trouble("It does not have the outer key that you have made or brought.", objectToIt);
   }
   return wordsOf(await sha256(own.bytes));
 }
@@ -153,7 +156,7 @@ function agreeForm(e: Everyone, p: Proposal, voter: Person, panel: HTMLElement, 
 async function comesIntoForce(p: Proposal): Promise<string> {
   try {
     const e = await askEveryone(safe, known);
-    if (toHex(await sha256(e.bytes)) === p.digest) {
+    if ((await digestOf(e.bytes)) === p.digest) {
       return "It is in force.";
     }
     const ready = e.proposals.find((other) => other.digest === p.digest)?.ready;
@@ -163,15 +166,14 @@ async function comesIntoForce(p: Proposal): Promise<string> {
   }
 }
 
-function objectForm(e: Everyone, p: Proposal, self: Person, panel: HTMLElement): HTMLElement {
+function objectForm(m: Member, p: Proposal, panel: HTMLElement): HTMLElement {
   const id = p.digest.slice(0, 8);
   const reason = reasonField(`objection-${id}`);
   const button = action("Object with your passkey", status, async () => {
     if (!reason.reportValidity()) {
       return;
     }
-    const signer = signerOf(e.store, self, e.roster.domain ?? "", suspendedKeys(e, e.me));
-    await safe.post("/v1/roster/object", { signed: await signAct(signer, object({ n: p.next.n, digest: p.digest, reason: reason.value.trim() })) });
+    await safe.post("/v1/roster/object", { signed: await signs(m, object({ n: p.next.n, digest: p.digest, reason: reason.value.trim() })) });
     ended(panel, `You have objected to version ${p.next.n}.`, "What was agreed on it counts no more.");
   }, { id: `object-${id}` });
   return h(
@@ -190,7 +192,8 @@ function reasonField(id: string): HTMLInputElement {
   return h("input", { id, maxlength: "1000", required: true, autocomplete: "off", pattern: ".*\\S.*" });
 }
 
-async function offerSuspension(e: Everyone, signer: Signer, place: HTMLElement): Promise<void> {
+async function offerSuspension(m: Member, place: HTMLElement): Promise<void> {
+  const e = m.everyone;
   const person = personOf(e.roster, place.dataset.person ?? "");
   const facts = place.querySelector("dl");
   if (person === undefined || facts === null || e.suspensions.some((s) => s.person === person.name && s.key === undefined)) {
@@ -218,7 +221,7 @@ async function offerSuspension(e: Everyone, signer: Signer, place: HTMLElement):
           return;
         }
         const act = suspend({ person: name, ...(which.value === "" ? {} : { key: which.value }), reason: reason.value.trim() });
-        await safe.post("/v1/people/suspend", { signed: await signAct(signer, act) });
+        await safe.post("/v1/people/suspend", { signed: await signs(m, act) });
         ended(details.parentElement as HTMLElement, which.value === "" ? `${name} is suspended.` : `This key of ${name} is suspended.`);
       }, { id: `suspend-${name}` }),
     ),

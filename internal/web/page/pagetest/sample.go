@@ -140,7 +140,7 @@ func Overview() report.Overview {
 				Level: report.Look, What: "mail was collected in part the last time", Why: "stopped after 8 h, as configured",
 				Do: "See what cannot be pulled: strongroom collect mail --dry-run", Since: ago(day + night), Sources: []safe.SourceName{"mail"}, Entry: 4380,
 			},
-			{Level: report.Look, What: "the outer key of kim was proven last on 2026-09-02, and should be every 60 days", Do: "kim runs: strongroom keys check", Entry: -1},
+			{Level: report.Look, What: "the outer key of kim was proven last on 2026-09-02, and should be every 60 days", Do: "kim presses “Check your keys” on the page People", Entry: -1},
 		},
 		Checkpoint: checkpoint(),
 		LastScrub:  &report.Scrub{Time: ago(4*time.Hour + 2*time.Minute), Objects: 48_211, Bytes: 1_960_000_000_000, Damaged: 1},
@@ -283,7 +283,7 @@ func People() report.PeoplePage {
 					{Fingerprint: fingerprint("kim-sign-in"), Use: report.UseSignIn, Synced: true},
 					{Fingerprint: fingerprint("kim-release"), Use: report.UseRelease},
 				},
-				Proven: []report.KeyProof{{Role: "outer", Time: ago(81 * day), Old: true}, {Role: "outer", Paper: true, Time: ago(20 * day)}},
+				Proven: []report.KeyProof{{Role: "outer", Time: ago(81 * day), Old: true, Page: true}, {Role: "outer", Paper: true, Time: ago(20 * day)}},
 			},
 			{
 				Name: "olga", FullName: "Olga Brandt", Roles: []access.Role{access.Operator}, Mail: "olga@acme.example",

@@ -2,6 +2,7 @@ import {
   __export,
   signAndEvaluate,
   spellTime,
+  toBase64url,
   utf8
 } from "./shared-VD352PJE.js";
 
@@ -9369,6 +9370,14 @@ async function parseKeyFile(role, file, want) {
   }
   return key;
 }
+async function answerOuterProof(key, challenge) {
+  const plain = new TextDecoder().decode(await open(key, challenge, maxProof));
+  const nonce = /^strongroom\/v1\/proof\nouter\n([0-9a-f]{64})\n$/.exec(plain)?.[1];
+  if (nonce === void 0 || plain.length !== "strongroom/v1/proof\nouter\n".length + 65) {
+    throw new Error("what is under the seal is not such a challenge, and is not disclosed");
+  }
+  return toBase64url(Uint8Array.from(nonce.match(/../g) ?? [], (digits) => parseInt(digits, 16)));
+}
 var PasskeyRecipient = class extends webauthn_exports.WebAuthnRecipient {
   constructor(evaluate) {
     super();
@@ -9393,6 +9402,9 @@ async function wrap(key, passkey, made) {
   const encrypter = new Encrypter();
   encrypter.addRecipient(new PasskeyRecipient(async (nonce) => (await touch(passkey, unused(), nonce)).results));
   return own(await encrypter.encrypt(utf8(key.keyFile(made))));
+}
+async function unwrap(role, file, passkey, want) {
+  return (await unwrapAndSign(role, file, passkey, want, unused())).key;
 }
 async function unwrapAndSign(role, file, passkey, want, challenge) {
   let assertion;
@@ -9427,6 +9439,8 @@ export {
   sealCopy,
   openCopy,
   parseKeyFile,
+  answerOuterProof,
   wrap,
+  unwrap,
   unwrapAndSign
 };
