@@ -23,7 +23,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"strongroom/internal/access"
 	"strongroom/internal/daemon/mail/smtptest"
+	"strongroom/internal/safe"
+	"strongroom/internal/store/seal"
 	"strongroom/internal/web/browsertest"
 	"strongroom/internal/web/certificate"
 	"strongroom/internal/web/wiretest"
@@ -40,16 +43,34 @@ func TestReleaseInABrowser(t *testing.T) {
 	s := newSite(t)
 	ada, kim := s.guest("ada"), s.guest("kim")
 
-	// Everybody enrols where they work, and two found the safe.
-	ada.enrol()
-	kim.enrol()
+	// Everybody enrols where they work. Two found the safe: one at a terminal,
+	// who proposes, and one on the page, where the outer key was made.
+	ada.enrol("Make the outer key")
 	s.enrolWithoutPRF("max")
-	words := []string{"--words", "ada=" + ada.words, "--words", "kim=" + kim.words}
-	s.enrol("eva", "keykeeper", "--role-key", s.outer)
-	words = append(words, "--words", "bob="+s.enrol("bob", "operator", "--role-key", s.inner))
-	words = append(words, "--words", "otto="+s.enrol("otto", "operator"))
-	founding := s.as("eva", append([]string{"people", "add", "eva", "bob", "otto", "ada", "kim", "--yes"}, words...)...)
-	s.as("bob", "people", "agree", "--yes", "--words", lastWords(t, founding))
+	s.enrol("bob", "operator", "--role-key", s.inner)
+	otto := s.enrol("otto", "operator")
+	founding := s.as("bob", "people", "add", "ada", "bob", "otto", "--yes", "--words", "ada="+ada.words, "--words", "otto="+otto)
+	ada.Go(s.origin + "/people")
+	ada.signIn("/people")
+	ada.Wait(`document.querySelector(".panel label.check")`)
+	if got, want := ada.Text(".notice dd.words"), lastWords(t, founding); got != want {
+		t.Errorf("the page shows the words %q, the terminal %q", got, want)
+	}
+	ada.Click(".panel label.check input")
+	ada.Press("Agree with your passkey")
+	ada.says(".ended", "It is in force.")
+	ada.keep()
+
+	// Another keykeeper is taken in on the page, where the outer key is sealed to
+	// her.
+	kim.enrol("")
+	ada.Go(s.origin + "/people")
+	ada.Click("#heard-kim")
+	ada.Press("Take in whose words you have heard")
+	ada.Press("Propose it with your passkey")
+	ada.says("#joining-panel", "You have proposed version 3.")
+	s.as("bob", "people", "agree", "--yes", "--words", ada.Text("#joining-panel .words"))
+	ada.keep()
 	s.as("safe", "collect", "erp-files")
 
 	// An operator asks, and each keykeeper gets a mail with a link.
@@ -65,8 +86,6 @@ func TestReleaseInABrowser(t *testing.T) {
 	kim.signInUnverified()
 	kim.Go(link)
 	kim.signIn("/openings/" + opening)
-	ada.Go(link)
-	ada.signIn("/openings/" + opening)
 	ada.releaseUnverified(link)
 	ada.alteredReleases(link)
 	kim.releaseWithoutPRF(link)
@@ -151,14 +170,14 @@ type site struct {
 	root, data   string // data is what is collected
 	origin       string // of the pages
 	listen       netip.AddrPort
-	outer, inner string // files of the role keys
+	outer, inner string // files of the role keys; nobody who enrols has the first outer one
 	auto         *certificate.Auto
 	browser      *browsertest.Browser
 	mails        *smtptest.Server
 }
 
 // siteAddresses are those of people's machines. The safe is 127.0.0.1.
-var siteAddresses = map[string]string{"bob": "127.0.0.2", "eva": "127.0.0.3", "otto": "127.0.0.4", "ada": "127.0.0.6", "kim": "127.0.0.7", "max": "127.0.0.8"}
+var siteAddresses = map[string]string{"bob": "127.0.0.2", "otto": "127.0.0.4", "ada": "127.0.0.6", "kim": "127.0.0.7", "max": "127.0.0.8"}
 
 const siteConfig = `safe: acme
 dir: %[1]s/safe/dir
@@ -177,7 +196,7 @@ sources:
 func newSite(t *testing.T) *site {
 	t.Helper()
 	root := t.TempDir()
-	s := &site{t: t, root: root, data: filepath.Join(root, "srv/erp"), outer: filepath.Join(root, "eva/outer.key"), inner: filepath.Join(root, "bob/inner.key")}
+	s := &site{t: t, root: root, data: filepath.Join(root, "srv/erp"), outer: filepath.Join(root, "paper/outer.key"), inner: filepath.Join(root, "bob/inner.key")}
 	s.listen = netip.MustParseAddrPort("127.0.0.1:" + port(t))
 	s.origin = fmt.Sprintf("https://safe.test:%d", s.listen.Port())
 	for i := range 30 {
@@ -188,7 +207,7 @@ func newSite(t *testing.T) *site {
 	s.must(err)
 	t.Cleanup(s.mails.Stop)
 	write(t, filepath.Join(root, "safe/strongroom.yaml"), fmt.Sprintf(siteConfig, root, s.mails.Addr, s.listen, port(t), s.data))
-	s.as("eva", "keys", "new-role", "outer")
+	s.as("paper", "keys", "new-role", "outer")
 	s.as("bob", "keys", "new-role", "inner")
 	s.as("safe", "init", "--outer", s.outer+".pub", "--inner", s.inner+".pub")
 	s.auto, err = certificate.Open(filepath.Join(root, "safe/dir/tls"), []string{"127.0.0.1", "safe.test"}, time.Now)
@@ -301,6 +320,7 @@ type guest struct {
 	name    string
 	line    *wiretest.Line
 	words   string            // of the enrolment
+	paper   string            // the personal key, as it is printed
 	secrets map[string][]byte // what must not leave the page
 }
 
@@ -338,8 +358,9 @@ func (g *guest) keep() (touches int) {
 
 var privateLine = regexp.MustCompile(`AGE-SECRET-KEY-PQ-1[0-9A-Z]{50,}`)
 
-// enrol has the guest enrol as a keykeeper, who holds no role key yet.
-func (g *guest) enrol() {
+// enrol has the guest enrol as a keykeeper. Who founds the safe is asked for the
+// outer key, and presses that button.
+func (g *guest) enrol(outer string) {
 	t := g.s.t
 	t.Helper()
 	g.Go(g.s.invite(g.name, "keykeeper"))
@@ -348,18 +369,44 @@ func (g *guest) enrol() {
 	g.Press("Make the passkey for looking")
 	g.Press("Make the passkey that signs")
 	g.Press("Put your personal key under this passkey")
-	g.Press("Another keykeeper has it")
+	if outer != "" {
+		g.Press(outer)
+	}
 	g.Wait(`document.querySelector("#paper")`)
-	line := privateLine.FindString(strings.ReplaceAll(g.Text("#paper"), "\n  ", ""))
-	key, err := wiretest.KeyOf(line)
+	g.paper = privateLine.FindString(strings.ReplaceAll(g.Text("#paper"), "\n  ", ""))
+	key, err := wiretest.KeyOf(g.paper)
 	g.s.must(err)
 	g.secrets["the personal key of "+g.name] = key
-	g.Fill("#paper-check", line[len(line)-4:])
+	g.Fill("#paper-check", g.paper[len(g.paper)-4:])
 	g.Press("I have it on paper")
 	g.Press("Send your public keys to the safe")
 	g.says("#enrol-status", "You are enrolled")
 	g.words = g.Text("#words")
 	g.keep()
+}
+
+// outerKey returns the outer key that the guest's key on paper opens, as it is
+// in the newest version of the roster.
+func (g *guest) outerKey() []byte {
+	g.s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(g.s.root, "safe/store/roster/*.json"))
+	g.s.must(err)
+	b, err := os.ReadFile(filepath.Join(g.s.root, "safe/store/roster", fmt.Sprintf("%d.json", len(files))))
+	g.s.must(err)
+	roster, err := access.ParseRoster(b)
+	g.s.must(err)
+	personal, err := seal.ReadPersonalIdentity(strings.NewReader(g.paper))
+	g.s.must(err)
+	period := roster.Periods[len(roster.Periods)-1]
+	sealed, ok := period.OuterCopy(safe.PersonName(g.name))
+	if !ok {
+		g.s.t.Fatalf("%s has no copy of the outer key", g.name)
+	}
+	outer, err := seal.OpenOuterCopy(personal, sealed, period.Outer)
+	g.s.must(err)
+	key, err := wiretest.KeyOf(outer.PrivateLine())
+	g.s.must(err)
+	return key
 }
 
 // signIn signs in on the page that somebody was sent to, and comes to the one
@@ -431,10 +478,9 @@ func (s *site) knowsNothing(guests ...*guest) {
 			secrets[name] = secret
 		}
 	}
-	b, err := os.ReadFile(s.outer)
-	s.must(err)
-	secrets["the outer key"], err = wiretest.KeyOf(privateLine.FindString(string(b)))
-	s.must(err)
+	for _, g := range guests { // one was there when it was made, one has a copy
+		secrets["the outer key of "+g.name] = g.outerKey()
+	}
 	look := func(where string, sent []byte) {
 		for name, secret := range secrets {
 			if forms := wiretest.Find(sent, secret); len(forms) > 0 {
