@@ -32,7 +32,11 @@ func Changes(r, next access.Roster) []string {
 	if r.Gate != next.Gate {
 		lines = append(lines, "gives the gate the host key "+fingerprint(next))
 	}
-	if r.Domain != next.Domain {
+	switch {
+	case r.Domain == next.Domain:
+	case r.Domain == "":
+		lines = append(lines, fmt.Sprintf("binds passkeys to the domain %q", next.Domain))
+	default:
 		lines = append(lines, fmt.Sprintf("binds passkeys to the domain %q, did to %q", next.Domain, r.Domain))
 	}
 	for _, key := range next.LedgerKeys[min(len(r.LedgerKeys), len(next.LedgerKeys)):] {

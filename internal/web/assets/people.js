@@ -70,7 +70,8 @@ async function changes(r, next) {
     lines.push(`gives the gate the host key ${next.gate === void 0 ? "none" : await fingerprint(next.gate)}`);
   }
   if (r.domain !== next.domain) {
-    lines.push(`binds passkeys to the domain ${quote(next.domain)}, did to ${quote(r.domain)}`);
+    const former = r.domain === void 0 ? "" : `, did to ${quote(r.domain)}`;
+    lines.push(`binds passkeys to the domain ${quote(next.domain)}${former}`);
   }
   for (const key of next.ledger_keys.slice(r.ledger_keys.length)) {
     lines.push(`gives the ledger one more key: ${key}`);

@@ -18,7 +18,8 @@ export async function changes(r: Roster, next: Roster): Promise<string[]> {
     lines.push(`gives the gate the host key ${next.gate === undefined ? "none" : await fingerprint(next.gate)}`);
   }
   if (r.domain !== next.domain) {
-    lines.push(`binds passkeys to the domain ${quote(next.domain)}, did to ${quote(r.domain)}`);
+    const former = r.domain === undefined ? "" : `, did to ${quote(r.domain)}`;
+    lines.push(`binds passkeys to the domain ${quote(next.domain)}${former}`);
   }
   for (const key of next.ledger_keys.slice(r.ledger_keys.length)) {
     lines.push(`gives the ledger one more key: ${key}`);
