@@ -167,27 +167,33 @@ func TestElsewhereHoldsTheSafeToItsPin(t *testing.T) {
 		{"an older roster", "shows another roster than version 2", 1, func() { e.lie = func(r *access.Roster) { r.Number-- } }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e.says, e.lie = honest, nil
-			tt.lie()
+			e.change(func() {
+				e.says, e.lie = honest, nil
+				tt.lie()
+			})
 			signIn(t, tt.want, tt.touches)
 		})
 	}
-	e.says, e.lie = honest, nil
+	e.change(func() { e.says, e.lie = honest, nil })
 
 	// A request that the operator's key has not signed: the safe's own page
 	// would have to believe it.
 	forged := accesstest.NewTeam(t, "bob:operator kim:keykeeper").People["bob"]
-	e.tamper = func(g *api.Granted) {
-		g.Request = forged.States(t, e.team.Store, time.Now().UTC().Truncate(time.Second), e.request)
-	}
+	e.change(func() {
+		e.tamper = func(g *api.Granted) {
+			g.Request = forged.States(t, e.team.Store, time.Now().UTC().Truncate(time.Second), e.request)
+		}
+	})
 	signIn(t, "", 1)
 	p.Press("Look at what would be released")
 	p.Wait(`document.querySelector("#release-status").innerText.includes("no SSH key of bob has signed the request")`)
-	e.tamper = func(g *api.Granted) {
-		grant := must(opening.ParseGrant(g.Grant))(t)
-		grant.Roster[0]++
-		g.Grant = grant.Encode()
-	}
+	e.change(func() {
+		e.tamper = func(g *api.Granted) {
+			grant := must(opening.ParseGrant(g.Grant))(t)
+			grant.Roster[0]++
+			g.Grant = grant.Encode()
+		}
+	})
 	p.Press("Look at what would be released")
 	p.Wait(`document.querySelector("#release-status").innerText.includes("it is for another roster")`)
 	if e.released != nil || Eval[bool](p, `!!document.querySelector("#release-button")`) {

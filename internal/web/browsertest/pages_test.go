@@ -151,8 +151,8 @@ func TestEnrolmentMakesTheOuterKey(t *testing.T) {
 	secrets["the outer key"] = []byte(outer.PrivateLine())
 	bob := access.Enrolment{Version: 1, Store: s.team.Store, Time: made, Person: s.team.People["bob"].Person}
 	bob.InnerCopy = must(s.team.Inner.SealTo(bob.Person.Key, made))(t)
-	s.team.Roster = s.team.First
-	s.person, s.enrolments = "ada", []access.Enrolment{e, bob}
+	s.change(func() { s.team.Roster = s.team.First })
+	s.change(func() { s.person, s.enrolments = "ada", []access.Enrolment{e, bob} })
 
 	// Bob proposes a version with a key of his own first.
 	forged := e
@@ -169,7 +169,7 @@ func TestEnrolmentMakesTheOuterKey(t *testing.T) {
 		{access.Enrolment{Version: 1, Person: e.Person, Domain: e.Domain, OuterCopy: must(s.team.Outer.SealTo(e.Person.Key, made))(t)}, s.enrolments, "does not have the outer key that you have made"},
 		{e, s.enrolments, words.Of(e.Digest())},
 	} {
-		s.enrolments = tt.waiting
+		s.change(func() { s.enrolments = tt.waiting })
 		next := must(compose.Found(s.team.First, []access.Enrolment{tt.enrolment, bob}, compose.Keyring{}, time.Now()))(t)
 		s.propose("bob", func(r *access.Roster) { *r = next })
 		p.Go(s.url + "/people")
@@ -298,7 +298,7 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("%q leads to %s", next, got)
 		}
 	}
-	s.team.Roster.People = nil
+	s.change(func() { s.team.Roster.People = nil })
 	p.Go(s.url + "/sign-in")
 	p.Press("Sign in")
 	p.Wait(`document.querySelector("#sign-in-status").innerText === "The safe does not know this passkey. Do something about it."`)
@@ -316,7 +316,7 @@ func TestRelease(t *testing.T) {
 	secrets["the outer key"] = must(wiretest.KeyOf(s.team.Outer.PrivateLine()))(t)
 
 	for round, wrapped := range []bool{false, true} {
-		s.released = nil
+		s.change(func() { s.released = nil })
 		p.Go(fmt.Sprintf("%s/openings/%s?state=requested", s.url, id))
 		p.Press("Look at what would be released")
 		p.Wait(`document.querySelector("#release-button")`)
@@ -360,7 +360,7 @@ func TestReleaseOverPeriods(t *testing.T) {
 	copy := must(second.SealTo(s.enrolment.Person.Key, now))(t)
 	period := access.Period{From: now.Add(-36 * time.Hour).UTC().Truncate(time.Second), Outer: second.Recipient(), Inner: s.team.Inner.Recipient(),
 		OuterCopies: []access.Copy{{Person: "ada", Sealed: copy}}}
-	s.team.Roster.Periods = append(s.team.Roster.Periods, period)
+	s.change(func() { s.team.Roster.Periods = append(s.team.Roster.Periods, period) })
 	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-96*time.Hour), now.Add(-72*time.Hour))
 	// The new period came into force a day after it had begun.
 	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-24*time.Hour))
@@ -381,7 +381,7 @@ func TestReleaseOverPeriods(t *testing.T) {
 	p.Wait(`document.querySelector("#release-panel").innerText.includes("Done.")`)
 
 	// Now the newest period has a file of its own, which opens no more than that.
-	s.released = nil
+	s.change(func() { s.released = nil })
 	p.Go(address)
 	p.Press("Look at what would be released")
 	p.Click("#release-button")
@@ -404,8 +404,10 @@ func TestReleaseAsksForThePersonalKey(t *testing.T) {
 	s, p, _ := keykeeper(t)
 	now := time.Now()
 	second := must(seal.NewOuterIdentity())(t)
-	s.team.Roster.Periods = append(s.team.Roster.Periods, access.Period{From: now.Add(-36 * time.Hour).UTC().Truncate(time.Second), Outer: second.Recipient(),
-		Inner: s.team.Inner.Recipient(), OuterCopies: []access.Copy{{Person: "ada", Sealed: []byte("damaged")}}})
+	s.change(func() {
+		s.team.Roster.Periods = append(s.team.Roster.Periods, access.Period{From: now.Add(-36 * time.Hour).UTC().Truncate(time.Second), Outer: second.Recipient(),
+			Inner: s.team.Inner.Recipient(), OuterCopies: []access.Copy{{Person: "ada", Sealed: []byte("damaged")}}})
+	})
 	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-72*time.Hour))
 	id := safe.NewOpeningID(now)
 	s.ask(id)
@@ -430,8 +432,10 @@ func TestReleaseAsksForThePersonalKey(t *testing.T) {
 	sealed := kept.Periods[0].Sealed
 	whole := base64.StdEncoding.EncodeToString(sealed)
 	sealed[len(sealed)-1] ^= 1
-	s.keyring = []byte(strings.Replace(string(s.keyring), whole, base64.StdEncoding.EncodeToString(sealed), 1))
-	s.released = nil
+	s.change(func() {
+		s.keyring = []byte(strings.Replace(string(s.keyring), whole, base64.StdEncoding.EncodeToString(sealed), 1))
+	})
+	s.change(func() { s.released = nil })
 	p.Go(address)
 	p.Press("Look at what would be released")
 	p.Press("Release with your passkey")
@@ -446,7 +450,7 @@ func TestReleaseAsksForThePersonalKey(t *testing.T) {
 	}
 
 	// What needs the second period says what is wrong with its copy.
-	s.snapshots = nil
+	s.change(func() { s.snapshots = nil })
 	s.snapshot("intranet", second.Recipient(), now.Add(-time.Hour))
 	s.ask(id)
 	p.Go(address)
@@ -466,7 +470,7 @@ func TestReleaseIsRefusedByThePage(t *testing.T) {
 	s.snapshot("erp-files", s.team.Outer.Recipient(), now.Add(-24*time.Hour), now.Add(-time.Hour))
 	s.snapshot("payroll", s.team.Outer.Recipient(), now.Add(-2*time.Hour))
 	payroll := s.snapshots[1]
-	s.snapshots = s.snapshots[:1]
+	s.change(func() { s.snapshots = s.snapshots[:1] })
 	id := safe.NewOpeningID(now)
 	s.ask(id)
 	address := fmt.Sprintf("%s/openings/%s?state=requested", s.url, id)

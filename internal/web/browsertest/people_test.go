@@ -212,7 +212,7 @@ func (s *fakeSafe) propose(by safe.PersonName, change func(*access.Roster)) acce
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.proposals = []access.Proposal{p}
+	s.change(func() { s.proposals = []access.Proposal{p} })
 	return next
 }
 
@@ -286,9 +286,9 @@ func TestAgreementIsStale(t *testing.T) {
 		name, want string
 		meanwhile  func()
 	}{
-		{"somebody objects", access.ErrStale.Error(), func() { s.proposals[0] = s.proposals[0].Object("kim", 77) }},
+		{"somebody objects", access.ErrStale.Error(), func() { s.change(func() { s.proposals[0] = s.proposals[0].Object("kim", 77) }) }},
 		{"another version", "there is no such thing", func() { s.propose("bob", adds(newcomer(t, "olga"))) }},
-		{"she is suspended", access.ErrSuspended.Error(), func() { s.suspensions = access.Suspensions{{Entry: 9, Person: "ada"}} }},
+		{"she is suspended", access.ErrSuspended.Error(), func() { s.change(func() { s.suspensions = access.Suspensions{{Entry: 9, Person: "ada"}} }) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s.propose("bob", adds(newcomer(t, "otto")))
@@ -308,7 +308,7 @@ func TestAgreementIsStale(t *testing.T) {
 // with, as a safe would show that has been taken over.
 func TestAgreementIsRefusedByThePage(t *testing.T) {
 	s, p, _ := keykeeper(t)
-	s.team.Roster.Lifted = []int64{7}
+	s.change(func() { s.team.Roster.Lifted = []int64{7} })
 	foreign := accesstest.NewTeam(t, "bob:operator kim:keykeeper")
 	otto := newcomer(t, "otto")
 	outer, inner := must(seal.NewOuterIdentity())(t), must(seal.NewInnerIdentity())(t)
@@ -353,9 +353,10 @@ func TestAgreementIsRefusedByThePage(t *testing.T) {
 			next := s.team.Roster.Next()
 			adds(otto)(&next)
 			tt.change(&next)
-			s.proposals = []access.Proposal{{Roster: next.Encode(), Proposed: time.Now(), By: "bob", Agreed: []ledger.Signed{
-				s.team.People["bob"].States(t, s.team.Store, time.Now(), access.Agree{Number: next.Number, Digest: next.Digest()}),
-			}}}
+			agreed := s.team.People["bob"].States(t, s.team.Store, time.Now(), access.Agree{Number: next.Number, Digest: next.Digest()})
+			s.change(func() {
+				s.proposals = []access.Proposal{{Roster: next.Encode(), Proposed: time.Now(), By: "bob", Agreed: []ledger.Signed{agreed}}}
+			})
 			p.Go(s.url + "/people")
 			p.Wait(`document.querySelector(".panel .error")`)
 			got := p.Text(".panel")
@@ -367,13 +368,15 @@ func TestAgreementIsRefusedByThePage(t *testing.T) {
 	t.Run("two spellings", func(t *testing.T) {
 		next := s.team.Roster.Next()
 		adds(otto)(&next)
-		s.proposals = []access.Proposal{{Roster: bytes.Replace(next.Encode(), []byte(`"n":3`), []byte(`"n":2,"n":3`), 1), By: "bob"}}
+		s.change(func() {
+			s.proposals = []access.Proposal{{Roster: bytes.Replace(next.Encode(), []byte(`"n":3`), []byte(`"n":2,"n":3`), 1), By: "bob"}}
+		})
 		p.Go(s.url + "/people")
 		p.Wait(`document.querySelector("#people-status").innerText.includes("cannot be read")`)
 	})
 	t.Run("other bytes than the page was drawn of", func(t *testing.T) {
 		s.propose("bob", adds(otto))
-		s.drawn = safe.DigestOf([]byte("another version"))
+		s.change(func() { s.drawn = safe.DigestOf([]byte("another version")) })
 		p.Go(s.url + "/people")
 		p.Wait(`document.querySelector(".panel")?.innerText.startsWith("It is decided, or proposed anew.")`)
 	})
@@ -389,9 +392,9 @@ func TestFoundersAgree(t *testing.T) {
 	_, secrets := enrolKeykeeper(t, s, p)
 	s.join()
 	founding := s.team.Roster
-	s.team.Roster = s.team.First
+	s.change(func() { s.team.Roster = s.team.First })
 	founding.Number, founding.Previous = 2, s.team.First.Digest()
-	s.person, s.enrolments = "ada", []access.Enrolment{s.enrolment}
+	s.change(func() { s.person, s.enrolments = "ada", []access.Enrolment{s.enrolment} })
 	s.propose("bob", func(r *access.Roster) { *r = founding })
 	p.Go(s.url + "/people")
 	p.Wait(`document.querySelector(".panel button")`)
@@ -469,7 +472,9 @@ func TestSuspend(t *testing.T) {
 	if got := p.texts("#suspend-what-kim option"); len(got) != 1 {
 		t.Errorf("there is to suspend %q", got)
 	}
-	s.suspensions = access.Suspensions{{Entry: 3, Person: "ada", Key: signature.FromPasskey(ada.PasskeysFor(access.Release)[0])}}
+	s.change(func() {
+		s.suspensions = access.Suspensions{{Entry: 3, Person: "ada", Key: signature.FromPasskey(ada.PasskeysFor(access.Release)[0])}}
+	})
 	p.Go(s.url + "/people")
 	p.Click("[data-person=bob] summary")
 	p.Fill("#suspend-why-bob", "x")
@@ -484,8 +489,10 @@ func (s *fakeSafe) aPeriodMore() seal.OuterIdentity {
 	period := s.team.Roster.Current()
 	period.From, period.Outer = period.From.Add(time.Hour), outer.Recipient()
 	period.OuterCopies = []access.Copy{{Person: "ada", Sealed: must(outer.SealTo(s.enrolment.Person.Key, made))(s.t)}}
-	s.team.Roster.Periods = append(s.team.Roster.Periods, period)
-	s.team.Roster = accesstest.Reread(s.t, s.team.Roster)
+	s.change(func() {
+		s.team.Roster.Periods = append(s.team.Roster.Periods, period)
+		s.team.Roster = accesstest.Reread(s.t, s.team.Roster)
+	})
 	return outer
 }
 
@@ -500,7 +507,7 @@ func TestTakeIn(t *testing.T) {
 		if len(who.Passkeys) > 0 {
 			e.Domain = "localhost"
 		}
-		s.enrolments = append(s.enrolments, e)
+		s.change(func() { s.enrolments = append(s.enrolments, e) })
 	}
 	p.Go(s.url + "/people")
 	p.Wait(`document.querySelector("#join")`)
@@ -568,13 +575,17 @@ func TestTakeInIsRefusedByThePage(t *testing.T) {
 		}},
 		{"her copy holds another key", "does not hold that key", petra.Person, "localhost", func() {
 			s.aPeriodMore()
-			s.team.Roster.Periods[1].OuterCopies[0].Sealed = must(s.team.Outer.SealTo(s.enrolment.Person.Key, made))(t)
+			s.change(func() {
+				s.team.Roster.Periods[1].OuterCopies[0].Sealed = must(s.team.Outer.SealTo(s.enrolment.Person.Key, made))(t)
+			})
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s.team.Roster = accesstest.Reread(t, good)
+			s.change(func() { s.team.Roster = accesstest.Reread(t, good) })
 			tt.before()
-			s.enrolments = []access.Enrolment{{Version: 1, Store: s.team.Store, Time: made, Person: tt.person, Domain: tt.domain}}
+			s.change(func() {
+				s.enrolments = []access.Enrolment{{Version: 1, Store: s.team.Store, Time: made, Person: tt.person, Domain: tt.domain}}
+			})
 			p.Go(s.url + "/people")
 			p.Click("#heard-" + string(tt.person.Name))
 			p.Press("Take in whose words you have heard")
@@ -599,7 +610,7 @@ func TestOwnKeys(t *testing.T) {
 			t.Fatalf("%d proposals: %s", len(s.proposals), p.Text("body"))
 		}
 		next := s.proposals[0].Next()
-		s.proposals = nil
+		s.change(func() { s.proposals = nil })
 		return next
 	}
 	p.Go(s.url + "/people")
@@ -656,8 +667,10 @@ func TestOwnKeys(t *testing.T) {
 		t.Error("the key is to be kept twice")
 	}
 	p.spied(secrets)
-	s.proven = nil
-	s.team.Roster.Periods[1].OuterCopies[0].Sealed = must(third.SealTo(s.enrolment.Person.Key, made))(t)
+	s.change(func() { s.proven = nil })
+	s.change(func() {
+		s.team.Roster.Periods[1].OuterCopies[0].Sealed = must(third.SealTo(s.enrolment.Person.Key, made))(t)
+	})
 	p.Go(s.url + "/people")
 	p.Press("Check your keys")
 	p.Wait(`document.querySelector("#people-status").innerText.includes("does not hold that key")`)
@@ -676,7 +689,9 @@ func TestPeopleWithoutBarriers(t *testing.T) {
 	s.aPeriodMore()
 	s.propose("bob", adds(newcomer(t, "otto")))
 	petra := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper).Person
-	s.enrolments = []access.Enrolment{{Version: 1, Store: s.team.Store, Time: made, Person: petra, Domain: "localhost"}}
+	s.change(func() {
+		s.enrolments = []access.Enrolment{{Version: 1, Store: s.team.Store, Time: made, Person: petra, Domain: "localhost"}}
+	})
 	p.must(p.do(chromedp.EmulateViewport(320, 800)))
 	axe, err := os.ReadFile(os.Getenv("STRONGROOM_AXE"))
 	if err != nil && os.Getenv("CI") != "" {

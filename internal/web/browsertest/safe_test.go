@@ -111,6 +111,13 @@ func newSafeBelow(t testing.TB, domain string) *fakeSafe {
 	return s
 }
 
+// change changes what the safe answers: a page that was left may still ask it.
+func (s *fakeSafe) change(how func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	how()
+}
+
 func makeSafe(t testing.TB, domain string) (*fakeSafe, *http.ServeMux) {
 	t.Helper()
 	s := &fakeSafe{t: t, domain: domain, team: accesstest.NewTeam(t, "bob:operator kim:keykeeper"), token: access.NewToken(), envelopes: map[safe.RunID][]byte{}}
