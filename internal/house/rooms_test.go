@@ -217,6 +217,12 @@ var rooms = []room{
 		"golang.org/x/sys":        "owners, modes, times and attributes without following links",
 	}},
 
+	// The map: its words first.
+	{"internal/estate", nil},
+	{"internal/estate/facts", map[string]string{
+		"internal/estate": "what readers say",
+	}},
+
 	// What a process may, and what it tells.
 	{"internal/confine", map[string]string{
 		"golang.org/x/sys": "the numbers and structs of Landlock",
