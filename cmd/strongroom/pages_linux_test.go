@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"strongroom/internal/porttest"
 )
 
 // TestPages does what the pages of the handbook say, each in a safe of its own
@@ -232,12 +233,7 @@ func write(t *testing.T, name, content string) {
 
 func port(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() // so that it is free again
-	_, p, err := net.SplitHostPort(l.Addr().String())
+	p, err := porttest.Free()
 	if err != nil {
 		t.Fatal(err)
 	}

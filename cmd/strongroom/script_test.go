@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"strongroom/internal/daemon/mail/smtptest"
+	"strongroom/internal/porttest"
 	"strongroom/internal/source/sftp/sshdtest"
 )
 
@@ -303,10 +303,7 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: port VARIABLE")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	defer l.Close() // so that it is free again
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	port, err := porttest.Free()
 	ts.Check(err)
 	ts.Setenv(args[0], port)
 }

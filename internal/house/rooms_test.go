@@ -196,6 +196,7 @@ var rooms = []room{
 		"golang.org/x/crypto": "key files of OpenSSH",
 	}},
 	{"internal/fartest", nil},
+	{"internal/porttest", nil},
 	{"internal/source/sftp/sftptest", map[string]string{
 		"golang.org/x/crypto": "the SSH server beneath",
 	}},

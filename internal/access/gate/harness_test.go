@@ -23,6 +23,7 @@ import (
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
+	"strongroom/internal/porttest"
 	"strongroom/internal/safe"
 	"strongroom/internal/store/blob"
 	"strongroom/internal/store/blob/dir"
@@ -370,12 +371,11 @@ func greeter(t testing.TB) (port string) {
 // freePort returns one that nobody listens on now.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := porttest.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	return port
 }
 
 func great(t testing.TB) []byte {
