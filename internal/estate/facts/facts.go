@@ -9,6 +9,7 @@
 package facts
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -32,6 +33,25 @@ type Place struct {
 	Scope  string    // what names without a dot are unique in: a project, a cluster, a state; may be empty
 	Seen   time.Time // when
 }
+
+// A File is one of several that are read together: what a host's configuration
+// means takes more than one.
+type File struct {
+	Path string // as the host or the project names it, with slashes
+	Data []byte
+}
+
+// At returns the place of a file within this one.
+func (p Place) At(f File) Place {
+	if f.Path != "" {
+		p.Path = f.Path
+	}
+	return p
+}
+
+// Host returns the ID of the host that this is a place of: its files, or what
+// its commands print. The Scope is then the host's name, or its address.
+func (p Place) Host() estate.ID { return estate.NewID(estate.Host, cmp.Or(p.Scope, p.Source)) }
 
 // ID returns the ID of what has a name in this place only.
 func (p Place) ID(kind estate.Kind, name string) estate.ID {
