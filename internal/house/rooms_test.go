@@ -1,5 +1,7 @@
 package house
 
+import "maps"
+
 // A room is a package and what it may import beside the standard library, each
 // with the reason: packages of this module by their path in it, third-party
 // ones by their module.
@@ -223,6 +225,7 @@ var rooms = []room{
 	{"internal/estate/facts", map[string]string{
 		"internal/estate": "what readers say",
 	}},
+	{"internal/estate/facts/sockets", reader(nil)},
 
 	// What a process may, and what it tells.
 	{"internal/confine", map[string]string{
@@ -707,4 +710,14 @@ var reserves = []reserve{
 			"internal/safe/config": "systemd names the folder of credentials in the environment only",
 		},
 	},
+}
+
+// reader returns what every reader of facts imports, and what one does beside.
+func reader(more map[string]string) map[string]string {
+	all := map[string]string{
+		"internal/estate":       "the words for what it finds",
+		"internal/estate/facts": "where it was read, and the limits",
+	}
+	maps.Copy(all, more)
+	return all
 }
