@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build web age axe test lint demo screenshots soak fuzz clean deps bench peers bench-remote bench-bucket bench-scale bench-growth
+.PHONY: help build web age axe test lint demo screenshots soak fuzz clean deps facts bench peers bench-remote bench-bucket bench-scale bench-growth
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -61,6 +61,9 @@ screenshots: deps ## pictures of every page, light and dark, wide and narrow: bi
 
 soak: deps age ## the long tests, named TestSoak...
 	STRONGROOM_SOAK=1 go test -count=1 -v -run '^TestSoak' -timeout 3h ./...
+
+facts: ## how much the readers of facts find of what is known, and how much of it is right
+	@go test -count=1 -v -run '^TestScore$$' ./internal/estate/facts/score
 
 fuzz: ## every fuzz target for FUZZTIME each (10s)
 	@hack/fuzz $(or $(FUZZTIME),10s)

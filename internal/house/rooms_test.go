@@ -226,6 +226,7 @@ var rooms = []room{
 		"internal/estate": "what readers say",
 	}},
 	{"internal/estate/facts/sockets", reader(nil)},
+	{"internal/estate/facts/score", nil},
 
 	// What a process may, and what it tells.
 	{"internal/confine", map[string]string{
