@@ -73,3 +73,26 @@ func TestParse(t *testing.T) {
 		t.Errorf("a note that is none: %v", err)
 	}
 }
+
+// A text of values without content would take a hundred times its length.
+func TestManyValues(t *testing.T) {
+	const many = 100_000
+	ids := strings.Repeat(`"019aa7b4-5c00-7000-8000-000000000001",`, many)
+	for _, tt := range []struct {
+		name, list string
+		taken      bool
+	}{
+		{"ids", ids, true},
+		{"some short ones", strings.Repeat("0,", 10_000), true},
+		{"nothing but short ones", strings.Repeat("0,", many), false},
+		{"empty ones", strings.Repeat("{},", many), false},
+	} {
+		var list struct {
+			All []any `json:"all"`
+		}
+		text := []byte(`{"all":[` + strings.TrimSuffix(tt.list, ",") + "]}")
+		if err := spelling.Parse(text, len(text), "a list", &list); (err == nil) != tt.taken {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}

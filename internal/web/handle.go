@@ -22,7 +22,10 @@ import (
 func taking[M any](handle func(*Server, context.Context, call, M) (any, error)) func(*Server, context.Context, call) (any, error) {
 	return func(s *Server, ctx context.Context, c call) (any, error) {
 		var message M
-		err := spelling.Decode(c.body, &message)
+		err := spelling.CheckValues(c.body)
+		if err == nil {
+			err = spelling.Decode(c.body, &message)
+		}
 		switch {
 		case err != nil && hasPRF(c.body): // no message has a place for it
 			return nil, s.refuse(ctx, "prf", leaked(c.person), c.from)

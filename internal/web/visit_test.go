@@ -742,6 +742,8 @@ func TestMalformedBodies(t *testing.T) {
 		{"twice", func(right []byte) []byte { return slices.Concat(right, right) }, nil, 400},
 		{"unknown field", func(right []byte) []byte { return append(bytes.TrimSuffix(right, []byte("}")), `,"by":"ada"}`...) }, nil, 400},
 		{"deep", func([]byte) []byte { return bytes.Repeat([]byte(`{"signed":`), 5_000) }, nil, 400},
+		// Which would take far more memory than it has bytes.
+		{"many values", func([]byte) []byte { return []byte(`{"inner":[{}` + strings.Repeat(",{}", 20_000) + "]}") }, nil, 400},
 		{"as a form", func(right []byte) []byte { return right }, http.Header{"Content-Type": {"text/plain"}}, 415},
 		{"compressed", func(right []byte) []byte { return right }, http.Header{"Content-Encoding": {"gzip"}}, 415},
 	}
