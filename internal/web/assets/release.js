@@ -99,7 +99,7 @@ async function review(store, opening, granted, now) {
   if (!sameList([...runs.keys()].sort(), grant.runs)) {
     refuse2("it names other runs than those of its snapshots");
   }
-  return { grant, disclosed: disclose(runs), runs };
+  return { grant, asked: new Date(request.time), notAfter: new Date(q.not_after), disclosed: disclose(runs), runs };
 }
 function disclose(runs) {
   const bySource = /* @__PURE__ */ new Map();
@@ -545,16 +545,28 @@ async function showGrant(task, check) {
   askForTouch(ask, keeper, r, ring, digest, send);
 }
 async function checkAsked(keeper, r, request) {
-  const key = r.grant.key;
-  const operator = personOf(keeper.roster, r.grant.operator);
-  const signed = operator?.ssh?.includes(key) && await verify(key, request.signature, actNamespace, utf8(request.statement));
-  if (!signed || r.grant.roster !== keeper.digest) {
+  const { operator, key, address, roster } = r.grant;
+  const person = personOf(keeper.roster, operator);
+  const refuse2 = (reason) => {
+    throw new Trouble(`The grant that the safe made is not what was asked for: ${reason}.`, tellColleagues);
+  };
+  if (!person?.ssh?.includes(key) || !await verify(key, request.signature, actNamespace, utf8(request.statement))) {
+    refuse2(`no SSH key of ${operator} has signed the request`);
+  }
+  if (!person?.roles.includes("operator") || !person.addresses?.includes(address)) {
+    refuse2(`${operator} is no operator, or has another address than ${address}`);
+  }
+  if (roster !== keeper.digest) {
+    refuse2("it is for another roster");
+  }
+  if (!(r.notAfter.getTime() > Date.now() && r.notAfter.getTime() <= r.asked.getTime() + longestWait)) {
     throw new Trouble(
-      `The grant that the safe made is not what was asked for: ${signed ? "it is for another roster" : `no SSH key of ${r.grant.operator} has signed the request`}.`,
-      tellColleagues
+      `The request is from ${when(r.asked)}, and was good until ${when(r.notAfter)}.`,
+      `Have ${operator} ask anew. What is open can be prolonged from a terminal: strongroom opening release.`
     );
   }
 }
+var longestWait = 7 * 24 * 36e5;
 function askForTouch(where, keeper, r, ring, digest, send) {
   const label = "Release with your personal key";
   const periods = periodsOf(keeper, r.grant.runs);

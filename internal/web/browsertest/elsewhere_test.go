@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -196,6 +197,37 @@ func TestElsewhereHoldsTheSafeToItsPin(t *testing.T) {
 	})
 	p.Press("Look at what would be released")
 	p.Wait(`document.querySelector("#release-status").innerText.includes("it is for another roster")`)
+	// What an operator has asked for long ago, or somebody else with an SSH key.
+	for _, tt := range []struct {
+		name, want string
+		by         safe.PersonName
+		asked      time.Time
+		good       time.Duration
+		address    string
+	}{
+		{"an old request", "and was good until", "bob", time.Now().Add(-48 * time.Hour), 24 * time.Hour, ""},
+		{"a request that is good for ever", "and was good until", "bob", time.Now().Add(-48 * time.Hour), 10 * 365 * 24 * time.Hour, ""},
+		{"another address", "has another address than 192.0.2.99", "bob", time.Now(), time.Hour, "192.0.2.99"},
+		{"no operator", "kim is no operator", "kim", time.Now(), time.Hour, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e.change(func() {
+				e.tamper = func(g *api.Granted) {
+					q, asked := e.request, tt.asked.UTC().Truncate(time.Second)
+					q.NotAfter = asked.Add(tt.good)
+					if tt.address != "" {
+						q.Address = netip.MustParseAddr(tt.address)
+					}
+					by := e.team.People[tt.by]
+					grant := must(opening.ParseGrant(g.Grant))(t)
+					grant.Operator, grant.Key, grant.Address = by.Name, by.SSH[0], q.Address
+					g.Grant, g.Request = grant.Encode(), by.States(t, e.team.Store, asked, q)
+				}
+			})
+			p.Press("Look at what would be released")
+			p.Wait(fmt.Sprintf(`document.querySelector("#release-status").innerText.includes(%q)`, tt.want))
+		})
+	}
 	if e.released != nil || Eval[bool](p, `!!document.querySelector("#release-button")`) {
 		t.Error("it can be released all the same")
 	}

@@ -10712,7 +10712,7 @@ async function review(store, opening, granted, now) {
   if (!sameList([...runs.keys()].sort(), grant.runs)) {
     refuse2("it names other runs than those of its snapshots");
   }
-  return { grant, disclosed: disclose(runs), runs };
+  return { grant, asked: new Date(request.time), notAfter: new Date(q.not_after), disclosed: disclose(runs), runs };
 }
 function disclose(runs) {
   const bySource = /* @__PURE__ */ new Map();

@@ -183,19 +183,34 @@ async function showGrant(task: Task, check: HTMLButtonElement): Promise<void> {
   askForTouch(ask, keeper, r, ring, digest, send);
 }
 
-// A page that has the roster pinned can tell whether the operator has asked for
-// this. The safe's own page would take the safe's word for the operator's key.
+// A page that has the roster pinned can tell whether one of its operators has
+// asked for this, and not long ago. The safe's own page would take the safe's
+// word for the operator's key.
 async function checkAsked(keeper: Keeper, r: Review, request: { statement: string; signature: string }): Promise<void> {
-  const key = r.grant.key;
-  const operator = personOf(keeper.roster, r.grant.operator);
-  const signed = operator?.ssh?.includes(key) && (await verify(key, request.signature, actNamespace, utf8(request.statement)));
-  if (!signed || r.grant.roster !== keeper.digest) {
+  const { operator, key, address, roster } = r.grant;
+  const person = personOf(keeper.roster, operator);
+  const refuse = (reason: string): never => {
+    throw new Trouble(`The grant that the safe made is not what was asked for: ${reason}.`, tellColleagues);
+  };
+  if (!person?.ssh?.includes(key) || !(await verify(key, request.signature, actNamespace, utf8(request.statement)))) {
+    refuse(`no SSH key of ${operator} has signed the request`);
+  }
+  if (!person?.roles.includes("operator") || !person.addresses?.includes(address)) {
+    refuse(`${operator} is no operator, or has another address than ${address}`);
+  }
+  if (roster !== keeper.digest) {
+    refuse("it is for another roster");
+  }
+  // Or else every request that was ever signed could be released once more.
+  if (!(r.notAfter.getTime() > Date.now() && r.notAfter.getTime() <= r.asked.getTime() + longestWait)) {
     throw new Trouble(
-      `The grant that the safe made is not what was asked for: ${signed ? "it is for another roster" : `no SSH key of ${r.grant.operator} has signed the request`}.`,
-      tellColleagues,
+      `The request is from ${when(r.asked)}, and was good until ${when(r.notAfter)}.`,
+      `Have ${operator} ask anew. What is open can be prolonged from a terminal: strongroom opening release.`,
     );
   }
 }
+
+const longestWait = 7 * 24 * 3_600_000; // milliseconds that a request can be good for
 
 // Asks for the touch that signs the release and unwraps the key of the newest
 // period that it is about. If the passkey has not wrapped that, or it does not

@@ -39,6 +39,8 @@ export interface Disclosed {
 
 export interface Review {
   grant: Grant;
+  asked: Date; // when, as the request states
+  notAfter: Date; // until when the request is good
   disclosed: Disclosed[]; // by source
   runs: Map<string, { source: string; envelope: string }>; // what the envelope of each run must be: its source and digest
 }
@@ -110,7 +112,7 @@ export async function review(store: string, opening: string, granted: Granted, n
   if (!sameList([...runs.keys()].sort(), grant.runs)) {
     refuse("it names other runs than those of its snapshots");
   }
-  return { grant, disclosed: disclose(runs), runs };
+  return { grant, asked: new Date(request.time), notAfter: new Date(q.not_after), disclosed: disclose(runs), runs };
 }
 
 function disclose(runs: Review["runs"]): Disclosed[] {
