@@ -225,6 +225,7 @@ var rooms = []room{
 	{"internal/estate/facts", map[string]string{
 		"internal/estate": "what readers say",
 	}},
+	{"internal/estate/facts/hostconf", reader(nil)},
 	{"internal/estate/facts/sockets", reader(nil)},
 	{"internal/estate/facts/score", nil},
 

@@ -1,0 +1,105 @@
+package hostconf
+
+import (
+	"strconv"
+	"strings"
+
+	"strongroom/internal/estate"
+)
+
+// hostKeys end the names of settings whose value is a host and nothing else.
+// POSTGRES_DB=n8n names no host, whatever is called n8n.
+var hostKeys = []string{"_HOST", "_HOSTS", "_HOSTNAME", "_SERVER", "_SERVERS", "_ADDR", "_ADDRESS", "_ENDPOINT", "_BROKERS", "_BROKER"}
+
+// environment reads settings of programs, NAME=value a line.
+func (r *reader) environment(f file) {
+	type variable struct {
+		line  int
+		value string
+	}
+	all := make(map[string]variable)
+	var names []string
+	for l := range f.lines("#") {
+		text := strings.TrimPrefix(l.text, "export ")
+		name, value, ok := strings.Cut(text, "=")
+		if name = strings.TrimSpace(name); !ok || strings.ContainsAny(name, " \t$\"'") {
+			continue
+		}
+		if _, ok := all[name]; !ok {
+			names = append(names, name)
+		}
+		all[name] = variable{l.number, unquote(strings.TrimSpace(value))}
+	}
+	for _, name := range names {
+		v := all[name]
+		upper := strings.ToUpper(name)
+		need := estate.Run
+		switch {
+		case upper == "NO_PROXY":
+			continue
+		case strings.HasSuffix(upper, "_PROXY"):
+			need = estate.Soft
+		}
+		targets := inValue(v.value)
+		for _, suffix := range hostKeys {
+			prefix, ok := strings.CutSuffix(upper, suffix)
+			if !ok || len(targets) > 0 {
+				continue
+			}
+			port, _ := strconv.ParseUint(all[prefix+"_PORT"].value, 10, 16) // 0 if there is none
+			for word := range strings.FieldsFuncSeq(v.value, func(c rune) bool { return c == ',' || c == ' ' }) {
+				targets = append(targets, parseTarget(word, uint16(port)))
+			}
+		}
+		r.needs(f, v.line, need, name, "tcp", targets...)
+	}
+}
+
+func unquote(s string) string {
+	if len(s) > 1 && (s[0] == '"' || s[0] == '\'') {
+		if end := strings.IndexByte(s[1:], s[0]); end >= 0 {
+			return s[1 : 1+end]
+		}
+	}
+	return s
+}
+
+// inValue returns the hosts that a value itself says are hosts: those of a URL,
+// of a connection string of PostgreSQL (host=db1 port=5432), of one of Go's
+// driver for MySQL (user:password@tcp(db1:3306)/shop), and of one of ODBC
+// (Server=db1,1433;Database=shop).
+func inValue(value string) []target {
+	if _, targets, ok := parseURL(value); ok {
+		return targets
+	}
+	if _, rest, ok := cutLast(value, "@tcp("); ok {
+		inner, _, _ := strings.Cut(rest, ")")
+		return []target{parseTarget(inner, ports["mysql"])}
+	}
+	words := make(map[string]string)
+	for word := range strings.FieldsFuncSeq(value, func(c rune) bool { return c == ' ' || c == ';' }) {
+		if key, v, ok := strings.Cut(word, "="); ok {
+			words[strings.ToLower(key)] = v
+		}
+	}
+	if words["host"] != "" {
+		port, err := strconv.ParseUint(words["port"], 10, 16)
+		if err != nil {
+			port = uint64(ports["postgres"])
+		}
+		var all []target
+		for host := range strings.SplitSeq(words["host"], ",") {
+			all = append(all, target{host, uint16(port)})
+		}
+		return all
+	}
+	if server := words["server"]; server != "" {
+		server = strings.TrimPrefix(server, "tcp:")
+		host, port, _ := strings.Cut(server, ",")
+		if port == "" {
+			return []target{parseTarget(host, ports["mssql"])}
+		}
+		return []target{parseTarget(host+":"+port, 0)}
+	}
+	return nil
+}
