@@ -226,6 +226,8 @@ var rooms = []room{
 		"internal/estate": "what readers say",
 	}},
 	{"internal/estate/facts/hostconf", reader(nil)},
+	{"internal/estate/facts/identity", reader(nil)},
+	{"internal/estate/facts/systemd", reader(nil)},
 	{"internal/estate/facts/sockets", reader(nil)},
 	{"internal/estate/facts/score", nil},
 
