@@ -93,6 +93,11 @@ func TestGuessingTokens(t *testing.T) {
 	if got := len(all[ledger.AccessRefused](h)); got > refusalsAnHour {
 		t.Errorf("the ledger has %d entries of it", got)
 	}
+	// Nor does all that hide what a person has tried.
+	h.denied(h.safe.KeepKeyring(t.Context(), from, "ada", nil), "ada is no keykeeper")
+	if last := all[ledger.AccessRefused](h); last[len(last)-1].What != "keyring" {
+		t.Errorf("the ledger does not tell of it: %+v", last[len(last)-1])
+	}
 	h.enrol(ada)
 	h.pass(2 * time.Hour)
 	h.tick()
@@ -100,8 +105,8 @@ func TestGuessingTokens(t *testing.T) {
 	for _, e := range all[ledger.AccessRefused](h) {
 		sum += e.Count
 	}
-	if sum != tries {
-		t.Errorf("the ledger counts %d attempts, want %d", sum, tries)
+	if sum != tries+1 {
+		t.Errorf("the ledger counts %d attempts, want %d", sum, tries+1)
 	}
 	// Also if the clock was ahead for a while, refusals are told.
 	h.pass(-24 * time.Hour)

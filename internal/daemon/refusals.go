@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,7 +14,7 @@ import (
 )
 
 // Nobody who is refused may fill the ledger: equal attempts within a while are
-// one entry more, and in an hour only so many different ones are told.
+// one entry more, and in an hour only so many different ones of a sort are told.
 const (
 	refusalsWhile   = time.Minute
 	refusalsAnHour  = 20
@@ -24,13 +26,30 @@ type refusal struct {
 	from         netip.Addr
 }
 
+// sort is what attempts are counted with. Anybody can make as many as they have
+// addresses, which must not hide what a person has tried.
+func (r refusal) sort() ledger.Text {
+	switch r.what {
+	case "api", "sign-in", "enrol", "recovery":
+		return "of strangers"
+	case "prf", "gate":
+		return r.what
+	}
+	return "of people"
+}
+
 // refusals are those that are still counted.
 type refusals struct {
 	mu    sync.Mutex // guards the fields below
 	again map[refusal]*repeated
-	hour  time.Time // when the hour began
-	told  int       // in this hour
-	more  int64     // in this hour, beyond those
+	hour  time.Time              // when the hour began
+	sorts map[ledger.Text]*tally // of this hour
+}
+
+// A tally is of one sort.
+type tally struct {
+	told int
+	more int64 // beyond those
 }
 
 // A repeated refusal was told once.
@@ -90,17 +109,22 @@ func (r *refusals) add(now time.Time, attempt refusal) []ledger.AccessRefused {
 		again.count++
 		return events
 	}
-	if r.told >= refusalsAnHour {
-		r.more++
-		return events
-	}
 	if r.again == nil {
-		r.again = make(map[refusal]*repeated)
+		r.again, r.sorts = make(map[refusal]*repeated), make(map[ledger.Text]*tally)
 	}
-	if r.told == 0 {
+	if len(r.sorts) == 0 {
 		r.hour = now
 	}
-	r.told++
+	t := r.sorts[attempt.sort()]
+	if t == nil {
+		t = new(tally)
+		r.sorts[attempt.sort()] = t
+	}
+	if t.told >= refusalsAnHour {
+		t.more++
+		return events
+	}
+	t.told++
 	r.again[attempt] = &repeated{since: now}
 	return append(events, ledger.AccessRefused{What: attempt.what, Reason: attempt.reason, From: attempt.from, Count: 1})
 }
@@ -119,11 +143,13 @@ func (r *refusals) flush(now time.Time, all bool) (events []ledger.AccessRefused
 		delete(r.again, attempt)
 	}
 	if all || !within(now, r.hour, time.Hour) {
-		if r.more > 0 {
-			reason := fmt.Sprintf("attempts beyond the %d that are told in an hour", refusalsAnHour)
-			events = append(events, ledger.AccessRefused{What: tooManyRefusals, Reason: ledger.Text(reason), Count: r.more})
+		for _, sort := range slices.Sorted(maps.Keys(r.sorts)) {
+			if t := r.sorts[sort]; t.more > 0 {
+				reason := fmt.Sprintf("attempts (%s) beyond the %d that are told in an hour", sort, refusalsAnHour)
+				events = append(events, ledger.AccessRefused{What: tooManyRefusals, Reason: ledger.Text(reason), Count: t.more})
+			}
 		}
-		r.told, r.more = 0, 0
+		clear(r.sorts)
 	}
 	return events
 }
