@@ -184,6 +184,8 @@ func TestRosterThatCannotBe(t *testing.T) {
 		{"keykeeper with an address", func(r *access.Roster) { r.People[ada].Addresses = r.People[bob].Addresses }, "only operators"},
 		{"any address", func(r *access.Roster) { r.People[bob].Addresses = []netip.Addr{netip.IPv4Unspecified()} }, "cannot be the address"},
 		{"mail with a name", func(r *access.Roster) { r.People[ada].Mail = "Ada <ada@example.com>" }, "not a mail address"},
+		{"mail in another direction", func(r *access.Roster) { r.People[ada].Mail = "ada\u202e@example.com" }, "not a mail address"},
+		{"mail with a terminal's command", func(r *access.Roster) { r.People[ada].Mail = "ada\u009b2J@example.com" }, "not a mail address"},
 		{"mail with a header", func(r *access.Roster) { r.People[ada].Mail = "ada@example.com\r\nBcc: x@example.com" }, "not a mail address"},
 		{"no key", func(r *access.Roster) { r.People[ada].SSH = nil }, "SSH keys"},
 		{"empty key", func(r *access.Roster) { r.People[ada].SSH = []sshsig.PublicKey{{}} }, ""},

@@ -57,11 +57,12 @@ func fingerprint(r access.Roster) string {
 	return r.Gate.Fingerprint()
 }
 
-// describe writes who somebody is, with all that they act with.
+// describe writes who somebody is, with all that they act with. The full name is
+// quoted: it is what they call themselves, and could go on like the line does.
 func describe(p access.Person) string {
 	s := string(p.Name)
 	if p.FullName != "" {
-		s += fmt.Sprintf(" (%s)", p.FullName)
+		s += fmt.Sprintf(" (%q)", p.FullName)
 	}
 	s += ", " + roles(p)
 	if len(p.SSH) > 0 {

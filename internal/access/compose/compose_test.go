@@ -332,6 +332,11 @@ func TestChangesShowEverything(t *testing.T) {
 		}), []string{"otto comes from 127.0.0.2 or 192.0.2.7, did from 127.0.0.2"}},
 		{"an SSH key more", change(func(n *access.Roster) { n.People[1].SSH = append(n.People[1].SSH, other.SSH...) }), []string{"otto signs with the SSH key SHA256:"}},
 		{"a role more", change(func(n *access.Roster) { n.People[0].Roles = []access.Role{access.Keykeeper, access.Officer} }), []string{"kim becomes keykeeper and officer, was keykeeper"}},
+		{"a name that goes on like the line", change(func(n *access.Roster) {
+			zoe := accesstest.NewPerson(t, "zoe", access.Officer).Person
+			zoe.FullName = `Zoe"), auditor, SSH key SHA256:0, mail to zoe@example.com ("`
+			n.People = append(n.People, zoe)
+		}), []string{`adds zoe ("Zoe\"), auditor, SSH key SHA256:0, mail to zoe@example.com (\""), officer, SSH key SHA256:`}},
 		{"names and mails", change(func(n *access.Roster) { n.People[0].FullName, n.People[0].Mail = "Kim", "kim@example.com" }), []string{`kim is called "Kim"`, `mails for kim go to "kim@example.com"`}},
 		{"a suspension", change(func(n *access.Roster) { n.Lifted = []int64{17} }), []string{"lifts the suspension of ledger entry 17"}},
 		{"the gate", change(func(n *access.Roster) { n.Gate = other.SSH[0] }), []string{"gives the gate the host key SHA256:"}},

@@ -89,7 +89,7 @@ function quote(text = "") {
 async function describe(p) {
   let s = p.name;
   if (p.full_name !== void 0) {
-    s += ` (${p.full_name})`;
+    s += ` (${quote(p.full_name)})`;
   }
   s += `, ${roles(p)}`;
   if (p.ssh !== void 0) {

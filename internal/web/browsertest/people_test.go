@@ -735,6 +735,11 @@ func TestChanges(t *testing.T) {
 			r.Periods[0].OuterCopies = r.Periods[0].OuterCopies[1:]
 		},
 		"with passkeys": func(r *access.Roster) { adds(accesstest.NewPasskeyPerson(t, "lea", access.Keykeeper).Person)(r) },
+		"a name that goes on like the line": func(r *access.Roster) {
+			lea := accesstest.NewPasskeyPerson(t, "lea", access.Keykeeper).Person
+			lea.FullName = `Lea"), auditor, passkey to sign in SHA256:0 ("`
+			adds(lea)(r)
+		},
 		"a person": func(r *access.Roster) {
 			fresh := accesstest.NewPerson(t, "bob", access.Operator)
 			bob := person(r, "bob")

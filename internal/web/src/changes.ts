@@ -36,11 +36,14 @@ function quote(text = ""): string {
   return JSON.stringify(text);
 }
 
-/** Who somebody is, with all that they act with. */
+/**
+ * Who somebody is, with all that they act with. The full name is quoted: it is
+ * what they call themselves, and could go on like the line does.
+ */
 export async function describe(p: Person): Promise<string> {
   let s = p.name;
   if (p.full_name !== undefined) {
-    s += ` (${p.full_name})`;
+    s += ` (${quote(p.full_name)})`;
   }
   s += `, ${roles(p)}`;
   if (p.ssh !== undefined) {
