@@ -230,6 +230,7 @@ var rooms = []room{
 	{"internal/estate/facts/systemd", reader(nil)},
 	{"internal/estate/facts/sockets", reader(nil)},
 	{"internal/estate/facts/score", nil},
+	{"internal/estate/order/feedback", nil},
 
 	// What a process may, and what it tells.
 	{"internal/confine", map[string]string{
