@@ -67,6 +67,15 @@ var Needs = []Need{Start, Run, Hosting, Soft, Telemetry, Admin}
 // Valid reports whether there is such a need.
 func (n Need) Valid() bool { return slices.Contains(Needs, n) }
 
+// UnmarshalText reads a need that nobody has checked.
+func (n *Need) UnmarshalText(b []byte) error {
+	*n = Need(b)
+	if !n.Valid() {
+		return fmt.Errorf("%.40q is no need", b)
+	}
+	return nil
+}
+
 // Orders reports whether such a need decides what is restored first. Soft needs
 // help to choose between orders that are equally good otherwise; telemetry and
 // administration never do.
@@ -82,6 +91,21 @@ const (
 	Observed Basis = "observed" // it was seen to happen
 	Stated   Basis = "stated"   // a person said so to the safe
 )
+
+// Bases are all of them, the ones that are worth most first.
+var Bases = []Basis{Stated, Declared, Derived, Observed}
+
+// Valid reports whether there is such a basis.
+func (b Basis) Valid() bool { return slices.Contains(Bases, b) }
+
+// UnmarshalText reads a basis that nobody has checked.
+func (b *Basis) UnmarshalText(text []byte) error {
+	*b = Basis(text)
+	if !b.Valid() {
+		return fmt.Errorf("%.40q is no basis of evidence", text)
+	}
+	return nil
+}
 
 // Evidence is one reason to believe in a component, an alias or a dependency.
 type Evidence struct {

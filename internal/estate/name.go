@@ -130,8 +130,50 @@ func (a Alias) Host() (Alias, bool) {
 	return Alias(strings.Trim(host, "[]")), true
 }
 
-// ParseAlias reads an address or a name as people write it.
+// split returns what an alias with a port is made of, and false for another.
+func (a Alias) split() (host Alias, port Port, ok bool) {
+	end, protocol, ok := strings.Cut(string(a), "/")
+	if !ok {
+		return a, Port{}, false
+	}
+	at := strings.LastIndexByte(end, ':')
+	if at < 0 {
+		return a, Port{}, false
+	}
+	number, err := strconv.ParseUint(end[at+1:], 10, 16)
+	return Alias(strings.Trim(end[:at], "[]")), Port{uint16(number), protocol}, err == nil
+}
+
+func (a Alias) isEndpoint() bool { return strings.Contains(string(a), "/") }
+func (a Alias) isMachine() bool  { return strings.HasPrefix(string(a), "machine:") }
+func (a Alias) isName() bool     { return !a.isEndpoint() && !a.isMachine() && !a.isAddress() }
+func (a Alias) isAddress() bool {
+	_, err := netip.ParseAddr(string(a))
+	return err == nil
+}
+
+// UnmarshalText reads an alias that nobody has checked.
+func (a *Alias) UnmarshalText(b []byte) error {
+	alias, err := ParseAlias(string(b))
+	if err == nil && string(alias) != string(b) {
+		err = fmt.Errorf("%.80q is spelled %s", b, alias)
+	}
+	*a = alias
+	return err
+}
+
+// ParseAlias reads an address or a name as people write it, or one of these with
+// a port: 10.0.0.4, db1.example.com, db1.example.com:5432/tcp.
 func ParseAlias(s string) (Alias, error) {
+	if len(s) > MaxID {
+		return "", fmt.Errorf("an alias has at most %d bytes", MaxID)
+	}
+	if end, ok := strings.CutSuffix(s, "/tcp"); ok {
+		return parseEndpoint(s, end, "tcp")
+	}
+	if end, ok := strings.CutSuffix(s, "/udp"); ok {
+		return parseEndpoint(s, end, "udp")
+	}
 	if address, err := netip.ParseAddr(s); err == nil {
 		if a, ok := AddressAlias(address); ok {
 			return a, nil
@@ -147,6 +189,32 @@ func ParseAlias(s string) (Alias, error) {
 		}
 	}
 	return "", fmt.Errorf("%.80q is neither an IP address nor a name with a dot, such as db1.example.com", s)
+}
+
+// parseEndpoint reads s, of which host is what stands before the protocol.
+func parseEndpoint(s, host, protocol string) (Alias, error) {
+	at := strings.LastIndexByte(host, ':')
+	if at < 0 {
+		return "", fmt.Errorf("%.80q is no port of a host, such as 10.0.0.4:5432/tcp", s)
+	}
+	host, digits := host[:at], host[at+1:]
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		host, ok = strings.CutSuffix(inner, "]")
+		if !ok || !strings.Contains(host, ":") {
+			return "", fmt.Errorf("%.80q has no IPv6 address in its brackets", s)
+		}
+	} else if strings.Contains(host, ":") {
+		return "", fmt.Errorf("%.80q: an IPv6 address with a port goes into brackets", s)
+	}
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || port == 0 || strings.HasPrefix(digits, "0") {
+		return "", fmt.Errorf("%.80q has no port between 1 and 65535", s)
+	}
+	a, err := ParseAlias(host)
+	if err != nil {
+		return "", err
+	}
+	return a.At(uint16(port), protocol), nil
 }
 
 // IsHostName reports whether a name can be a host's: labels of letters, digits,

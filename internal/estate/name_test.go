@@ -64,6 +64,21 @@ func TestAliasWithPort(t *testing.T) {
 			t.Errorf("the host of %q is %q, %v, want itself and false", tt.host, got, ok)
 		}
 	}
+	for _, s := range []string{"10.0.0.4:53/udp", "[2001:db8::4]:53/udp", "DB1.example.com:65535/tcp"} {
+		if got, err := ParseAlias(s); err != nil || string(got) != strings.ToLower(s) {
+			t.Errorf("ParseAlias(%q) = %q, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"10.0.0.4/udp", "10.0.0.4:0/udp", "10.0.0.4:65536/udp", "10.0.0.4:053/udp", "10.0.0.4:/udp", "2001:db8::4:53/udp", "[10.0.0.4]:53/udp", "[2001:db8::4:53/udp",
+		"db1:53/udp", "127.0.0.1:53/udp", "10.0.0.4:53/sctp", "10.0.0.4:53/tcp:53/tcp", "machine:00000001:53/tcp", "/tcp", strings.Repeat(":1/tcp", 100)} {
+		if got, err := ParseAlias(s); err == nil {
+			t.Errorf("ParseAlias(%q) = %q, want an error", s, got)
+		}
+	}
+	var a Alias
+	if err := a.UnmarshalText([]byte("DB1.example.com")); err == nil {
+		t.Error("an alias that is not spelled as one was taken")
+	}
 	if _, ok := AddressAlias(netip.Addr{}); ok {
 		t.Error("no address is an alias")
 	}
@@ -77,6 +92,35 @@ func FuzzID(f *testing.F) {
 		made := NewID(Host, s)
 		if got, err := ParseID(string(made)); err != nil || got != made {
 			t.Errorf("NewID(host, %q) = %q, which ParseID takes for %q: %v", s, made, got, err)
+		}
+	})
+}
+
+// What ParseAlias returns is spelled in the one way, and Host and At take it to
+// pieces and join it again.
+func FuzzAlias(f *testing.F) {
+	for _, s := range []string{"10.0.0.4", "[2001:DB8::4]:53/udp", "Db1.example.com:5432/tcp", "machine:9F86D081-884c7d65"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		a, err := ParseAlias(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseAlias(string(a)); err != nil || again != a {
+			t.Errorf("ParseAlias(%q) = %q, which it takes for %q: %v", s, a, again, err)
+		}
+		if host, port, ok := a.split(); ok && host.At(port.Number, port.Protocol) != a {
+			t.Errorf("%q is %q and %v, and these are %q", a, host, port, host.At(port.Number, port.Protocol))
+		}
+		kinds := 0
+		for _, is := range []bool{a.isEndpoint(), a.isMachine(), a.isAddress(), a.isName()} {
+			if is {
+				kinds++
+			}
+		}
+		if kinds != 1 {
+			t.Errorf("%q is %d kinds of alias", a, kinds)
 		}
 	})
 }

@@ -221,7 +221,9 @@ var rooms = []room{
 	}},
 
 	// The map: its words first.
-	{"internal/estate", nil},
+	{"internal/estate", map[string]string{
+		"internal/spelling": "a version of the map is kept, and read back strictly",
+	}},
 	{"internal/estate/facts", map[string]string{
 		"internal/estate": "what readers say",
 	}},
