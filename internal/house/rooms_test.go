@@ -154,6 +154,10 @@ var rooms = []room{
 	{"internal/source", map[string]string{
 		"internal/safe": "yields its entries",
 	}},
+	{"internal/source/tap", map[string]string{
+		"internal/safe":   "which entries are wanted",
+		"internal/source": "wraps one",
+	}},
 	{"internal/source/pattern", map[string]string{
 		"internal/safe":   "paths and their order",
 		"internal/source": "its requests carry patterns",
