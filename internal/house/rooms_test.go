@@ -192,6 +192,12 @@ var rooms = []room{
 		"internal/source/tree":      "walks the host's folders",
 		"golang.org/x/crypto":       "a session's messages",
 	}},
+	{"internal/source/glance", map[string]string{
+		"internal/safe":             "yields its entries",
+		"internal/source":           "keeps its contract",
+		"internal/source/sftp/wire": "reads files that have no size",
+		"internal/source/sshclient": "gets into the host",
+	}},
 	{"internal/source/command", map[string]string{
 		"internal/safe":             "yields its entry",
 		"internal/source":           "implements it for the output of a command",
