@@ -192,6 +192,10 @@ var rooms = []room{
 		"internal/source/tree":      "walks the host's folders",
 		"golang.org/x/crypto":       "a session's messages",
 	}},
+	{"internal/source/webapi", map[string]string{
+		"internal/safe":   "yields its entries",
+		"internal/source": "keeps its contract",
+	}},
 	{"internal/source/glance", map[string]string{
 		"internal/safe":             "yields its entries",
 		"internal/source":           "keeps its contract",
@@ -703,6 +707,7 @@ var reserves = []reserve{
 			"internal/web/client":       "connects to the safe",
 			"internal/source/sshclient": "connects to the host that it collects from, or to a gate",
 			"internal/source/sftp":      "takes another way to dial that host, opens nothing",
+			"internal/source/webapi":    "connects to the API that it collects from, and to no other",
 			"internal/access/remote":    "connects to the gate of a safe",
 			"internal/access/gate":      "listens for the one peer of an opening",
 			"cmd/strongroom":            "asks the ssh-agent of its user, opens the people's port, tells systemd",

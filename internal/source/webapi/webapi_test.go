@@ -1,0 +1,185 @@
+package webapi_test
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/source"
+	"strongroom/internal/source/webapi"
+)
+
+// an API that answers in every way.
+func serve(t *testing.T) *httptest.Server {
+	t.Helper()
+	mux := http.NewServeMux()
+	say := func(pattern, answer string) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) })
+	}
+	say("GET /one", `{"data":[1]}`)
+	say("GET /list", `[{"next":"/one"}]`)
+	say("GET /null", `{"next":null}`)
+	say("GET /empty", ``)
+	say("GET /elsewhere", `{"next":"https://192.0.2.1/one"}`)
+	say("GET /loop", `{"next":"/loop"}`)
+	mux.HandleFunc("GET /pages", func(w http.ResponseWriter, req *http.Request) {
+		n := len(req.URL.Query().Get("p"))
+		next := "null"
+		if n < 2 {
+			next = fmt.Sprintf(`"https://%s/pages?p=%s"`, req.Host, strings.Repeat("x", n+1))
+		}
+		fmt.Fprintf(w, `{"next":%s,"n":%d}`, next, n)
+	})
+	mux.HandleFunc("GET /secret", func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get("Authorization") != "Token 0123" {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	mux.HandleFunc("GET /moved", func(w http.ResponseWriter, req *http.Request) { http.Redirect(w, req, "/one", http.StatusFound) })
+	mux.HandleFunc("GET /broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	mux.HandleFunc("GET /half", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, "half")
+	})
+	mux.HandleFunc("GET /great", func(w http.ResponseWriter, _ *http.Request) {
+		part := make([]byte, 1<<20)
+		for range webapi.Most/len(part) + 1 {
+			w.Write(part)
+		}
+	})
+	mux.HandleFunc("GET /silent", func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
+	s := httptest.NewTLSServer(mux)
+	t.Cleanup(s.Close)
+	return s
+}
+
+func options(t *testing.T, s *httptest.Server, path string) webapi.Options {
+	t.Helper()
+	u, err := url.Parse(s.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return webapi.Options{URL: u, Name: "answer.json", Roots: roots}
+}
+
+func pull(t *testing.T, o webapi.Options) (map[string]string, error) {
+	t.Helper()
+	s, err := webapi.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for item, err := range s.Pull(t.Context(), source.Request{}) {
+		if err != nil {
+			return got, err
+		}
+		b, err := io.ReadAll(item.Content)
+		if err != nil || int64(len(b)) != item.Size {
+			t.Errorf("%d bytes of %d, %v", len(b), item.Size, err)
+		}
+		got[item.Path] = string(b)
+	}
+	return got, nil
+}
+
+func TestAnswers(t *testing.T) {
+	s := serve(t)
+	for path, want := range map[string]map[string]string{
+		"/one":       {"answer.json": `{"data":[1]}`},
+		"/list":      {"answer.json": `[{"next":"/one"}]`},
+		"/null":      {"answer.json": `{"next":null}`},
+		"/empty":     {"answer.json": ""},
+		"/pages?p=x": {"answer.json": "", "answer.json.0002": ""},
+	} {
+		got, err := pull(t, options(t, s, path))
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if path == "/pages?p=x" {
+			if len(got) != 2 || !strings.Contains(got["answer.json"], `"n":1`) || !strings.Contains(got["answer.json.0002"], `"n":2`) {
+				t.Errorf("pages: %v", got)
+			}
+			continue
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+	}
+	o := options(t, s, "/secret")
+	o.Authorization = "Token 0123"
+	if _, err := pull(t, o); err != nil {
+		t.Errorf("with its token: %v", err)
+	}
+}
+
+func TestAnswersThatAreNone(t *testing.T) {
+	s := serve(t)
+	for path, want := range map[string]string{
+		"/secret?key=hush": "is the token good?",
+		"/moved":           "configure the address that answers",
+		"/broken":          "answers with status 502",
+		"/none":            "answers with status 404",
+		"/half":            "unexpected EOF",
+		"/great":           "more than 67108864 bytes",
+		"/elsewhere":       "a next page that lies elsewhere",
+		"/loop":            "more than 1000 pages",
+	} {
+		_, err := pull(t, options(t, s, path))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: the error is %v, want that %s", path, err, want)
+		}
+	}
+	o := options(t, s, "/silent?key=hush")
+	o.Timeout = 50 * time.Millisecond
+	if _, err := pull(t, o); err == nil || !strings.Contains(err.Error(), "no whole answer") || strings.Contains(err.Error(), "hush") {
+		t.Errorf("silent: the error is %v", err)
+	}
+	o = options(t, s, "/one?key=hush")
+	o.Roots = x509.NewCertPool()
+	if _, err := pull(t, o); err == nil || !strings.Contains(err.Error(), "certificate") || strings.Contains(err.Error(), "hush") {
+		t.Errorf("an unknown certificate: the error is %v", err)
+	}
+}
+
+func TestStopped(t *testing.T) {
+	s, err := webapi.New(options(t, serve(t), "/silent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("stopped")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
+	if err := s.Probe(ctx); !errors.Is(err, why) {
+		t.Errorf("the error is %v, want %v", err, why)
+	}
+}
+
+func TestAddressesThatCannotBe(t *testing.T) {
+	for _, address := range []string{"ftp://a/", "https://user:hush@a/", "https:///x", "/x"} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := webapi.New(webapi.Options{URL: u, Name: "a"}); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: the error is %v", address, err)
+		}
+	}
+	u := &url.URL{Scheme: "https", Host: "a"}
+	for _, o := range []webapi.Options{{URL: u, Name: "a/b"}, {URL: u}, {Name: "a"}, {URL: u, Name: "a", Authorization: "Bearer hush\r\nX: y"}} {
+		if _, err := webapi.New(o); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%v: the error is %v", o, err)
+		}
+	}
+}
