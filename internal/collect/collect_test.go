@@ -347,6 +347,9 @@ func TestLongContentContinues(t *testing.T) {
 		{"stop", func(_, stop func(), e *entry) { e.amid = func(left int) { endAt(left, stop) } }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			if underRace && test.name == "stop" {
+				t.Skip("takes long, and a crash has all that runs at the same time")
+			}
 			r := newRoom(t)
 			broken := dump
 			ctx, cancel := context.WithCancel(t.Context())
