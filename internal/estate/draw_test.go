@@ -239,6 +239,26 @@ func TestDraw(t *testing.T) {
 			host/c
 			host/d undescribed
 			host/d -> host/172.17.0.1 run 9000/tcp`, "172.17.0.1 is an alias of host/a, host/b and host/c, which are different machines: it makes none of them another"},
+		{"a bridge on hosts of which only addresses are known", `
+			host/a = 10.0.0.1 172.17.0.1 172.18.0.1
+			host/b = 10.0.0.2 172.17.0.1 172.18.0.2`, `
+			host/a
+			host/b`, "172.17.0.1 is an alias of host/a and host/b, which are hosts with addresses of their own"},
+		{"a name of two hosts", `
+			host/web1 = 10.0.0.1 www.example.com
+			host/web2 = 10.0.0.2 www.example.com
+			host/x -> *www.example.com run`, `
+			host/web1
+			host/web2
+			host/www.example.com undescribed
+			host/x undescribed
+			host/x -> host/www.example.com run`, "www.example.com is an alias of host/web1 and host/web2"},
+		{"a host with a second name, a second address, and another reader's short name", `
+			host/db1 = 10.0.0.4 10.0.1.4
+			host/erp-db = 10.0.0.4 erp-db.example.com
+			host/db1.example.com = 10.0.0.4 10.0.2.4
+			resource/aws_instance.db = 10.0.0.4 192.0.2.1`, `
+			host/db1 was host/db1.example.com was host/erp-db was resource/aws_instance.db`, ""},
 		{"programs behind a bridge", `
 			host/a = machine:00000001 172.17.0.1
 			host/b = machine:00000002 172.17.0.1
@@ -282,16 +302,16 @@ func TestDraw(t *testing.T) {
 			host/x -> host/www run`, "host/www shares aliases with host/web1, host/web2 and resource/netbox-1, which are different machines: it becomes none of them"},
 		{"a chain between two machines", `
 			host/a = machine:00000001 10.0.0.1
-			host/b = 10.0.0.1 10.0.0.2
-			host/c = 10.0.0.2 10.0.0.3
+			resource/b = 10.0.0.1 10.0.0.2
+			resource/c = 10.0.0.2 10.0.0.3
 			host/d = machine:00000002 10.0.0.3
 			host/x -> *10.0.0.1 run`, `
 			host/a
-			host/b
-			host/c
 			host/d
 			host/x undescribed
-			host/x -> host/a run`, "aliases lead from one to the other of host/a, host/b, host/c and host/d, which are different machines"},
+			resource/b
+			resource/c
+			host/x -> host/a run`, "aliases lead from one to the other of host/a, host/d, resource/b and resource/c, which are different machines"},
 
 		// What people say of names.
 		{"what people describe is not one", `

@@ -55,7 +55,8 @@ type traits struct {
 	said    bool           // a person describes it
 	machine bool           // it has an identity that is given to one machine alone
 	names   map[Alias]bool
-	numbers map[Alias]bool // its addresses
+	numbers map[Alias]bool  // its addresses
+	hosts   map[string]bool // what it is called as a host, without domains
 }
 
 // identities find out which nodes are one component. What is told in another
@@ -135,10 +136,14 @@ func (ids *identities) look() {
 	for i, n := range ids.nodes {
 		t := &ids.traits[ids.root(i)]
 		if t.names == nil {
-			t.names, t.numbers = make(map[Alias]bool), make(map[Alias]bool)
+			t.names, t.numbers, t.hosts = make(map[Alias]bool), make(map[Alias]bool), make(map[string]bool)
 		}
 		if l := layerOf(n.id.Kind()); l != anything {
 			t.is[l] = true
+		}
+		if n.id.Kind() == Host && !isNumber(n.id) {
+			short, _, _ := strings.Cut(n.id.Name(), ".")
+			t.hosts[short] = true
 		}
 		t.said = t.said || len(n.said) > 0
 		for _, a := range n.aliases {
@@ -156,16 +161,27 @@ func (ids *identities) look() {
 
 // differ says why components cannot be one, or "".
 func (ids *identities) differ(roots []int) string {
+	if why := ids.overruled(roots); why != "" {
+		return why
+	}
 	known := 0
 	for _, r := range roots {
 		if ids.traits[r].machine {
 			known++
 		}
 	}
-	if why := ids.overruled(roots); why != "" || known < 2 {
-		return why
+	if known > 1 {
+		return "which are different machines"
 	}
-	return "which are different machines"
+	for i, r := range roots {
+		for _, s := range roots[:i] {
+			a, b := ids.traits[r], ids.traits[s]
+			if len(a.hosts) > 0 && len(b.hosts) > 0 && !intersect(a.hosts, b.hosts) && !within(a.numbers, b.numbers) && !within(b.numbers, a.numbers) {
+				return "which are hosts with addresses of their own"
+			}
+		}
+	}
+	return ""
 }
 
 // contradict says why components that share a machine's identity are not one
@@ -187,13 +203,23 @@ func (ids *identities) contradict(roots []int) string {
 	return ""
 }
 
-func intersect(a, b map[Alias]bool) bool {
+func intersect[K comparable](a, b map[K]bool) bool {
 	for k := range a {
 		if b[k] {
 			return true
 		}
 	}
 	return false
+}
+
+// within reports whether all of a are in b.
+func within(a, b map[Alias]bool) bool {
+	for k := range a {
+		if !b[k] {
+			return false
+		}
+	}
+	return true
 }
 
 // overruled says why nothing at all makes one of the components but a person who
