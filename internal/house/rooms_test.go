@@ -248,6 +248,18 @@ var rooms = []room{
 		"github.com/miekg/dns": "the text form of zones",
 	})},
 	{"internal/estate/facts/sockets", reader(nil)},
+	{"internal/estate/facts/tree", map[string]string{
+		"internal/estate/facts": "the limits",
+		"go.yaml.in/yaml/v4":    "YAML from strangers in time and memory that grow with its size, as that for the configuration does not: docs/decisions/0024",
+	}},
+	{"internal/estate/facts/compose", reader(map[string]string{
+		"internal/estate/facts/tree": "YAML",
+	})},
+	{"internal/estate/facts/factstest", map[string]string{
+		"internal/estate":          "facts as text",
+		"internal/estate/facts":    "places and files for tests",
+		"github.com/google/go-cmp": "differences for people",
+	}},
 	{"internal/estate/facts/score", nil},
 	{"internal/estate/order/feedback", nil},
 
