@@ -50,11 +50,10 @@ func (v *values) read(text string) {
 		quote := ""
 		if value != "" && (value[0] == '"' || value[0] == '\'') {
 			quote, value = value[:1], value[1:]
-			whole, after, closed := strings.Cut(value, quote)
+			whole, _, closed := strings.Cut(value, quote)
 			if !closed {
 				// The rest of the value is in the lines that follow.
-				var more string
-				if more, after, closed = strings.Cut(text, quote); closed {
+				if more, after, closed := strings.Cut(text, quote); closed {
 					whole += "\n" + more
 					line += strings.Count(more, "\n") + 1
 					_, text, _ = strings.Cut(after, "\n")
