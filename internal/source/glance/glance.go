@@ -272,7 +272,7 @@ func (h *host) read(file string, most int) ([]byte, error) {
 // Identity are files that say what a host is.
 var Identity = []string{
 	"/etc/hostname", "/etc/machine-id", "/etc/os-release", "/etc/hosts",
-	"/proc/net/fib_trie", "/proc/net/if_inet6", // its addresses
+	"/proc/net/fib_trie", "/proc/net/route", "/proc/net/if_inet6", // its addresses
 }
 
 // Told are files that say whom a host is told to talk to.

@@ -173,12 +173,14 @@ func hexEndpoint(s string) (netip.AddrPort, error) {
 
 // An iface is an interface of ip -j addr.
 type iface struct {
-	Name      string   `json:"ifname"`
-	Flags     []string `json:"flags"`
-	Addresses []struct {
-		Local  string `json:"local"`
-		Prefix int    `json:"prefixlen"`
-	} `json:"addr_info"`
+	Name      string         `json:"ifname"`
+	Flags     []string       `json:"flags"`
+	Addresses []ifaceAddress `json:"addr_info"`
+}
+
+type ifaceAddress struct {
+	Local  string `json:"local"`
+	Prefix int    `json:"prefixlen"`
 }
 
 func interfaces(b []byte) ([]iface, error) {

@@ -34,16 +34,24 @@ const ephemeral = 32768
 // Read returns what the files tell of the host of the place. They may be, in any
 // number and order: the output of ss -tunapH, or of ss -tnpH and ss -tlnpH;
 // /proc/net/tcp, tcp6, udp and udp6, by their paths; and the output of
-// ip -j addr, without which nobody can know the host by its addresses. Without
+// ip -j addr, or /proc/net/fib_trie, route and if_inet6, without which nobody
+// can know the host by its addresses. Without
 // the sockets that listen, only ports tell who called whom.
 func Read(p facts.Place, files []facts.File) (estate.Facts, error) {
 	r := reader{self: estate.End{ID: p.Host()}, own: make(map[netip.Addr]bool), hears: make(map[end]bool)}
+	var kernel kernelTable
 	for _, f := range files {
 		at := p.At(f)
+		if len(f.Data) > facts.MaxBytes {
+			return estate.Facts{}, fmt.Errorf("reading %s: %w", at.Path, facts.TooMuch("bytes", facts.MaxBytes))
+		}
+		taken, err := kernel.take(f)
+		if err != nil {
+			return estate.Facts{}, fmt.Errorf("reading %s: %w", at.Path, err)
+		}
 		text := bytes.TrimSpace(f.Data)
 		switch {
-		case len(f.Data) > facts.MaxBytes:
-			return estate.Facts{}, fmt.Errorf("reading %s: %w", at.Path, facts.TooMuch("bytes", facts.MaxBytes))
+		case taken:
 		case bytes.HasPrefix(text, []byte("[")) && !bytes.HasPrefix(text, []byte("[:")):
 			all, err := interfaces(text)
 			if err != nil {
@@ -60,8 +68,14 @@ func Read(p facts.Place, files []facts.File) (estate.Facts, error) {
 			r.sockets = append(r.sockets, all...)
 		}
 	}
+	if kernel.told {
+		p.Path = "/proc/net"
+		if err := r.addresses(p, kernel.all()); err != nil {
+			return estate.Facts{}, err
+		}
+	}
 	if !r.told && len(r.sockets) > 0 {
-		r.Doubt("the addresses of %s are not known, and so neither who calls it: ip -j addr tells them", p.Host().Name())
+		r.Doubt("the addresses of %s are not known, and so neither who calls it: ip -j addr or /proc/net/fib_trie tell them", p.Host().Name())
 	}
 	// What names its process comes first, and so is the one of two that counts.
 	slices.SortStableFunc(r.sockets, func(a, b socket) int { return cmp.Compare(min(1, len(b.process)), min(1, len(a.process))) })
