@@ -88,7 +88,8 @@ func (d *Draft) Doubt(format string, args ...any) {
 	}
 }
 
-// addEvidence adds evidence, and counts what is there already.
+// addEvidence adds evidence. What is there already is counted, and was there from
+// the first to the last time.
 func addEvidence(all, more []estate.Evidence) []estate.Evidence {
 	for _, e := range more {
 		i := slices.IndexFunc(all, func(a estate.Evidence) bool {
@@ -97,6 +98,12 @@ func addEvidence(all, more []estate.Evidence) []estate.Evidence {
 		switch {
 		case i >= 0:
 			all[i].Count += e.Count
+			if e.First.Before(all[i].First) {
+				all[i].First = e.First
+			}
+			if e.Last.After(all[i].Last) {
+				all[i].Last = e.Last
+			}
 		case len(all) < maxEvidence:
 			all = append(all, e)
 		}

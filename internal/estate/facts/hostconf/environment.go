@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"strongroom/internal/estate"
+	"strongroom/internal/estate/facts"
 )
 
 // hostKeys end the names of settings whose value is a host and nothing else.
@@ -34,10 +35,10 @@ func (r *reader) environment(f file) {
 		v := all[name]
 		upper := strings.ToUpper(name)
 		need := estate.Run
-		switch {
-		case upper == "NO_PROXY":
-			continue
-		case strings.HasSuffix(upper, "_PROXY"):
+		if len(facts.Hosts(name, "tcp://a.example:1")) == 0 {
+			continue // by its name it is a secret, or says who may call
+		}
+		if strings.HasSuffix(upper, "_PROXY") {
 			need = estate.Soft
 		}
 		targets := inValue(v.value)

@@ -289,7 +289,10 @@ func (r *reader) needs(f file, line int, need estate.Need, setting, protocol str
 			link.Port = estate.Port{Number: t.port, Protocol: protocol}
 		}
 		detail := setting + " " + t.String()
-		if i > 0 && need.Orders() {
+		if need.Orders() && (facts.TelemetryPort(link.Port) != "" || facts.Telemetry(t.host) != "" || facts.Telemetry(setting) != "") {
+			link.Need = estate.Telemetry
+		}
+		if i > 0 && link.Need.Orders() {
 			link.Need = estate.Soft
 			detail += fmt.Sprintf(", which stands in for %s", targets[0])
 		}

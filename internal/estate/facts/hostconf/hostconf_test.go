@@ -100,9 +100,10 @@ var cases = []struct {
 	{"databases of programs", []string{"/srv/erp/production.env", "# DATABASE_URL=postgres://old.example.com/x\nexport DATABASE_URL='postgres://erp:hunter2@db1.example.com/erp?sslmode=require'\n" +
 		"POSTGRES_DB=n8n\nPOSTGRES_PASSWORD=hunter2\nREDIS_HOST=redis.example.com\nREDIS_PORT=6380\nHOSTNAME=app1\nSECRET=hunter2\nHOST=0.0.0.0\nMONGO=mongodb://u:hunter2@m1.example.com:27017,m2.example.com:27018/x?replicaSet=r\n" +
 		"JDBC=jdbc:postgresql://db2.example.com/erp\nDSN=erp:hunter2@tcp(db3.example.com:3306)/erp\nPQ=\"host=db4.example.com port=5433 user=u password=hunter2\"\nODBC=Server=tcp:db5.example.com,1433;Database=x;Password=hunter2\n" +
-		"SLASHED=postgres://u:hunter2/x@db6.example.com/erp\nKAFKA_BROKERS=k1.example.com:9092,k2.example.com:9092\nDATA=/var/lib\nDEBUG=true\n"},
+		"SLASHED=postgres://u:hunter2/x@db6.example.com/erp\nKAFKA_BROKERS=k1.example.com:9092,k2.example.com:9092\nDATA=/var/lib\nDEBUG=true\n" +
+		"CORS_ORIGIN=https://shop.example.com\nALLOWED_HOSTS=a.example.com,b.example.com\nAPI_TOKEN=https://t.example.com\nOTEL_EXPORTER_OTLP_ENDPOINT=http://o.example.com:4317\n"},
 		"db1.example.com 5432/tcp run\ndb2.example.com 5432/tcp run\ndb3.example.com 3306/tcp run\ndb4.example.com 5433/tcp run\ndb5.example.com 1433/tcp run\n" +
-			"k1.example.com 9092/tcp run\nk2.example.com 9092/tcp soft\nm1.example.com 27017/tcp run\nm2.example.com 27018/tcp soft\nredis.example.com 6380/tcp run\n"},
+			"k1.example.com 9092/tcp run\nk2.example.com 9092/tcp soft\nm1.example.com 27017/tcp run\nm2.example.com 27018/tcp soft\no.example.com 4317/tcp telemetry\nredis.example.com 6380/tcp run\n"},
 	{"a short name in hosts", []string{"/etc/hosts", "127.0.1.1 app1.example.com app1\n10.0.0.9 db1.other.example db1\n", "/x.env", "DB_HOST=db1\nSELF_HOST=app1\n"}, "10.0.0.9 run\n"},
 	{"a short name with a search list", append([]string{"/x.env", "DB_HOST=db1\n"}, search...), "db1.example.com run\n"},
 	{"a short name alone", []string{"/x.env", "DB_HOST=db1\nDB2_HOST=localhost\n"}, "host/db1 run\n"},

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"strongroom/internal/estate"
+	"strongroom/internal/estate/facts"
 )
 
 // servingUDP are ports of UDP that somebody serves on. A socket of UDP that
@@ -18,6 +19,8 @@ func needOf(c call) estate.Need {
 	switch {
 	case c.port.Protocol == "tcp" && slices.Contains(administration, c.port.Number):
 		return estate.Admin
+	case facts.TelemetryPort(c.port) != "", facts.Telemetry(c.process) != "":
+		return estate.Telemetry
 	case c.unclear, !c.answered:
 		return estate.Soft
 	}

@@ -116,7 +116,7 @@ func (r *reader) addresses(at facts.Place, all []iface) error {
 			}
 			if alias, ok := estate.AddressAlias(prefix.Addr()); ok {
 				host.Aliases = append(host.Aliases, alias)
-				host.Evidence = append(host.Evidence, at.Evidence(estate.Observed, "", i.Name+" "+string(alias)))
+				host.Evidence = append(host.Evidence, at.Evidence(estate.Observed, i.Name, string(alias)))
 			}
 		}
 	}
@@ -147,9 +147,9 @@ func (r *reader) listeners() {
 			continue
 		}
 		r.hears[end{s.protocol, s.local}] = true
-		detail := "listens on " + port.String()
+		detail := "listens"
 		if r.isLocal(s.local.Addr()) {
-			detail += " for itself"
+			detail += " for the host itself"
 		} else {
 			host.Listens = append(host.Listens, port)
 			if serves[port] == "" {
@@ -159,7 +159,7 @@ func (r *reader) listeners() {
 		if s.process != "" {
 			detail += ": " + s.process
 		}
-		host.Evidence = append(host.Evidence, s.place.Evidence(estate.Observed, "", detail))
+		host.Evidence = append(host.Evidence, s.place.Evidence(estate.Observed, port.String(), detail))
 	}
 	host.Roles = roles(serves)
 	r.Component(host)
@@ -263,7 +263,7 @@ func (r *reader) add(c call, count int64) {
 	}
 	if r.isOwn(c.peer) {
 		if !c.in {
-			e := c.place.Evidence(estate.Observed, "", fmt.Sprintf("%s calls %s of the same host", who, c.port))
+			e := c.place.Evidence(estate.Observed, "from "+who, fmt.Sprintf("calls %s of the same host", c.port))
 			e.Count = count
 			r.Component(estate.Component{ID: r.self.ID, Evidence: []estate.Evidence{e}})
 		}
@@ -293,7 +293,7 @@ func (r *reader) add(c call, count int64) {
 	case c.unclear:
 		detail += ", or is called by it: neither port is one that services have"
 	}
-	e := c.place.Evidence(estate.Observed, "", detail)
+	e := c.place.Evidence(estate.Observed, c.port.String(), detail)
 	e.Count = count
 	link.Evidence = []estate.Evidence{e}
 	r.Link(link)

@@ -70,6 +70,8 @@ func TestLinks(t *testing.T) {
 		{"link-local", listening + "ESTAB 0 0 [fe80::1]%eth0:40000 [fe80::2]%eth0:80", ""},
 		{"a login", listening + "ESTAB 0 0 [::ffff:10.0.0.1]:22 [::ffff:10.0.0.3]:40000", "host/here -> 10.0.0.3 0/ admin x1\n"},
 		{"logs in", listening + "ESTAB 0 0 10.0.0.1:40000 10.0.0.3:22", "10.0.0.3 -> host/here 0/ admin x1\n"},
+		{"a log", listening + "ESTAB 0 0 10.0.0.1:40000 10.0.0.3:6514", "host/here -> 10.0.0.3 6514/tcp telemetry x1\n"},
+		{"a look at others", listening + "ESTAB 0 0 10.0.0.1:40000 10.0.0.3:8080 users:((\"prometheus\",pid=1,fd=2))", "host/here -> 10.0.0.3 8080/tcp telemetry x1\n"},
 		{"without listeners, out", "ESTAB 0 0 10.0.0.1:40000 10.0.0.2:80", "host/here -> 10.0.0.2 80/tcp run x1\n"},
 		{"without listeners, in", "ESTAB 0 0 10.0.0.1:80 10.0.0.2:40000", "10.0.0.2 -> host/here 80/tcp run x1\n"},
 		{"without listeners, either", "ESTAB 0 0 10.0.0.1:800 10.0.0.2:2049", ""},
@@ -99,7 +101,7 @@ tcp ESTAB 0 0 127.0.0.1:40000 127.0.0.1:389 users:(("(odd) "na,me",pid=4,fd=3))
 	got := f.Components[0]
 	var details []string
 	for _, e := range got.Evidence {
-		details = append(details, e.Detail)
+		details = append(details, e.Place+": "+e.Detail)
 	}
 	got.Evidence = nil
 	want := estate.Component{
@@ -111,7 +113,7 @@ tcp ESTAB 0 0 127.0.0.1:40000 127.0.0.1:389 users:(("(odd) "na,me",pid=4,fd=3))
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	for _, want := range []string{"eth0 10.0.0.1", "listens on 53/udp: named", "listens on 389/tcp for itself", `(odd) "na,me calls 389/tcp of the same host`} {
+	for _, want := range []string{"ip: eth0: 10.0.0.1", "ss: 53/udp: listens: named", "ss: 389/tcp: listens for the host itself", `ss: from (odd) "na,me: calls 389/tcp of the same host`} {
 		if !slices.Contains(details, want) {
 			t.Errorf("no evidence %q in %q", want, details)
 		}

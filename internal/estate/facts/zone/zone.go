@@ -174,7 +174,7 @@ func (z *zone) host(name, detail string, addresses ...netip.Addr) {
 	for _, a := range addresses {
 		if alias, ok := estate.AddressAlias(a); ok {
 			c.Aliases = append(c.Aliases, alias)
-			c.Evidence = append(c.Evidence, z.place.Evidence(estate.Declared, "", fmt.Sprintf("%s %s %s", name, detail, a)))
+			c.Evidence = append(c.Evidence, z.place.Evidence(estate.Declared, name+" "+detail, a.String()))
 		}
 	}
 	if len(c.Evidence) > 0 {
@@ -184,14 +184,14 @@ func (z *zone) host(name, detail string, addresses ...netip.Addr) {
 
 // service adds one, and the link to each host behind it.
 func (z *zone) service(id estate.ID, name string, aliased bool, kind string, ends []estate.End, ports []uint16) {
-	c := estate.Component{ID: id, Evidence: []estate.Evidence{z.place.Evidence(estate.Declared, "", name+" "+kind)}}
+	c := estate.Component{ID: id, Evidence: []estate.Evidence{z.place.Evidence(estate.Declared, name+" "+kind, fmt.Sprintf("%d of them", len(ends)))}}
 	if alias, ok := estate.NameAlias(name); ok && aliased {
 		c.Aliases = []estate.Alias{alias}
 	}
 	z.Component(c)
 	for i, end := range ends {
 		link := estate.Link{From: estate.End{ID: id}, To: end, Need: estate.Hosting}
-		detail := fmt.Sprintf("%s %s %s", name, kind, end.Alias)
+		detail := string(end.Alias)
 		if i > 0 {
 			link.Need = estate.Soft
 			detail += fmt.Sprintf(", which stands in for %s", ends[0].Alias)
@@ -199,14 +199,14 @@ func (z *zone) service(id estate.ID, name string, aliased bool, kind string, end
 		if ports != nil && ports[i] != 0 {
 			link.Port = estate.Port{Number: ports[i], Protocol: protocol(name)}
 		}
-		link.Evidence = []estate.Evidence{z.place.Evidence(estate.Declared, "", detail)}
+		link.Evidence = []estate.Evidence{z.place.Evidence(estate.Declared, name+" "+kind, detail)}
 		z.Link(link)
 	}
 }
 
 // protocol returns the one of a service, by its name.
 func protocol(name string) string {
-	if strings.Contains(name, "._udp.") {
+	if strings.Contains(name, "_udp.") {
 		return "udp"
 	}
 	return "tcp"
@@ -247,7 +247,7 @@ func (z *zone) aliases() {
 			target = next
 			steps++
 		}
-		evidence := []estate.Evidence{z.place.Evidence(estate.Declared, "", name+" CNAME "+target)}
+		evidence := []estate.Evidence{z.place.Evidence(estate.Declared, name+" CNAME", target)}
 		end, valid := estate.NameAlias(target)
 		switch addresses := z.hosts[target]; {
 		case z.cnames[target] != "":
