@@ -241,8 +241,12 @@ var rooms = []room{
 	{"internal/estate/facts", map[string]string{
 		"internal/estate": "what readers say",
 	}},
+	{"internal/estate/facts/csv", reader(nil)},
 	{"internal/estate/facts/hostconf", reader(nil)},
+	{"internal/estate/facts/hubble", reader(nil)},
 	{"internal/estate/facts/identity", reader(nil)},
+	{"internal/estate/facts/jaeger", reader(nil)},
+	{"internal/estate/facts/kiali", reader(nil)},
 	{"internal/estate/facts/systemd", reader(nil)},
 	{"internal/estate/facts/zone", reader(map[string]string{
 		"github.com/miekg/dns": "the text form of zones",

@@ -15,6 +15,9 @@ import (
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/facts"
 	"strongroom/internal/estate/facts/compose"
+	"strongroom/internal/estate/facts/hubble"
+	"strongroom/internal/estate/facts/jaeger"
+	"strongroom/internal/estate/facts/kiali"
 	"strongroom/internal/estate/facts/sockets"
 )
 
@@ -41,6 +44,9 @@ var rows = []row{
 	{dataset: "compose-oteldemo", name: lastName, beyond: map[string]string{
 		"accounting -> astronomy-db": "its DB_CONNECTION_STRING begins with Host=astronomy-db"},
 		read: readCompose("compose-oteldemo.yaml", "compose-oteldemo.full.yaml", "compose-oteldemo.observability.yaml", "compose-oteldemo.env")},
+	{dataset: "hubble", read: readHubble, name: lastName},
+	{dataset: "jaeger-small", read: readJaeger, name: lastName},
+	{dataset: "kiali-bookinfo", read: readKiali, name: lastName},
 	{dataset: "ss-hosts", read: readSockets, name: nameOfSocket},
 }
 
@@ -100,6 +106,26 @@ func readSockets(t *testing.T) []estate.Facts {
 		at := place
 		at.Scope = host
 		all = append(all, one(t)(sockets.Read(at, files(t, "sockets", host+".ip-j-addr.json", host+".ss-tnpH.txt", host+".ss-tlnpH.txt")))...)
+	}
+	return all
+}
+
+func readHubble(t *testing.T) []estate.Facts {
+	return one(t)(hubble.Read(place, files(t, "hubble", "hubble-export-cilium-docs.jsonl")[0].Data))
+}
+
+func readJaeger(t *testing.T) []estate.Facts {
+	return one(t)(jaeger.Read(place, files(t, "jaeger", "small.json")[0].Data))
+}
+
+// readKiali names what is called as the table does, by its service, of which
+// Kiali sees the versions.
+func readKiali(t *testing.T) []estate.Facts {
+	all := one(t)(kiali.Read(place, files(t, "kiali", "kiali-bookinfo-versionedApp.json")[0].Data))
+	for i := range all[0].Links {
+		to := &all[0].Links[i].To
+		to.ID = estate.ID(strings.TrimRight(string(to.ID), "0123456789"))
+		to.ID = estate.ID(strings.TrimSuffix(string(to.ID), "-v"))
 	}
 	return all
 }
