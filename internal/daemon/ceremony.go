@@ -40,7 +40,7 @@ func (s *Safe) BeginPasskeys(ctx context.Context, from netip.Addr, token access.
 	}
 	var challenge passkeyChallenge
 	rand.Read(challenge[:]) // never fails: crypto/rand aborts the program instead
-	s.callers.passkeys.put(now, access.InvitationLife, safe.DigestOf(token[:]), challenge)
+	s.callers.passkeys.put(now, access.InvitationLife, "", safe.DigestOf(token[:]), challenge)
 	c := api.Ceremony{Challenge: challenge[:], Domain: domain, Name: s.config.Safe}
 	if slices.Contains(invited.Roles, access.Keykeeper) && !roster.Founded() {
 		c.Founding = &api.Founding{Outer: roster.Current().Outer, Period: len(roster.Periods)}

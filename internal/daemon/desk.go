@@ -195,30 +195,54 @@ type once[K comparable, V any] struct {
 
 type kept[V any] struct {
 	value V
+	by    ledger.Who // "" for a stranger
 	until time.Time
 }
 
-// mostKept bounds what is kept; whoever asks for more makes the oldest void.
-const mostKept = 256
+// mostKept bounds what is kept, and mostOfOne what is of one person; whoever asks
+// for more makes the oldest void. So a person, or who has stolen their cookie,
+// makes their own void and nobody else's.
+const (
+	mostKept  = 256
+	mostOfOne = 32
+)
 
-func (o *once[K, V]) put(now time.Time, life time.Duration, key K, value V) {
+// put keeps what was handed out to somebody, "" for a stranger.
+func (o *once[K, V]) put(now time.Time, life time.Duration, by ledger.Who, key K, value V) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.all == nil {
 		o.all = make(map[K]kept[V])
 	}
-	var oldest K
+	var oldest, oldestOfOne K
+	ofOne := 0
+	older := func(v kept[V], than K) bool {
+		other, ok := o.all[than]
+		return !ok || v.until.Before(other.until)
+	}
 	for k, v := range o.all {
 		if now.After(v.until) {
 			delete(o.all, k)
-		} else if first, ok := o.all[oldest]; !ok || v.until.Before(first.until) {
+			continue
+		}
+		if older(v, oldest) {
 			oldest = k
 		}
+		if v.by != by {
+			continue
+		}
+		ofOne++
+		if older(v, oldestOfOne) {
+			oldestOfOne = k
+		}
 	}
-	if len(o.all) >= mostKept {
+	switch {
+	case by != "" && ofOne >= mostOfOne:
+		delete(o.all, oldestOfOne)
+	case len(o.all) >= mostKept:
 		delete(o.all, oldest)
 	}
-	o.all[key] = kept[V]{value, now.Add(life)}
+	o.all[key] = kept[V]{value, by, now.Add(life)}
 }
 
 // look returns what was put there, which stays.

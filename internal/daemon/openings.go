@@ -233,7 +233,7 @@ func (s *Safe) grant(ctx context.Context, keykeeper safe.PersonName, id safe.Ope
 		return api.Granted{}, deny(err)
 	}
 	granted.Grant = g.Encode()
-	s.callers.grants.put(sit.now, actLife, granted.Nonce, issued{keykeeper, safe.DigestOf(granted.Grant)})
+	s.callers.grants.put(sit.now, actLife, ledger.Who(keykeeper), granted.Nonce, issued{keykeeper, safe.DigestOf(granted.Grant)})
 	return granted, nil
 }
 

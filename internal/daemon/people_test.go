@@ -503,6 +503,30 @@ func TestStrangersVoidNoKeyCheck(t *testing.T) {
 	h.must(h.safe.AnswerKeyCheck(t.Context(), from, "ada", api.Answer{ID: c.ID, Nonce: nonce}))
 }
 
+// Nor does a colleague, or who has stolen their cookie: neither from that, nor
+// from a release.
+func TestPeopleVoidNothingOfOthers(t *testing.T) {
+	var o once[int, string]
+	now := time.Now()
+	o.put(now, time.Minute, "ada", -1, "of ada")
+	for i := range 2 * mostKept {
+		now = now.Add(time.Millisecond)
+		o.put(now, time.Minute, "kim", i+1, "of kim")
+	}
+	if len(o.all) != 1+mostOfOne {
+		t.Errorf("%d are kept", len(o.all))
+	}
+	if got, ok := o.take(now, -1); !ok || got != "of ada" {
+		t.Errorf("that of ada is %q, %t", got, ok)
+	}
+	if _, ok := o.take(now, 1); ok {
+		t.Error("the oldest of kim is kept")
+	}
+	if _, ok := o.take(now, 2*mostKept); !ok {
+		t.Error("the newest of kim is not kept")
+	}
+}
+
 // People who are left can stop a recovery that is none.
 func TestRecoveryIsObjectedTo(t *testing.T) {
 	h := newFoundedHall(t, pair)

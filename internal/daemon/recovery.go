@@ -82,7 +82,7 @@ func (s *Safe) BeginKeyCheck(ctx context.Context, from netip.Addr, who safe.Pers
 		return api.Challenge{}, err
 	}
 	id := access.NewToken()
-	s.callers.challenges.put(sit.now, challengeLife, id, c)
+	s.callers.challenges.put(sit.now, challengeLife, c.who, id, c)
 	return api.Challenge{ID: id, Sealed: sealed}, nil
 }
 
@@ -118,7 +118,7 @@ func (s *Safe) BeginRecovery(ctx context.Context, from netip.Addr) (api.Challeng
 		return api.Challenge{}, err
 	}
 	id := access.NewToken()
-	s.callers.recoveries.put(sit.now, challengeLife, id, c)
+	s.callers.recoveries.put(sit.now, challengeLife, "", id, c)
 	return api.Challenge{ID: id, Sealed: sealed}, nil
 }
 
@@ -152,7 +152,7 @@ func (s *Safe) AnswerRecovery(ctx context.Context, from netip.Addr, answer api.A
 	if recovery.Everyone, err = s.everyoneNow(s.state.View(ctx)); err != nil {
 		return api.Recovery{}, err
 	}
-	s.callers.tickets.put(now, ticketLife, recovery.Ticket, ticket{c.roster, now.Add(ticketLife)})
+	s.callers.tickets.put(now, ticketLife, "", recovery.Ticket, ticket{c.roster, now.Add(ticketLife)})
 	return recovery, nil
 }
 
@@ -176,7 +176,7 @@ func (s *Safe) Recover(ctx context.Context, from netip.Addr, token access.Token,
 	})
 	if err != nil {
 		// What was wrong can be mended without typing two keys in again.
-		s.callers.tickets.put(now, t.until.Sub(now), token, t)
+		s.callers.tickets.put(now, t.until.Sub(now), "", token, t)
 	}
 	return err
 }

@@ -26,7 +26,7 @@ func (s *Safe) BeginSignIn(context.Context, netip.Addr) (api.SignInChallenge, er
 		return api.SignInChallenge{}, err
 	}
 	nonce := opening.NewNonce()
-	s.callers.signIns.put(s.opts.Now().UTC(), signInLife, nonce, struct{}{})
+	s.callers.signIns.put(s.opts.Now().UTC(), signInLife, "", nonce, struct{}{})
 	return api.SignInChallenge{Nonce: nonce, Store: s.id, Domain: domain}, nil
 }
 

@@ -145,6 +145,7 @@ func lookEntry(d Desk, ctx context.Context, v visit) (report.EntryPage, error) {
 // addPages adds the pages, and what belongs to them, to a mux.
 func (s *Server) addPages(mux *http.ServeMux, none http.Handler) {
 	mux.Handle("GET /v1/", none)
+	mux.Handle("GET /v1", none) // which a mux would send to the other
 	mux.Handle("GET /", s.inHTML("", func(http.ResponseWriter, *http.Request) (reply, error) { return reply{}, errNoPage }))
 	for _, p := range allPages {
 		mux.Handle(p.pattern, s.inHTML(p.pattern, func(w http.ResponseWriter, req *http.Request) (reply, error) { return s.show(p, w, req) }))

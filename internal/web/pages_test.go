@@ -381,7 +381,7 @@ func TestPageBodies(t *testing.T) {
 // A page is not shown by a path in another spelling.
 func TestPagePaths(t *testing.T) {
 	v := newVisitedScene(t)
-	for _, target := range []string{"//", "/people/", "/./people", "/x/../people", "/People", "/sources//files", "/sources/files/", "/sources/", "/ledger/7/", "/assets/"} {
+	for _, target := range []string{"//", "/people/", "/./people", "/x/../people", "/People", "/sources//files", "/sources/files/", "/sources/", "/ledger/7/", "/assets/", "/v1"} {
 		if res, _ := v.in("dan").visit("GET", target, nil, nil); res.StatusCode != 404 || res.Header.Get("Location") != "" {
 			t.Errorf("%s: %s to %q", target, res.Status, res.Header.Get("Location"))
 		}
