@@ -487,7 +487,6 @@ var rooms = []room{
 		"internal/web/page":         "draws the pages",
 		"internal/web/session":      "remembers who is signed in",
 		"internal/web/signed":       "finds out who calls",
-		"golang.org/x/sync":         "a bound in bytes on what is read at a time",
 	}},
 	{"internal/web/client", map[string]string{
 		"internal/safe":            "openings, runs and people by their names",

@@ -188,15 +188,15 @@ func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (any,
 	if err := r.checkType(req); err != nil {
 		return nil, err
 	}
-	if r.limit > enrolBody { // so many others as there are connections do no harm, and what shuts the safe never waits
+	if size := r.size(req); size > enrolBody { // so many others as there are connections do no harm, and what shuts the safe never waits
 		room := s.strangers
 		if r.roles != nil {
 			room = s.people
 		}
-		if !room.TryAcquire(r.limit) {
+		if !room.take(c.person, size) {
 			return nil, errBusy
 		}
-		defer room.Release(r.limit)
+		defer room.leave(c.person, size)
 	}
 	if c.body, err = read(w, req, r.limit, within); err != nil {
 		return nil, &bodyError{err}
@@ -225,6 +225,15 @@ func (r route) parameter(query string) (string, error) {
 		}
 	}
 	return values.Get(r.query), nil
+}
+
+// size returns how many bytes the body of a request has at most: as many as it
+// says, since no more are read then.
+func (r route) size(req *http.Request) int64 {
+	if req.ContentLength < 0 {
+		return r.limit
+	}
+	return min(req.ContentLength, r.limit)
 }
 
 // checkType sees that a body says what it is. A form of a page from elsewhere

@@ -4,8 +4,11 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
+
+	"strongroom/internal/safe"
 )
 
 // Attempts of strangers. Tokens have 128 random bits, so this is to save work,
@@ -86,21 +89,58 @@ func (l *limiter) end(from netip.Addr) {
 	l.seen[network(from)] = a
 }
 
+// A room bounds the bytes of large bodies at a time: of all, and of one person,
+// who could be slow and keep the others out. Its methods may be called
+// concurrently.
+type room struct {
+	all, one int64
+
+	mu    sync.Mutex // guards what follows
+	taken int64
+	by    map[safe.PersonName]int64
+}
+
+func newRoom(all, one int64) *room {
+	return &room{all: all, one: one, by: make(map[safe.PersonName]int64)}
+}
+
+// take reports whether there is room for so many bytes of somebody, "" for
+// strangers; then leave must follow.
+func (r *room) take(by safe.PersonName, n int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.taken+n > r.all || r.by[by]+n > r.one {
+		return false
+	}
+	r.taken += n
+	r.by[by] += n
+	return true
+}
+
+func (r *room) leave(by safe.PersonName, n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taken -= n
+	if r.by[by] -= n; r.by[by] == 0 {
+		delete(r.by, by)
+	}
+}
+
 // A boundedListener shuts connections that are too many, before anything is
-// read from them.
+// read from them. If there is no room for one from somewhere else, the site that
+// has most loses its newest: so a few addresses keep nobody out.
 type boundedListener struct {
 	net.Listener
 	all, one int
 
-	mu    sync.Mutex // guards what follows
-	count int
-	from  map[netip.Prefix]int
+	mu   sync.Mutex     // guards the field below
+	open []*boundedConn // the newest last
 }
 
 // bound returns l with at most all connections at a time, and at most one of
 // one network.
 func bound(l net.Listener, all, one int) net.Listener {
-	return &boundedListener{Listener: l, all: all, one: one, from: make(map[netip.Prefix]int)}
+	return &boundedListener{Listener: l, all: all, one: one}
 }
 
 func (l *boundedListener) Accept() (net.Conn, error) {
@@ -114,40 +154,73 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 			conn.Close() // gone already: it has no other side
 			continue
 		}
-		key := network(at.Addr().Unmap())
-		if l.take(key) {
-			return &boundedConn{Conn: conn, release: sync.OnceFunc(func() { l.release(key) })}, nil
+		c := &boundedConn{Conn: conn, of: l, network: network(at.Addr().Unmap()), site: site(at.Addr().Unmap())}
+		taken, shut := l.take(c)
+		if shut != nil {
+			shut.Conn.Close() // its place is taken already
+		}
+		if taken {
+			return c, nil
 		}
 		conn.Close() // nothing was said
 	}
 }
 
-func (l *boundedListener) take(key netip.Prefix) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.count >= l.all || l.from[key] >= l.one {
-		return false
+// site is what may belong to one customer of a provider, who has 2^16 networks
+// then.
+func site(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 48
 	}
-	l.count++
-	l.from[key]++
-	return true
+	p, _ := a.Prefix(bits) // fails for other numbers of bits only
+	return p
 }
 
-func (l *boundedListener) release(key netip.Prefix) {
+// take reports whether there is room for a connection, and which one has to be
+// shut for it, nil if none has to.
+func (l *boundedListener) take(c *boundedConn) (taken bool, shut *boundedConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.count--
-	if l.from[key]--; l.from[key] == 0 {
-		delete(l.from, key)
+	ofNetwork, ofSite := 0, make(map[netip.Prefix]int)
+	for _, other := range l.open {
+		ofSite[other.site]++
+		if other.network == c.network {
+			ofNetwork++
+		}
 	}
+	if ofNetwork >= l.one {
+		return false, nil
+	}
+	if len(l.open) >= l.all {
+		for _, other := range l.open {
+			if shut == nil || ofSite[other.site] >= ofSite[shut.site] {
+				shut = other
+			}
+		}
+		if ofSite[shut.site] <= ofSite[c.site]+1 {
+			return false, nil
+		}
+		l.removeLocked(shut)
+	}
+	l.open = append(l.open, c)
+	return true, shut
+}
+
+// removeLocked forgets a connection, if it is there. l.mu must be held.
+func (l *boundedListener) removeLocked(c *boundedConn) {
+	l.open = slices.DeleteFunc(l.open, func(other *boundedConn) bool { return other == c })
 }
 
 type boundedConn struct {
 	net.Conn
-	release func()
+	of            *boundedListener
+	network, site netip.Prefix
 }
 
 func (c *boundedConn) Close() error {
-	c.release()
+	c.of.mu.Lock()
+	c.of.removeLocked(c)
+	c.of.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -34,8 +34,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
@@ -129,8 +127,8 @@ const (
 	maxConnections = 256
 	maxOfAddress   = 32
 	// maxStrangers and maxPeople bound in bytes the large bodies that are read
-	// or worked on, of requests that are not signed and of those that are. One
-	// release fits.
+	// or worked on, of requests that are not signed and of those that are. The
+	// largest release fits, and leaves room for one of ten thousand runs.
 	maxStrangers = 64 << 20
 	maxPeople    = 128 << 20
 )
@@ -161,8 +159,8 @@ type Server struct {
 	pages    *page.Pages
 	handler  http.Handler
 
-	strangers, people *semaphore.Weighted // in bytes, of bodies
-	attempts          *limiter            // of what is not signed
+	strangers, people *room
+	attempts          *limiter // of what is not signed
 
 	// serving is read-locked by every request, and locked for good when Serve
 	// has ended: then nothing calls the Desk any more.
@@ -179,7 +177,7 @@ func New(desk Desk, opts Options) *Server {
 	}
 	s := &Server{
 		desk: desk, opts: opts, log: opts.Logger, times: usual,
-		strangers: semaphore.NewWeighted(maxStrangers), people: semaphore.NewWeighted(maxPeople),
+		strangers: newRoom(maxStrangers, maxStrangers), people: newRoom(maxPeople, releaseBody),
 		attempts: newLimiter(opts.Now), sessions: session.New(opts.Now),
 	}
 	// A suspended key, and one that waits to be in the roster, tell who calls.

@@ -649,41 +649,55 @@ func TestManyConnections(t *testing.T) {
 }
 
 // TestOneReleaseAtATime: two of the largest do not fit into the memory that
-// bodies may have.
+// bodies may have. One that somebody sends slowly keeps none out that is smaller.
 func TestOneReleaseAtATime(t *testing.T) {
 	sc := newScene(t)
 	x := sc.forRoute(api.Release, "ada")
-	conn := sc.dial(keeperAddress)
-	fmt.Fprint(conn, sc.text(x, fmt.Sprintf("Connection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", len(x.body))))
+	begin := func() net.Conn { // and do not say how large it is
+		conn := sc.dial(keeperAddress)
+		fmt.Fprint(conn, sc.text(x, "Connection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"))
+		return conn
+	}
+	first := begin()
 	eventually(t, "the first holds its place", func() bool {
-		if sc.s.people.TryAcquire(maxPeople) {
-			sc.s.people.Release(maxPeople)
+		if sc.s.people.take("kim", maxPeople-releaseBody+1) {
+			sc.s.people.leave("kim", maxPeople-releaseBody+1)
 			return false
 		}
 		return true
 	})
-	if res, body := sc.fire(sc.forRoute(api.Release, "ada")); res.StatusCode != 503 {
-		t.Errorf("the second: %s %s, want 503", res.Status, body)
+	if got, err := bufio.NewReader(begin()).ReadString('\n'); err != nil || !strings.HasPrefix(got, "HTTP/1.1 503 ") {
+		t.Errorf("the second: %q %v, want 503", got, err)
 	}
-	if res, _ := sc.fire(sc.forRoute(api.Agree, "ada")); res.StatusCode != 204 {
-		t.Errorf("something small meanwhile: %s", res.Status)
+	if sc.s.people.take("ada", enrolBody) {
+		t.Error("ada has more room than for one")
 	}
-	conn.Write(x.body)
-	if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 204 ") {
+	if !sc.s.people.take("kim", maxPeople-releaseBody) {
+		t.Error("kim has no room meanwhile")
+	}
+	for _, route := range []string{api.Release, api.Agree} {
+		if res, body := sc.fire(sc.forRoute(route, "ada")); res.StatusCode != 204 {
+			t.Errorf("something small meanwhile: %s %s", res.Status, body)
+		}
+	}
+	fmt.Fprintf(first, "%x\r\n%s\r\n0\r\n\r\n", len(x.body), x.body)
+	if got, err := io.ReadAll(first); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 204 ") {
 		t.Errorf("the first: %q %v", got, err)
 	}
+	sc.s.people.leave("kim", maxPeople-releaseBody)
+	eventually(t, "the first leaves its place", func() bool { return sc.s.people.take("ada", releaseBody) })
 }
 
 // Whoever sends something large, and slowly, keeps nobody from shutting the
 // safe, nor from enrolling.
 func TestSmallRequestsNeverWait(t *testing.T) {
 	sc := newScene(t)
-	if !sc.s.people.TryAcquire(maxPeople) || !sc.s.strangers.TryAcquire(maxStrangers) {
+	if !sc.s.people.take("kim", releaseBody) || !sc.s.people.take("ada", maxPeople-releaseBody) || !sc.s.strangers.take("", maxStrangers) {
 		t.Fatal("there is no room")
 	}
-	for pattern, want := range map[string]int{api.Suspend: 204, api.CloseIt: 204, api.Propose: 503} {
-		if res, body := sc.fire(sc.forRoute(pattern, "ada")); res.StatusCode != want {
-			t.Errorf("%s: %s %s, want %d", pattern, res.Status, body, want)
+	for _, pattern := range []string{api.Suspend, api.CloseIt, api.Propose} {
+		if res, body := sc.fire(sc.forRoute(pattern, "ada")); res.StatusCode != 204 {
+			t.Errorf("%s: %s %s", pattern, res.Status, body)
 		}
 	}
 	x := sc.forRoute(api.Enrol, "")
@@ -851,4 +865,42 @@ func TestBoundedListener(t *testing.T) {
 	}
 	second.Close()
 	fourth.Close()
+}
+
+// TestFewAddressesKeepNobodyOut: where all connections are taken, who has most
+// makes room for somebody else, until nobody has two more than another.
+func TestFewAddressesKeepNobodyOut(t *testing.T) {
+	var gone []string
+	l := bound(nil, 4, 3).(*boundedListener)
+	come := func(from string) bool {
+		t.Helper()
+		at := netip.MustParseAddr(from)
+		c := &boundedConn{of: l, network: network(at), site: site(at)}
+		taken, shut := l.take(c)
+		if shut != nil {
+			gone = append(gone, shut.network.String())
+		}
+		return taken
+	}
+	for _, tt := range []struct {
+		from  string
+		taken bool
+		gone  string // "" if none has to go
+	}{
+		{"2001:db8:1:1::1", true, ""},
+		{"2001:db8:1:2::1", true, ""}, // the same site
+		{"2001:db8:1:3::1", true, ""},
+		{"192.0.2.1", true, ""},
+		{"192.0.2.1", true, "2001:db8:1:3::/64"},
+		{"192.0.2.1", false, ""},
+		{"2001:db8:1:4::1", false, ""},
+		{"192.0.2.2", true, "192.0.2.1/32"},
+		{"192.0.2.3", true, "2001:db8:1:2::/64"},
+		{"192.0.2.4", false, ""},
+	} {
+		gone = nil
+		if taken := come(tt.from); taken != tt.taken || strings.Join(gone, " ") != tt.gone || len(l.open) > 4 {
+			t.Errorf("%s is taken: %t, and %q has to go, want %t, %q", tt.from, taken, gone, tt.taken, tt.gone)
+		}
+	}
 }
