@@ -247,6 +247,7 @@ var rooms = []room{
 	{"internal/estate/facts/identity", reader(nil)},
 	{"internal/estate/facts/jaeger", reader(nil)},
 	{"internal/estate/facts/kiali", reader(nil)},
+	{"internal/estate/facts/netbox", reader(nil)},
 	{"internal/estate/facts/systemd", reader(nil)},
 	{"internal/estate/facts/zone", reader(map[string]string{
 		"github.com/miekg/dns": "the text form of zones",
