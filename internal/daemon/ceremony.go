@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/passkey"
+	"strongroom/internal/daemon/state"
 	"strongroom/internal/safe"
 )
 
@@ -86,6 +87,25 @@ func (s *Safe) checkPasskeys(token access.Token, e access.Enrolment, origin stri
 		}
 		if want := e.Person.Passkeys[i]; got.Key != want.Key || got.Use != want.Use || got.Synced != want.Synced {
 			return fmt.Errorf("passkey %d is not the one that was made for %s on the safe's page", i+1, want.Use)
+		}
+	}
+	return nil
+}
+
+// checkOwn sees that nobody else has the passkeys of somebody who enrols. What is
+// public of a passkey can be copied, and who has the private key would sign in
+// as the one who has not.
+func (s *Safe) checkOwn(v state.View, p access.Person) error {
+	people, err := everybody(v, s.Roster())
+	if err != nil {
+		return err
+	}
+	for _, other := range people {
+		for _, k := range other.Passkeys {
+			mine := slices.ContainsFunc(p.Passkeys, func(own access.Passkey) bool { return own.Key.Fingerprint() == k.Key.Fingerprint() })
+			if mine && other.Name != p.Name {
+				return fmt.Errorf("%s has a passkey of %s", p.Name, other.Name)
+			}
 		}
 	}
 	return nil

@@ -93,6 +93,9 @@ func (s *Safe) Enrol(ctx context.Context, from netip.Addr, origin string, m api.
 		if err == nil {
 			err = s.checkPasskeys(m.Token, e, origin, m.Passkeys)
 		}
+		if err == nil {
+			err = s.checkOwn(tx.View(), e.Person)
+		}
 		if err != nil {
 			wrong = err
 			if invited.Tries++; invited.Tries >= maxTries {

@@ -286,6 +286,23 @@ func TestClaimedPasskey(t *testing.T) {
 	}
 }
 
+// TestCopiedPasskey: nor can they copy all of somebody's passkey, who would then
+// sign in as them.
+func TestCopiedPasskey(t *testing.T) {
+	h := newPageHall(t)
+	dan := accesstest.NewPasskeyPerson(t, "dan", access.Auditor)
+	h.enrolOnPage(dan)
+	aron := h.invited(accesstest.NewPasskeyPerson(t, "aron", access.Auditor))
+	aron.made = []api.Registration{registered(dan.SignIn, access.SignIn, aron.challenge)}
+	aron.enrolment.Person.Passkeys = dan.Passkeys
+	h.denied(h.send(aron), "has a passkey of dan")
+	if name, _, err := h.signIn(h.touches(dan.SignIn, h.challenge())); err != nil || name != "dan" {
+		t.Errorf("dan signs in as %q, %v", name, err)
+	}
+	again := h.invited(dan)
+	h.must(h.send(again))
+}
+
 // TestPasskeysOfAnEnrolment: an enrolment has the passkeys that were just made
 // with its invitation, and no others.
 func TestPasskeysOfAnEnrolment(t *testing.T) {
