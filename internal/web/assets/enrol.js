@@ -3,7 +3,7 @@ import {
 } from "./shared-IXCAECCJ.js";
 import {
   encodeKeyring
-} from "./shared-2MM3CIZ5.js";
+} from "./shared-SPGPUNG4.js";
 import {
   Safe,
   action,
@@ -11,7 +11,7 @@ import {
   field,
   h,
   showError
-} from "./shared-CHRHC53K.js";
+} from "./shared-V4GRTI2L.js";
 import {
   PrivateKey,
   parseKeyFile,

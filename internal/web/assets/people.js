@@ -5,7 +5,9 @@ import {
   current,
   fingerprint,
   founded,
+  keepUnderPasskey,
   keysOf,
+  openCopies,
   personOf,
   readRoster,
   renewed,
@@ -15,31 +17,26 @@ import {
   unfit,
   unfounded,
   when
-} from "./shared-UADMTXK2.js";
+} from "./shared-BOAOCXKB.js";
 import {
-  Trouble
-} from "./shared-WQHORMLH.js";
-import {
-  encodeKeyring,
-  parseKeyring,
+  askKeyring,
   passkeyOf
-} from "./shared-2MM3CIZ5.js";
+} from "./shared-SPGPUNG4.js";
 import {
   Problem,
   Safe,
+  Trouble,
   action,
   byId,
   field,
   h,
   showError
-} from "./shared-CHRHC53K.js";
+} from "./shared-V4GRTI2L.js";
 import {
   PrivateKey,
   answerOuterProof,
-  openCopy,
   sealCopy,
-  unwrap,
-  wrap
+  unwrap
 } from "./shared-ZBAO53CV.js";
 import {
   agree,
@@ -336,40 +333,6 @@ async function renew(r, digest, now) {
   next.periods.push(period);
   await share(next, period, key, now);
   return next;
-}
-
-// copies.ts
-async function askKeyring(safe2, store, person) {
-  const kept = await safe2.get("/v1/keyring");
-  const keyring = kept.keyring === void 0 ? void 0 : parseKeyring(fromBase64(kept.keyring));
-  if (keyring !== void 0 && (keyring.store !== store || keyring.person !== person)) {
-    throw new Error("The safe hands out another person's keyring.");
-  }
-  return keyring;
-}
-async function openCopies(periods, person, personal) {
-  const keys = /* @__PURE__ */ new Map();
-  for (const [i, p] of periods.entries()) {
-    const copy = p.outer_copies?.find((c) => c.person === person);
-    if (copy === void 0) {
-      continue;
-    }
-    try {
-      keys.set(i + 1, await openCopy(personal, fromBase64(copy.sealed), p.outer));
-    } catch (cause) {
-      throw new Error(`Your copy of the outer key of period ${i + 1} does not hold that key: ${cause.message}. Do nothing with this safe before you know why.`, { cause });
-    }
-  }
-  if (keys.size === 0) {
-    throw new Error("No copy of the outer key is sealed to you yet: a keykeeper who has it must add you once more, here or with strongroom people add.");
-  }
-  return keys;
-}
-async function keepUnderPasskey(safe2, keyring, domain, period, key) {
-  const now = /* @__PURE__ */ new Date();
-  const sealed = await wrap(key, passkeyOf(keyring, domain), now);
-  const next = { ...keyring, time: now, periods: new Map([...keyring.periods, [period, sealed]]) };
-  await safe2.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
 }
 
 // place.ts

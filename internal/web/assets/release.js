@@ -3,38 +3,36 @@ import {
   checkSafe,
   pinOf,
   signIn
-} from "./shared-23SQVZ2S.js";
+} from "./shared-2SSIOLV2.js";
 import {
+  credentialOf,
   day,
+  keepUnderPasskey,
   personOf,
   readRoster,
   signAct,
   signerOf,
   when
-} from "./shared-UADMTXK2.js";
+} from "./shared-BOAOCXKB.js";
 import {
-  Trouble,
-  reasonOf,
-  tellColleagues
-} from "./shared-WQHORMLH.js";
-import {
-  encodeKeyring,
-  parseKeyring,
+  askKeyring,
   passkeyOf
-} from "./shared-2MM3CIZ5.js";
+} from "./shared-SPGPUNG4.js";
 import {
   Problem,
   Safe,
+  Trouble,
   action,
   byId,
   field,
   h,
-  showError
-} from "./shared-CHRHC53K.js";
+  reasonOf,
+  showError,
+  tellColleagues
+} from "./shared-V4GRTI2L.js";
 import {
   openCopy,
-  unwrapAndSign,
-  wrap
+  unwrapAndSign
 } from "./shared-ZBAO53CV.js";
 import {
   PasskeyError,
@@ -124,25 +122,23 @@ function sameList(a, b) {
 }
 
 // keeper.ts
-async function whoIsHere(safe, pin) {
+async function whoIsHere(safe, known) {
   const session = await safe.get("/v1/session");
   const everyone = await safe.get("/v1/people");
   const bytes = fromBase64(everyone.current);
   const roster = readRoster(bytes);
-  if (pin !== void 0) {
-    checkSafe(pin, session);
-    await checkRoster(pin, bytes, roster.n);
+  if (known !== void 0) {
+    checkSafe(known.pin, session);
+    await checkRoster(known.pin, bytes, roster.n);
   }
   const me = personOf(roster, session.person);
   if (me === void 0 || roster.store !== session.store) {
     throw new Trouble("You are not in the safe's roster.", "Two people take you into it: strongroom people add, and people agree.");
   }
-  const keykeeper = me.roles.includes("keykeeper");
-  const kept = keykeeper ? await safe.get("/v1/keyring") : {};
-  const keyring = kept.keyring === void 0 ? void 0 : parseKeyring(fromBase64(kept.keyring));
-  if (keyring !== void 0 && (keyring.store !== session.store || keyring.person !== session.person)) {
-    throw new Trouble("The safe hands out another person's keyring.", tellColleagues);
+  if (known !== void 0 && !me.passkeys?.some((k) => equal(credentialOf(k), known.passkey))) {
+    throw new Trouble(`The safe says that you are ${me.name}, whose passkey is not the one that you have touched.`, tellColleagues);
   }
+  const keykeeper = me.roles.includes("keykeeper");
   const domain = roster.domain ?? "";
   return {
     person: session.person,
@@ -150,7 +146,7 @@ async function whoIsHere(safe, pin) {
     domain,
     recipient: keykeeper ? me.key ?? "" : "",
     signer: signerOf(session.store, me, domain, []),
-    keyring,
+    keyring: keykeeper ? await askKeyring(safe, session.store, session.person) : void 0,
     roster,
     digest: toHex(await sha256(bytes))
   };
@@ -441,8 +437,8 @@ async function start() {
   const asked = openingIn(location.hash);
   addEventListener("hashchange", () => location.reload());
   const enter = action("Sign in with your passkey", status, async () => {
-    await signIn(safe, pin);
-    const keeper = await whoIsHere(safe, pin);
+    const passkey = await signIn(safe, pin);
+    const keeper = await whoIsHere(safe, { pin, passkey });
     if (asked === "") {
       await list(safe, keeper);
     } else {
@@ -766,10 +762,7 @@ function offerKeeping(safe, keeper, keyring, ring, r) {
     return;
   }
   const keep = action("Put it under your passkey", status, async () => {
-    const now = /* @__PURE__ */ new Date();
-    const sealed = await wrap(key, passkeyOf(keyring, keeper.domain), now);
-    const next = { ...keyring, time: now, periods: new Map([...keyring.periods, [used, sealed]]) };
-    await safe.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
+    await keepUnderPasskey(safe, keyring, keeper.domain, used, key);
     part.replaceChildren(h("p", {}, "Done."));
   }, { id: "keep" });
   const part = h(

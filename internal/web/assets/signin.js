@@ -1,12 +1,11 @@
 import {
   signIn
-} from "./shared-23SQVZ2S.js";
-import "./shared-WQHORMLH.js";
+} from "./shared-2SSIOLV2.js";
 import {
   Safe,
   byId,
   press
-} from "./shared-CHRHC53K.js";
+} from "./shared-V4GRTI2L.js";
 import "./shared-VD352PJE.js";
 
 // signin.ts

@@ -233,6 +233,38 @@ func TestElsewhereHoldsTheSafeToItsPin(t *testing.T) {
 	}
 }
 
+// TestElsewhereAsksWhoIsThere has the safe's host lie about nothing but that,
+// when the keykeeper has signed in.
+func TestElsewhereAsksWhoIsThere(t *testing.T) {
+	e, p, _ := newExported(t)
+	for _, tt := range []struct {
+		name, want string
+		lie        func(*api.Session)
+	}{
+		{"another store", "answers another safe", func(s *api.Session) { s.Store = safe.NewStoreID() }},
+		{"another domain", "answers another safe", func(s *api.Session) { s.Domain = "safe." + domain }},
+		{"no domain", "with passkeys of no domain", func(s *api.Session) { s.Domain = "" }},
+		{"a colleague", "says that you are kim, whose passkey is not the one", func(s *api.Session) { s.Person = "kim" }},
+		{"the operator who asks", "says that you are bob, whose passkey is not the one", func(s *api.Session) { s.Person = "bob" }},
+		{"nobody of the safe", "You are not in the safe's roster", func(s *api.Session) { s.Person = "mallory" }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e.change(func() { e.session = tt.lie })
+			p.Go(fmt.Sprintf("%s/?%d#opening=%s", e.page, len(p.Sent()), e.id))
+			p.Press("Sign in with your passkey")
+			p.Wait(`document.querySelector("#release-status").innerText !== ""`)
+			if got := p.Text("#release-status"); !strings.Contains(got, tt.want) || Eval[bool](p, `!!document.querySelector("#look")`) {
+				t.Errorf("the page says %q, want %q", got, tt.want)
+			}
+		})
+	}
+	for _, r := range p.Sent() {
+		if strings.Contains(r.URL, "/v1/openings") {
+			t.Errorf("%s %s: it goes on all the same", r.Method, r.URL)
+		}
+	}
+}
+
 // TestOtherOriginsAreShutOut has the same page somewhere that the safe does not
 // know of, and within another page.
 func TestOtherOriginsAreShutOut(t *testing.T) {

@@ -10430,10 +10430,23 @@ function isText(v, form) {
 // keyring.ts
 var keyring_exports = {};
 __export(keyring_exports, {
+  askKeyring: () => askKeyring,
   encodeKeyring: () => encodeKeyring,
-  parseKeyring: () => parseKeyring,
   passkeyOf: () => passkeyOf
 });
+
+// trouble.ts
+var Trouble = class extends Error {
+  constructor(message, remedy, options) {
+    super(message, options);
+    this.remedy = remedy;
+    this.name = "Trouble";
+  }
+  remedy;
+};
+var tellColleagues = "Nothing was released. Do not try again before you have spoken with your colleagues: the safe, or somebody in its place, shows something that does not hold.";
+
+// keyring.ts
 function encodeKeyring(k) {
   const periods = [...k.periods].sort(([a], [b]) => a - b).map(([n, sealed]) => ({ n, sealed: toBase64(sealed) }));
   return spell({
@@ -10445,6 +10458,14 @@ function encodeKeyring(k) {
     personal: toBase64(k.personal),
     periods
   });
+}
+async function askKeyring(safe, store, person) {
+  const kept = await safe.get("/v1/keyring");
+  const keyring = kept.keyring === void 0 ? void 0 : parseKeyring(fromBase64(kept.keyring));
+  if (keyring !== void 0 && (keyring.store !== store || keyring.person !== person)) {
+    throw new Trouble("The safe hands out another person's keyring.", tellColleagues);
+  }
+  return keyring;
 }
 function parseKeyring(b) {
   try {
@@ -10462,7 +10483,10 @@ function parseKeyring(b) {
     }
   } catch {
   }
-  throw new Error("The safe's copy of your keyring cannot be read: it is of another version, or damaged.");
+  throw new Trouble(
+    "The safe's copy of your keyring cannot be read: it is of another version, or damaged.",
+    "Load this page anew; one that lies on another host than the safe's has to be of the safe's version (strongroom web export). If that does not help, use a terminal with your key from paper, or have another keykeeper act. Then enrol anew with this device: that makes a new keyring."
+  );
 }
 function passkeyOf(k, domain) {
   return { domain, credential: k.credential };

@@ -462,6 +462,30 @@ func TestReleaseAsksForThePersonalKey(t *testing.T) {
 	}
 }
 
+// TestKeyringIsOfNoUse has the safe hand out keyrings that no page can go by:
+// each says what to do.
+func TestKeyringIsOfNoUse(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	s.snapshot("erp-files", s.team.Outer.Recipient(), time.Now().Add(-time.Hour))
+	id := safe.NewOpeningID(time.Now())
+	s.ask(id)
+	good := string(s.keyring)
+	for _, tt := range []struct{ name, keyring, want, do string }{
+		{"another version", strings.Replace(good, `"v":1`, `"v":2`, 1), "The safe's copy of your keyring cannot be read", "Then enrol anew with this device"},
+		{"damaged", good[:len(good)/2], "The safe's copy of your keyring cannot be read", "have another keykeeper act"},
+		{"another's", strings.Replace(good, `"person":"ada"`, `"person":"kim"`, 1), "The safe hands out another person's keyring", "you have spoken with your colleagues"},
+	} {
+		for _, at := range []struct{ path, status string }{{"/openings/" + id.String() + "?state=requested", "#release-status"}, {"/people", "#people-status"}} {
+			s.change(func() { s.keyring = []byte(tt.keyring) })
+			p.Go(s.url + at.path)
+			p.Wait(fmt.Sprintf(`document.querySelector(%q)?.innerText`, at.status))
+			if got := p.Text(at.status); !strings.Contains(got, tt.want) || !strings.Contains(got, tt.do) {
+				t.Errorf("%s, %s: the page says %q, want %q and %q", tt.name, at.path, got, tt.want, tt.do)
+			}
+		}
+	}
+}
+
 // TestReleaseIsRefusedByThePage gives it grants that are not what was asked
 // for, and envelopes that belong elsewhere.
 func TestReleaseIsRefusedByThePage(t *testing.T) {

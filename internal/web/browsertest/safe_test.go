@@ -79,6 +79,7 @@ type fakeSafe struct {
 	acts      []access.Act
 	tamper    func(*api.Granted)
 	lie       func(*access.Roster) // about the roster in force
+	session   func(*api.Session)   // a lie about who is there
 	says      struct {             // which safe it is
 		store  safe.StoreID
 		domain string
@@ -152,7 +153,11 @@ func makeSafe(t testing.TB, domain string) (*fakeSafe, *http.ServeMux) {
 	handle("POST /v1/passkeys/begin", s.beginPasskeys)
 	handle("POST /v1/enrol", s.enrol)
 	handle("GET /v1/session", func(*http.Request, []byte) (any, error) {
-		return map[string]any{"person": s.person, "safe": "acme", "store": s.says.store, "domain": s.says.domain}, nil
+		answer := api.Session{Person: s.person, Safe: "acme", Store: s.says.store, Domain: s.says.domain}
+		if s.session != nil {
+			s.session(&answer)
+		}
+		return answer, nil
 	})
 	s.addPeople(mux, handle)
 	handle("GET /v1/keyring", func(*http.Request, []byte) (any, error) {

@@ -4,18 +4,8 @@
 import type { Safe } from "./api.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { openCopy, PrivateKey, wrap } from "./keys.ts";
-import { encodeKeyring, type Keyring, parseKeyring, passkeyOf } from "./keyring.ts";
+import { encodeKeyring, type Keyring, passkeyOf } from "./keyring.ts";
 import type { Period } from "./roster.ts";
-
-/** The keyring of a person, whom it must be of. */
-export async function askKeyring(safe: Safe, store: string, person: string): Promise<Keyring | undefined> {
-  const kept = await safe.get<{ keyring?: string }>("/v1/keyring");
-  const keyring = kept.keyring === undefined ? undefined : parseKeyring(fromBase64(kept.keyring));
-  if (keyring !== undefined && (keyring.store !== store || keyring.person !== person)) {
-    throw new Error("The safe hands out another person's keyring.");
-  }
-  return keyring;
-}
 
 /** Outer keys, by their periods. */
 export type OuterKeys = Map<number, PrivateKey<"outer">>;

@@ -7,12 +7,12 @@
 
 import { type Signer, signerOf } from "./acting.ts";
 import type { Safe } from "./api.ts";
-import { type Bytes, fromBase64, sha256, toHex } from "./base64.ts";
+import { type Bytes, equal, fromBase64, sha256, toHex } from "./base64.ts";
 import { openCopy, type Passkey, type PrivateKey, unwrapAndSign } from "./keys.ts";
-import { type Keyring, parseKeyring, passkeyOf } from "./keyring.ts";
+import { askKeyring, type Keyring, passkeyOf } from "./keyring.ts";
 import { checkRoster, checkSafe, type Pin } from "./pin.ts";
 import { timeOfRun } from "./review.ts";
-import { personOf, readRoster, type Roster } from "./roster.ts";
+import { credentialOf, personOf, readRoster, type Roster } from "./roster.ts";
 import { reasonOf, tellColleagues, Trouble } from "./trouble.ts";
 import { type Assertion, PasskeyError } from "./webauthn.ts";
 
@@ -35,26 +35,30 @@ export interface Keeper {
   digest: string; // of the roster, in hex
 }
 
-/** Asks the safe who is signed in; a page on another host holds it to its pin. */
-export async function whoIsHere(safe: Safe, pin?: Pin): Promise<Keeper> {
+/** What a page on another host holds the safe to: its pin, and the passkey that was touched to sign in. */
+export interface Known {
+  pin: Pin;
+  passkey: Bytes;
+}
+
+/** Asks the safe who is signed in. */
+export async function whoIsHere(safe: Safe, known?: Known): Promise<Keeper> {
   const session = await safe.get<SessionAnswer>("/v1/session");
   const everyone = await safe.get<{ current: string }>("/v1/people");
   const bytes = fromBase64(everyone.current);
   const roster = readRoster(bytes);
-  if (pin !== undefined) {
-    checkSafe(pin, session);
-    await checkRoster(pin, bytes, roster.n);
+  if (known !== undefined) {
+    checkSafe(known.pin, session);
+    await checkRoster(known.pin, bytes, roster.n);
   }
   const me = personOf(roster, session.person);
   if (me === undefined || roster.store !== session.store) {
     throw new Trouble("You are not in the safe's roster.", "Two people take you into it: strongroom people add, and people agree.");
   }
-  const keykeeper = me.roles.includes("keykeeper");
-  const kept = keykeeper ? await safe.get<{ keyring?: string }>("/v1/keyring") : {};
-  const keyring = kept.keyring === undefined ? undefined : parseKeyring(fromBase64(kept.keyring));
-  if (keyring !== undefined && (keyring.store !== session.store || keyring.person !== session.person)) {
-    throw new Trouble("The safe hands out another person's keyring.", tellColleagues);
+  if (known !== undefined && !me.passkeys?.some((k) => equal(credentialOf(k), known.passkey))) {
+    throw new Trouble(`The safe says that you are ${me.name}, whose passkey is not the one that you have touched.`, tellColleagues);
   }
+  const keykeeper = me.roles.includes("keykeeper");
   const domain = roster.domain ?? "";
   return {
     person: session.person,
@@ -62,7 +66,7 @@ export async function whoIsHere(safe: Safe, pin?: Pin): Promise<Keeper> {
     domain,
     recipient: keykeeper ? (me.key ?? "") : "",
     signer: signerOf(session.store, me, domain, []),
-    keyring,
+    keyring: keykeeper ? await askKeyring(safe, session.store, session.person) : undefined,
     roster,
     digest: toHex(await sha256(bytes)),
   };

@@ -2,9 +2,11 @@
 // periods, each in a file of its own. The safe keeps the keyring and can open
 // nothing of it.
 
+import type { Safe } from "./api.ts";
 import { type Bytes, equal, fromBase64, fromBase64url, toBase64, toBase64url } from "./base64.ts";
 import { type Passkey } from "./keys.ts";
 import { spell, spellTime } from "./statement.ts";
+import { tellColleagues, Trouble } from "./trouble.ts";
 
 export interface Keyring {
   store: string;
@@ -37,8 +39,18 @@ interface Spelled {
   periods: { n: number; sealed: string }[];
 }
 
-/** Reads what encodeKeyring writes, and nothing else. */
-export function parseKeyring(b: Bytes): Keyring {
+/** Asks the safe for the keyring of a person, whom it must be of; undefined if there is none. */
+export async function askKeyring(safe: Safe, store: string, person: string): Promise<Keyring | undefined> {
+  const kept = await safe.get<{ keyring?: string }>("/v1/keyring");
+  const keyring = kept.keyring === undefined ? undefined : parseKeyring(fromBase64(kept.keyring));
+  if (keyring !== undefined && (keyring.store !== store || keyring.person !== person)) {
+    throw new Trouble("The safe hands out another person's keyring.", tellColleagues);
+  }
+  return keyring;
+}
+
+// Reads what encodeKeyring writes, and nothing else.
+function parseKeyring(b: Bytes): Keyring {
   try {
     const s = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b)) as Spelled;
     const keyring: Keyring = {
@@ -55,7 +67,10 @@ export function parseKeyring(b: Bytes): Keyring {
   } catch {
     // as below
   }
-  throw new Error("The safe's copy of your keyring cannot be read: it is of another version, or damaged.");
+  throw new Trouble(
+    "The safe's copy of your keyring cannot be read: it is of another version, or damaged.",
+    "Load this page anew; one that lies on another host than the safe's has to be of the safe's version (strongroom web export). If that does not help, use a terminal with your key from paper, or have another keykeeper act. Then enrol anew with this device: that makes a new keyring.",
+  );
 }
 
 export function passkeyOf(k: Keyring, domain: string): Passkey {

@@ -8,9 +8,9 @@
 import { signAct } from "./acting.ts";
 import { Problem, Safe } from "./api.ts";
 import { type Bytes, fromBase64, fromBase64url, sha256, toBase64, toHex, utf8 } from "./base64.ts";
+import { keepUnderPasskey } from "./copies.ts";
 import { action, byId, field, h, showError } from "./dom.ts";
-import { wrap } from "./keys.ts";
-import { encodeKeyring, type Keyring, passkeyOf } from "./keyring.ts";
+import type { Keyring } from "./keyring.ts";
 import { type Keeper, periodAt, periodsOf, Ring, whoIsHere, WrappedError } from "./keeper.ts";
 import { Opener } from "./opener.ts";
 import { pinOf } from "./pin.ts";
@@ -67,8 +67,8 @@ async function start(): Promise<void> {
   const asked = openingIn(location.hash);
   addEventListener("hashchange", () => location.reload()); // with another link: nothing of the one before stays
   const enter = action("Sign in with your passkey", status, async () => {
-    await signIn(safe, pin);
-    const keeper = await whoIsHere(safe, pin);
+    const passkey = await signIn(safe, pin);
+    const keeper = await whoIsHere(safe, { pin, passkey });
     if (asked === "") {
       await list(safe, keeper);
     } else {
@@ -438,10 +438,7 @@ function offerKeeping(safe: Safe, keeper: Keeper, keyring: Keyring, ring: Ring, 
     return;
   }
   const keep = action("Put it under your passkey", status, async () => {
-    const now = new Date();
-    const sealed = await wrap(key, passkeyOf(keyring, keeper.domain), now);
-    const next: Keyring = { ...keyring, time: now, periods: new Map([...keyring.periods, [used, sealed]]) };
-    await safe.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
+    await keepUnderPasskey(safe, keyring, keeper.domain, used, key);
     part.replaceChildren(h("p", {}, "Done."));
   }, { id: "keep" });
   const part = h(

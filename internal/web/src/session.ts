@@ -1,13 +1,16 @@
 // Signing in: a touch of any passkey that the safe knows.
 
 import type { Safe } from "./api.ts";
-import { fromBase64url } from "./base64.ts";
+import { type Bytes, fromBase64url } from "./base64.ts";
 import { checkSafe, type Pin } from "./pin.ts";
 import { challenge, signInMessage, signInNamespace } from "./statement.ts";
 import { assertionText, checkBrowser, signWithAny } from "./webauthn.ts";
 
-/** Signs in at the safe; a page on another host, whose pin that is, at its safe alone. */
-export async function signIn(safe: Safe, pin?: Pin): Promise<void> {
+/**
+ * Signs in at the safe; a page on another host, whose pin that is, at its safe
+ * alone. Returns the id of the passkey that was touched.
+ */
+export async function signIn(safe: Safe, pin?: Pin): Promise<Bytes> {
   checkBrowser();
   const begun = await safe.post<{ nonce: string; store: string; domain: string }>("/v1/sign-in/begin");
   if (pin !== undefined) {
@@ -19,4 +22,5 @@ export async function signIn(safe: Safe, pin?: Pin): Promise<void> {
   if (answer.session !== undefined) {
     safe.useSession(answer.session);
   }
+  return assertion.credential;
 }

@@ -1,7 +1,7 @@
 import {
   Trouble,
   tellColleagues
-} from "./shared-WQHORMLH.js";
+} from "./shared-V4GRTI2L.js";
 import {
   assertionText,
   challenge,
@@ -59,6 +59,7 @@ async function signIn(safe, pin) {
   if (answer.session !== void 0) {
     safe.useSession(answer.session);
   }
+  return assertion.credential;
 }
 
 export {

@@ -1,6 +1,14 @@
 import {
+  encodeKeyring,
+  passkeyOf
+} from "./shared-SPGPUNG4.js";
+import {
   Trouble
-} from "./shared-WQHORMLH.js";
+} from "./shared-V4GRTI2L.js";
+import {
+  openCopy,
+  wrap
+} from "./shared-ZBAO53CV.js";
 import {
   actNamespace,
   assertionText,
@@ -118,6 +126,32 @@ async function signAct(s, act) {
   return { statement: new TextDecoder().decode(bytes), signature: assertionText(assertion) };
 }
 
+// copies.ts
+async function openCopies(periods, person, personal) {
+  const keys = /* @__PURE__ */ new Map();
+  for (const [i, p] of periods.entries()) {
+    const copy = p.outer_copies?.find((c) => c.person === person);
+    if (copy === void 0) {
+      continue;
+    }
+    try {
+      keys.set(i + 1, await openCopy(personal, fromBase64(copy.sealed), p.outer));
+    } catch (cause) {
+      throw new Error(`Your copy of the outer key of period ${i + 1} does not hold that key: ${cause.message}. Do nothing with this safe before you know why.`, { cause });
+    }
+  }
+  if (keys.size === 0) {
+    throw new Error("No copy of the outer key is sealed to you yet: a keykeeper who has it must add you once more, here or with strongroom people add.");
+  }
+  return keys;
+}
+async function keepUnderPasskey(safe, keyring, domain, period, key) {
+  const now = /* @__PURE__ */ new Date();
+  const sealed = await wrap(key, passkeyOf(keyring, domain), now);
+  const next = { ...keyring, time: now, periods: new Map([...keyring.periods, [period, sealed]]) };
+  await safe.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
+}
+
 // time.ts
 function when(t) {
   return `${t.toISOString().slice(0, 16).replace("T", " ")} UTC`;
@@ -136,9 +170,12 @@ export {
   unfounded,
   standsAs,
   fingerprint,
+  credentialOf,
   keysOf,
   signerOf,
   signAct,
+  openCopies,
+  keepUnderPasskey,
   when,
   day
 };

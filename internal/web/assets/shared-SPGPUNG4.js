@@ -1,4 +1,8 @@
 import {
+  Trouble,
+  tellColleagues
+} from "./shared-V4GRTI2L.js";
+import {
   equal,
   fromBase64,
   fromBase64url,
@@ -21,6 +25,14 @@ function encodeKeyring(k) {
     periods
   });
 }
+async function askKeyring(safe, store, person) {
+  const kept = await safe.get("/v1/keyring");
+  const keyring = kept.keyring === void 0 ? void 0 : parseKeyring(fromBase64(kept.keyring));
+  if (keyring !== void 0 && (keyring.store !== store || keyring.person !== person)) {
+    throw new Trouble("The safe hands out another person's keyring.", tellColleagues);
+  }
+  return keyring;
+}
 function parseKeyring(b) {
   try {
     const s = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(b));
@@ -37,7 +49,10 @@ function parseKeyring(b) {
     }
   } catch {
   }
-  throw new Error("The safe's copy of your keyring cannot be read: it is of another version, or damaged.");
+  throw new Trouble(
+    "The safe's copy of your keyring cannot be read: it is of another version, or damaged.",
+    "Load this page anew; one that lies on another host than the safe's has to be of the safe's version (strongroom web export). If that does not help, use a terminal with your key from paper, or have another keykeeper act. Then enrol anew with this device: that makes a new keyring."
+  );
 }
 function passkeyOf(k, domain) {
   return { domain, credential: k.credential };
@@ -45,6 +60,6 @@ function passkeyOf(k, domain) {
 
 export {
   encodeKeyring,
-  parseKeyring,
+  askKeyring,
   passkeyOf
 };
