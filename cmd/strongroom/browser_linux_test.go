@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -50,16 +51,7 @@ func TestReleaseInABrowser(t *testing.T) {
 	s.enrol("bob", "operator", "--role-key", s.inner)
 	otto := s.enrol("otto", "operator")
 	founding := s.as("bob", "people", "add", "ada", "bob", "otto", "--yes", "--words", "ada="+ada.words, "--words", "otto="+otto)
-	ada.Go(s.origin + "/people")
-	ada.signIn("/people")
-	ada.Wait(`document.querySelector(".panel label.check")`)
-	if got, want := ada.Text(".notice dd.words"), lastWords(t, founding); got != want {
-		t.Errorf("the page shows the words %q, the terminal %q", got, want)
-	}
-	ada.Click(".panel label.check input")
-	ada.Press("Agree with your passkey")
-	ada.says(".ended", "It is in force.")
-	ada.keep()
+	ada.founds(lastWords(t, founding))
 
 	// Another keykeeper is taken in on the page, where the outer key is sealed to
 	// her.
@@ -187,13 +179,16 @@ serve:
   listen: %[3]s
   name: [ 127.0.0.1, safe.test ]
   gate: { listen: "127.0.0.1:%[4]s" }
+  passkeys: { release_pages: %[6]s }
 sources:
   erp-files:
     kind: local
     include: [ %[5]s ]
 `
 
-func newSite(t *testing.T) *site {
+// newSite makes a safe, which listens to these origins beside its own, and has
+// it serve.
+func newSite(t *testing.T, pages ...string) *site {
 	t.Helper()
 	root := t.TempDir()
 	s := &site{t: t, root: root, data: filepath.Join(root, "srv/erp"), outer: filepath.Join(root, "paper/outer.key"), inner: filepath.Join(root, "bob/inner.key")}
@@ -202,11 +197,12 @@ func newSite(t *testing.T) *site {
 	for i := range 30 {
 		write(t, filepath.Join(s.data, fmt.Sprintf("%02d", i%7), fmt.Sprintf("orders %d.csv", i)), strings.Repeat(fmt.Sprintf("%d;anvil;1\n", i), i*i*10))
 	}
-	var err error
+	listened, err := json.Marshal(append([]string{}, pages...)) // which is YAML, too
+	s.must(err)
 	s.mails, err = smtptest.Start(smtptest.Options{})
 	s.must(err)
 	t.Cleanup(s.mails.Stop)
-	write(t, filepath.Join(root, "safe/strongroom.yaml"), fmt.Sprintf(siteConfig, root, s.mails.Addr, s.listen, port(t), s.data))
+	write(t, filepath.Join(root, "safe/strongroom.yaml"), fmt.Sprintf(siteConfig, root, s.mails.Addr, s.listen, port(t), s.data, listened))
 	s.as("paper", "keys", "new-role", "outer")
 	s.as("bob", "keys", "new-role", "inner")
 	s.as("safe", "init", "--outer", s.outer+".pub", "--inner", s.inner+".pub")
@@ -327,10 +323,18 @@ type guest struct {
 // guest opens the browser of somebody.
 func (s *site) guest(name string) *guest {
 	s.t.Helper()
+	return s.guestAt(name, s.listen, nil)
+}
+
+// guestAt is guest for who reaches the safe in another place than where it
+// listens, and other hosts beside it.
+func (s *site) guestAt(name string, at netip.AddrPort, beside map[string]netip.AddrPort) *guest {
+	s.t.Helper()
 	know, err := certificate.Trust(s.auto.CA())
 	s.must(err)
 	line := wiretest.Open(s.t, wiretest.Options{
-		Name: strings.TrimPrefix(s.origin, "https://"), To: s.listen, From: netip.MustParseAddr(siteAddresses[name]), Show: certificate.Server(s.auto.GetCertificate), Know: know,
+		Name: strings.TrimPrefix(s.origin, "https://"), To: at, From: netip.MustParseAddr(siteAddresses[name]),
+		Show: certificate.Server(s.auto.GetCertificate), Know: know, Beside: beside,
 	})
 	g := &guest{Page: s.browser.OpenVia(s.t, line.URL, "about:blank"), s: s, name: name, line: line, secrets: make(map[string][]byte)}
 	g.Authenticator = g.Authenticate(true)
@@ -382,6 +386,22 @@ func (g *guest) enrol(outer string) {
 	g.Press("Send your public keys to the safe")
 	g.says("#enrol-status", "You are enrolled")
 	g.words = g.Text("#words")
+	g.keep()
+}
+
+// founds has the guest, who has enrolled, agree with the version that founds the
+// safe, whose words a terminal has told.
+func (g *guest) founds(words string) {
+	g.s.t.Helper()
+	g.Go(g.s.origin + "/people")
+	g.signIn("/people")
+	g.Wait(`document.querySelector(".panel label.check")`)
+	if got := g.Text(".notice dd.words"); got != words {
+		g.s.t.Errorf("the page shows the words %q, the terminal %q", got, words)
+	}
+	g.Click(".panel label.check input")
+	g.Press("Agree with your passkey")
+	g.says(".ended", "It is in force.")
 	g.keep()
 }
 

@@ -495,6 +495,7 @@ async function start() {
   const everyone = await askEveryone(safe, known);
   const self = everyone.self;
   const m = self && await memberAt({ safe, status, everyone }, self);
+  document.querySelector("#roster dd.words")?.replaceChildren(wordsOf(await sha256(everyone.bytes)));
   for (const place of document.querySelectorAll("[data-proposal]")) {
     const p = everyone.proposals.find((p2) => p2.digest === place.dataset.proposal);
     const panel = place.querySelector(".panel");

@@ -176,7 +176,7 @@ func (s *fakeSafe) decide(change func(access.Proposal, ledger.Signed, access.Act
 // lookPeople is what a safe would have its page show.
 func (s *fakeSafe) lookPeople() report.PeoplePage {
 	r := s.team.Roster
-	look := report.PeoplePage{Safe: "acme", Now: time.Now().UTC(), Version: r.Number, Words: words.Of(r.Digest()), Founded: r.Founded()}
+	look := report.PeoplePage{Safe: "acme", Now: time.Now().UTC(), Version: r.Number, Words: "as the safe says", Founded: r.Founded()}
 	for _, p := range r.People {
 		line := report.PersonLine{Name: p.Name, FullName: string(p.FullName), Roles: p.Roles, Mail: p.Mail, Addresses: p.Addresses}
 		for _, key := range p.Keys() {
@@ -254,6 +254,9 @@ func TestAgree(t *testing.T) {
 	}
 	if got, want := p.Text(".notice dd.words"), words.Of(next.Digest()); got != want {
 		t.Errorf("the page shows the words %q, want %q", got, want)
+	}
+	if got, want := p.Text("#roster dd.words"), words.Of(s.team.Roster.Digest()); got != want {
+		t.Errorf("the page shows the words %q of the roster in force, want %q", got, want)
 	}
 	if got := p.Text(".panel"); !strings.Contains(got, "otto has no copy of the inner key of period 1") || !strings.Contains(got, "Call bob") {
 		t.Errorf("the page says %s", got)

@@ -2,7 +2,8 @@
 // version of the roster, objecting to it, and suspending somebody.
 //
 // What a proposal changes, and its words, are worked out here from the exact
-// bytes whose digest is signed. So the page shows what its reader agrees with,
+// bytes whose digest is signed, and the words of the roster in force from those
+// that it is compared with. So the page shows what its reader agrees with,
 // as far as the page itself is the safe's own; whoever wants to be sure of that
 // agrees from a terminal.
 
@@ -29,6 +30,7 @@ async function start(): Promise<void> {
   const everyone = await askEveryone(safe, known);
   const self = everyone.self;
   const m = self && (await memberAt({ safe, status, everyone }, self));
+  document.querySelector("#roster dd.words")?.replaceChildren(wordsOf(await sha256(everyone.bytes)));
   for (const place of document.querySelectorAll<HTMLElement>("[data-proposal]")) {
     const p = everyone.proposals.find((p) => p.digest === place.dataset.proposal);
     const panel = place.querySelector<HTMLElement>(".panel");

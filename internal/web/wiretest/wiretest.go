@@ -24,11 +24,15 @@ import (
 
 // Options say where a Line leads.
 type Options struct {
-	Name string         // host and port that the browser knows the server by; no other is connected
+	Name string         // host and port that the browser knows the server by
 	To   netip.AddrPort // of the server
 	From netip.Addr     // where the server sees it come from
 	Show *tls.Config    // how the server shows itself
 	Know *tls.Config    // how its certificate is known
+
+	// Beside has other servers, by host and port. What passes to and from them
+	// is not kept, and no further one is connected.
+	Beside map[string]netip.AddrPort
 }
 
 // A Line leads from one browser to one server. Its methods may be called
@@ -89,22 +93,30 @@ func (l *Line) connect(browser net.Conn) {
 	if err != nil {
 		return
 	}
-	if r.Method != http.MethodConnect || r.Host != l.opts.Name {
+	to, beside := l.opts.Beside[r.Host]
+	if !beside {
+		to = l.opts.To
+	}
+	if r.Method != http.MethodConnect || !beside && r.Host != l.opts.Name {
 		fmt.Fprint(browser, "HTTP/1.1 403 This line leads elsewhere\r\n\r\n")
 		return
 	}
 	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(l.opts.From, 0))}
-	server, err := dialer.DialContext(l.ctx, "tcp", l.opts.To.String())
+	server, err := dialer.DialContext(l.ctx, "tcp", to.String())
 	if err != nil {
 		return
 	}
 	defer server.Close()
 	defer context.AfterFunc(l.ctx, func() { server.Close() })()
 	fmt.Fprint(browser, "HTTP/1.1 200 Connected\r\n\r\n")
+	if beside {
+		exchange(browser, server, io.Discard, io.Discard)
+		return
+	}
 	l.pass(tls.Server(browser, l.opts.Show), server)
 }
 
-// pass passes on what browser and server send, until one of them ends.
+// pass passes on what browser and server send, and keeps it.
 func (l *Line) pass(browser *tls.Conn, out net.Conn) {
 	if browser.HandshakeContext(l.ctx) != nil {
 		return
@@ -116,12 +128,17 @@ func (l *Line) pass(browser *tls.Conn, out net.Conn) {
 	l.mu.Lock()
 	l.calls = append(l.calls, c)
 	l.mu.Unlock()
+	exchange(browser, server, l.keep(&c.sent), l.keep(&c.received))
+}
+
+// exchange passes on what browser and server send, until one of them ends.
+func exchange(browser, server net.Conn, sent, received io.Writer) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		io.Copy(server, io.TeeReader(browser, l.keep(&c.sent)))
+		io.Copy(server, io.TeeReader(browser, sent))
 		server.Close()
 	})
-	io.Copy(browser, io.TeeReader(server, l.keep(&c.received)))
+	io.Copy(browser, io.TeeReader(server, received))
 	browser.Close()
 	both.Wait()
 }

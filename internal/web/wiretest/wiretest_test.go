@@ -82,6 +82,7 @@ func TestLine(t *testing.T) {
 	l := Open(t, Options{
 		Name: "example.com:8443", To: netip.MustParseAddrPort(server.Listener.Addr().String()), From: netip.MustParseAddr("127.0.0.9"),
 		Show: server.TLS, Know: &tls.Config{RootCAs: pool},
+		Beside: map[string]netip.AddrPort{"beside.example.com:443": netip.MustParseAddrPort(server.Listener.Addr().String())},
 	})
 	proxy, err := url.Parse(l.URL)
 	if err != nil {
@@ -105,5 +106,14 @@ func TestLine(t *testing.T) {
 	}
 	if _, err := client.Get("https://elsewhere.example/"); err == nil {
 		t.Error("it leads elsewhere, too")
+	}
+	kept := len(l.Sent())
+	res, err = client.Get("https://beside.example.com:443/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, err := io.ReadAll(res.Body); err != nil || string(b) != "answer to " || len(l.Sent()) != kept {
+		t.Errorf("answered %q, %v; %d calls were kept", b, err, len(l.Sent()))
 	}
 }
