@@ -1,0 +1,117 @@
+package browsertest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/access"
+	"strongroom/internal/access/accesstest"
+	"strongroom/internal/access/compose"
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/words"
+	"strongroom/internal/store/seal"
+)
+
+// TestTakeIn has ada take a keykeeper and an officer in, who gets the keys of
+// all periods.
+func TestTakeIn(t *testing.T) {
+	s, p, secrets := keykeeper(t)
+	second := s.aPeriodMore()
+	petra, eva, olga := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper), accesstest.NewPasskeyPerson(t, "eva", access.Officer), accesstest.NewPerson(t, "olga", access.Operator)
+	for _, who := range []accesstest.Somebody{petra, eva, olga} {
+		e := access.Enrolment{Version: 1, Store: s.team.Store, Time: made, Person: who.Person}
+		if len(who.Passkeys) > 0 {
+			e.Domain = "localhost"
+		}
+		s.change(func() { s.enrolments = append(s.enrolments, e) })
+	}
+	p.Go(s.url + "/people")
+	p.Wait(`document.querySelector("#join")`)
+	if got := p.texts("#joining-panel .words"); !slices.Equal(got, []string{words.Of(s.enrolments[0].Digest()), words.Of(s.enrolments[1].Digest())}) {
+		t.Errorf("the page shows the words %q", got)
+	}
+	p.Press("Take in whose words you have heard")
+	p.Wait(`document.querySelector("#people-status").innerText.includes("then tick their names")`)
+	p.Click("#heard-petra")
+	p.Click("#heard-eva")
+	p.Press("Take in whose words you have heard")
+	p.Wait(`document.querySelector("#joining-panel .list")`)
+	shown := p.texts("#joining-panel .list li")
+	p.Press("Propose it with your passkey")
+	p.Wait(`document.querySelector("#joining-panel .ended")`)
+	if n := p.spied(secrets); n != 2 || len(s.proposals) != 1 {
+		t.Fatalf("%d touches, %d proposals: %s", n, len(s.proposals), p.Text("body"))
+	}
+	next := s.proposals[0].Next()
+	if diff := cmp.Diff(compose.Changes(s.team.Roster, next), shown); diff != "" {
+		t.Errorf("what it changes (-a terminal +the page)\n%s", diff)
+	}
+	if got := p.Text("#joining-panel .words"); got != words.Of(next.Digest()) {
+		t.Errorf("the page shows the words %q", got)
+	}
+	if _, ok := next.Person("olga"); ok || len(next.People) != 5 {
+		t.Errorf("there are %d people", len(next.People))
+	}
+	for i, key := range []seal.OuterIdentity{s.team.Outer, second} {
+		for name, identity := range map[safe.PersonName]seal.PersonalIdentity{"petra": petra.Identity, "kim": s.team.People["kim"].Identity} {
+			sealed, _ := next.Periods[i].OuterCopy(name)
+			if _, err := seal.OpenOuterCopy(identity, sealed, key.Recipient()); err != nil {
+				t.Errorf("the copy of %s of period %d: %v", name, i+1, err)
+			}
+		}
+		if _, ok := next.Periods[i].OuterCopy("eva"); ok {
+			t.Error("an officer has a copy")
+		}
+	}
+	secrets["the first outer key"], secrets["the second outer key"] = []byte(s.team.Outer.PrivateLine()), []byte(second.PrivateLine())
+	p.keepsToItself(secrets)
+	if complaints := p.Complaints(); len(complaints) > 0 {
+		t.Errorf("the browser complains: %q", complaints)
+	}
+}
+
+// TestTakeInIsRefusedByThePage has it compose what nobody should propose.
+func TestTakeInIsRefusedByThePage(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	good := s.team.Roster
+	petra := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper)
+	officer := accesstest.NewPasskeyPerson(t, "kim", access.Officer)
+	for _, tt := range []struct {
+		name, want string
+		person     access.Person
+		domain     string
+		before     func()
+	}{
+		{"passkeys of another domain", "they must enrol there", petra.Person, "evil.example", func() {}},
+		{"a keykeeper becomes officer", "would no longer be what they are", officer.Person, "localhost", func() {}},
+		{"she lacks a key", "you cannot", petra.Person, "localhost", func() {
+			s.aPeriodMore()
+			copies := s.team.Roster.Periods[1].OuterCopies
+			copies[0] = access.Copy{Person: "kim", Sealed: copies[0].Sealed}
+		}},
+		{"her copy holds another key", "does not hold that key", petra.Person, "localhost", func() {
+			s.aPeriodMore()
+			s.change(func() {
+				s.team.Roster.Periods[1].OuterCopies[0].Sealed = must(s.team.Outer.SealTo(s.enrolment.Person.Key, made))(t)
+			})
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.change(func() { s.team.Roster = accesstest.Reread(t, good) })
+			tt.before()
+			s.change(func() {
+				s.enrolments = []access.Enrolment{{Version: 1, Store: s.team.Store, Time: made, Person: tt.person, Domain: tt.domain}}
+			})
+			p.Go(s.url + "/people")
+			p.Click("#heard-" + string(tt.person.Name))
+			p.Press("Take in whose words you have heard")
+			p.Wait(`document.querySelector("#people-status").innerText !== ""`)
+			if got := p.Text("#people-status"); !strings.Contains(got, tt.want) || len(s.proposals) > 0 {
+				t.Errorf("the page says %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
