@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/opening"
 	"strongroom/internal/safe"
@@ -72,6 +74,39 @@ func TestPRFNeverArrives(t *testing.T) {
 	_, refused := v.list()
 	if strings.Contains(v.log.String(), secret) || strings.Contains(strings.Join(refused, " "), secret) {
 		t.Error("the log, or the ledger, has the result itself")
+	}
+}
+
+// TestPRFWithinATextNeverArrives: what was sent has it in one of its texts, as a
+// page could that puts together what it sends from more than it should.
+func TestPRFWithinATextNeverArrives(t *testing.T) {
+	v := newVisitedScene(t)
+	within := func(text []byte) []byte {
+		return bytes.Replace(text, []byte("{"), []byte(`{"clientExtensionResults":{"prf":{"results":{"first":"c2VjcmV0"}}},`), 1)
+	}
+	signed := v.team.People["ada"].States(t, v.team.Store, time.Now(), access.Object{Number: 2, Reason: "no"})
+	signed.Statement = string(within([]byte(signed.Statement)))
+	released := v.release(t, "ada")
+	released.Grant = string(within([]byte(released.Grant)))
+	for _, tt := range []struct {
+		pattern string
+		body    []byte
+	}{
+		{api.Enrol, encode(t, api.Enrolling{Token: theToken, Enrolment: within(v.enrolment())})},
+		{api.Object, encode(t, api.Act{Signed: signed})},
+		{api.Release, encode(t, api.Released{Release: released})},
+	} {
+		x := v.forRoute(tt.pattern, "ada")
+		b := v.in("ada")
+		before, refusedBefore := v.list()
+		res, answer := b.visit(x.method, x.target, tt.body, nil)
+		calls, refused := v.list()
+		if res.StatusCode != 403 || !bytes.Contains(answer, []byte("PRF")) || len(calls) > len(before) {
+			t.Errorf("%s: %s %s, after %q", tt.pattern, res.Status, answer, calls[len(before):])
+		}
+		if len(refused) != len(refusedBefore)+1 || !strings.HasPrefix(refused[len(refused)-1], "prf: ") {
+			t.Errorf("%s: recorded is %q", tt.pattern, refused[len(refusedBefore):])
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package web
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -26,13 +28,17 @@ func taking[M any](handle func(*Server, context.Context, call, M) (any, error)) 
 		if err == nil {
 			err = spelling.Decode(c.body, &message)
 		}
-		switch {
-		case err != nil && hasPRF(c.body): // no message has a place for it
-			return nil, s.refuse(ctx, "prf", leaked(c.person), c.from)
-		case err != nil:
-			return nil, invalid("the request cannot be understood: %v", err)
+		var answer any
+		if err != nil {
+			err = invalid("the request cannot be understood: %v", err)
+		} else {
+			answer, err = handle(s, ctx, c, message)
 		}
-		return handle(s, ctx, c, message)
+		var wrong *api.InvalidError
+		if errors.As(err, &wrong) && hasPRF(c.body) { // nothing that is right has a place for it
+			return nil, s.refuse(ctx, "prf", leaked(c.person), c.from)
+		}
+		return answer, err
 	}
 }
 
@@ -48,8 +54,28 @@ func leaked(by safe.PersonName) string {
 }
 
 // hasPRF reports whether a body that is refused in any case has the results of
-// a PRF somewhere, as credential.toJSON() of a browser spells them.
-func hasPRF(b []byte) bool {
+// a PRF somewhere, as credential.toJSON() of a browser spells them, or has a
+// text with them, which may be in base64: an enrolment, a keyring, a statement.
+func hasPRF(body []byte) bool {
+	if spellsPRF(body) {
+		return true
+	}
+	for d := json.NewDecoder(bytes.NewReader(body)); ; {
+		token, err := d.Token()
+		if err != nil {
+			return false // its end, or what cannot be read on
+		}
+		text, ok := token.(string)
+		if !ok {
+			continue
+		}
+		if within, err := base64.StdEncoding.DecodeString(text); spellsPRF([]byte(text)) || err == nil && spellsPRF(within) {
+			return true
+		}
+	}
+}
+
+func spellsPRF(b []byte) bool {
 	return bytes.Contains(b, []byte(`"prf"`)) && bytes.Contains(b, []byte(`"results"`))
 }
 
