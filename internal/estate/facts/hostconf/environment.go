@@ -12,32 +12,37 @@ import (
 // POSTGRES_DB=n8n names no host, whatever is called n8n.
 var hostKeys = []string{"_HOST", "_HOSTS", "_HOSTNAME", "_SERVER", "_SERVERS", "_ADDR", "_ADDRESS", "_ENDPOINT", "_BROKERS", "_BROKER"}
 
+// A variable is a setting of a program.
+type variable struct {
+	line        int
+	name, value string
+}
+
 // environment reads settings of programs, NAME=value a line.
 func (r *reader) environment(f file) {
-	type variable struct {
-		line  int
-		value string
-	}
-	all := make(map[string]variable)
-	var names []string
+	var all []variable
 	for l := range f.lines("#") {
-		text := strings.TrimPrefix(l.text, "export ")
-		name, value, ok := strings.Cut(text, "=")
-		if name = strings.TrimSpace(name); !ok || strings.ContainsAny(name, " \t$\"'") {
-			continue
+		name, value, ok := strings.Cut(strings.TrimPrefix(l.text, "export "), "=")
+		if name = strings.TrimSpace(name); ok && !strings.ContainsAny(name, " \t$\"'") {
+			all = append(all, variable{l.number, name, unquote(strings.TrimSpace(value))})
 		}
-		if _, ok := all[name]; !ok {
-			names = append(names, name)
-		}
-		all[name] = variable{l.number, unquote(strings.TrimSpace(value))}
 	}
-	for _, name := range names {
-		v := all[name]
-		upper := strings.ToUpper(name)
-		need := estate.Run
-		if len(facts.Hosts(name, "tcp://a.example:1")) == 0 {
+	r.variables(f, all)
+}
+
+// variables adds the hosts that settings name. Of two with one name the last
+// counts.
+func (r *reader) variables(f file, all []variable) {
+	last := make(map[string]variable, len(all))
+	for _, v := range all {
+		last[v.name] = v
+	}
+	for _, v := range all {
+		if last[v.name] != v || len(facts.Hosts(v.name, "tcp://a.example:1")) == 0 {
 			continue // by its name it is a secret, or says who may call
 		}
+		upper := strings.ToUpper(v.name)
+		need := estate.Run
 		if strings.HasSuffix(upper, "_PROXY") {
 			need = estate.Soft
 		}
@@ -47,13 +52,35 @@ func (r *reader) environment(f file) {
 			if !ok || len(targets) > 0 {
 				continue
 			}
-			port, _ := strconv.ParseUint(all[prefix+"_PORT"].value, 10, 16) // 0 if there is none
+			port, _ := strconv.ParseUint(last[prefix+"_PORT"].value, 10, 16) // 0 if there is none
 			for word := range strings.FieldsFuncSeq(v.value, func(c rune) bool { return c == ',' || c == ' ' }) {
 				targets = append(targets, parseTarget(word, uint16(port)))
 			}
 		}
-		r.needs(f, v.line, need, name, "tcp", targets...)
+		r.needs(f, v.line, need, v.name, "tcp", targets...)
 	}
+}
+
+// quotedWords cuts a line into words, of which one in quotation marks may have
+// blanks.
+func quotedWords(s string) []string {
+	var all []string
+	for s = strings.TrimSpace(s); s != ""; s = strings.TrimSpace(s) {
+		end := strings.IndexAny(s, " \t")
+		if q := s[0]; q == '"' || q == '\'' {
+			if end = strings.IndexByte(s[1:], q); end >= 0 {
+				all = append(all, s[1:1+end])
+				s = s[end+2:]
+				continue
+			}
+		}
+		if end < 0 {
+			end = len(s)
+		}
+		all = append(all, s[:end])
+		s = s[end:]
+	}
+	return all
 }
 
 func unquote(s string) string {

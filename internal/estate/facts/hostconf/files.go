@@ -2,6 +2,7 @@ package hostconf
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -15,45 +16,70 @@ import (
 // for it.
 func (r *reader) fstab(f file) {
 	for l := range f.lines("#") {
-		if len(l.fields) < 4 {
-			continue
+		if len(l.fields) >= 4 {
+			r.mount(f, l.number, l.fields[0], l.fields[1], l.fields[2], l.fields[3])
 		}
-		device, dir, kind, options := l.fields[0], l.fields[1], l.fields[2], ","+l.fields[3]+","
-		var (
-			hosts string
-			port  uint16
-		)
+	}
+}
+
+// unit reads what a unit of systemd mounts, and what it sets for its program.
+func (r *reader) unit(f file) {
+	mount := make(map[string]setting)
+	var variables []variable
+	for _, s := range f.settings() {
 		switch {
-		case strings.HasPrefix(kind, "nfs"):
-			hosts, port = beforePath(device), 2049
-		case kind == "cifs" || kind == "smb3":
-			hosts, _, _ = strings.Cut(strings.TrimPrefix(strings.ReplaceAll(device, `\`, "/"), "//"), "/")
-			port = 445
-		case kind == "glusterfs":
-			hosts, port = beforePath(device), 24007
-		case kind == "ceph":
-			hosts, port = beforePath(device), 6789
-		case kind == "fuse.sshfs" || strings.HasPrefix(device, "sshfs#"):
-			hosts = beforePath(strings.TrimPrefix(device, "sshfs#"))
-			hosts, port = hosts[strings.LastIndexByte(hosts, '@')+1:], 22
-		case strings.HasPrefix(device, "/dev/disk/by-path/ip-"):
-			hosts, _, _ = strings.Cut(strings.TrimPrefix(device, "/dev/disk/by-path/ip-"), "-iscsi")
-			port = 3260
-		default:
-			continue
-		}
-		need := estate.Start
-		for _, lazy := range []string{",noauto,", ",nofail,", ",x-systemd.automount,"} {
-			if strings.Contains(options, lazy) {
-				need = estate.Run
+		case s.section == "mount":
+			mount[s.name] = s
+		case s.section == "service" && s.name == "environment":
+			for _, assignment := range quotedWords(s.value) {
+				if name, value, ok := strings.Cut(assignment, "="); ok {
+					variables = append(variables, variable{s.line, name, value})
+				}
 			}
 		}
-		var all []target
-		for host := range strings.SplitSeq(hosts, ",") {
-			all = append(all, parseTarget(host, port))
-		}
-		r.needs(f, l.number, need, "mounts "+dir+" from", "tcp", all...)
 	}
+	if what, ok := mount["what"]; ok {
+		r.mount(f, what.line, what.value, mount["where"].value, mount["type"].value, mount["options"].value)
+	}
+	r.variables(f, variables)
+}
+
+// mount adds what a device of another host is needed for.
+func (r *reader) mount(f file, line int, device, dir, kind, options string) {
+	var (
+		hosts string
+		port  uint16
+	)
+	switch {
+	case strings.HasPrefix(kind, "nfs"):
+		hosts, port = beforePath(device), 2049
+	case kind == "cifs" || kind == "smb3":
+		hosts, _, _ = strings.Cut(strings.TrimPrefix(strings.ReplaceAll(device, `\`, "/"), "//"), "/")
+		port = 445
+	case kind == "glusterfs":
+		hosts, port = beforePath(device), 24007
+	case kind == "ceph":
+		hosts, port = beforePath(device), 6789
+	case kind == "fuse.sshfs" || strings.HasPrefix(device, "sshfs#"):
+		hosts = beforePath(strings.TrimPrefix(device, "sshfs#"))
+		hosts, port = hosts[strings.LastIndexByte(hosts, '@')+1:], 22
+	case strings.HasPrefix(device, "/dev/disk/by-path/ip-"):
+		hosts, _, _ = strings.Cut(strings.TrimPrefix(device, "/dev/disk/by-path/ip-"), "-iscsi")
+		port = 3260
+	default:
+		return
+	}
+	need := estate.Start
+	for _, lazy := range []string{",noauto,", ",nofail,", ",x-systemd.automount,"} {
+		if strings.Contains(","+options+",", lazy) {
+			need = estate.Run
+		}
+	}
+	var all []target
+	for host := range strings.SplitSeq(hosts, ",") {
+		all = append(all, parseTarget(host, port))
+	}
+	r.needs(f, line, need, "mounts "+dir+" from", "tcp", all...)
 }
 
 // beforePath returns the host of host:/path, and of [2001:db8::1]:/path.
@@ -80,6 +106,9 @@ func (r *reader) ntp(f file) {
 				line = l.number
 			}
 			all = append(all, parseTarget(l.fields[1], 123))
+		case "allow": // chrony serves nobody without
+			r.Component(estate.Component{ID: r.self, Roles: []estate.Role{estate.Time},
+				Evidence: []estate.Evidence{f.place.Evidence(estate.Declared, fmt.Sprintf("line %d", l.number), "allows others to ask for the time")}})
 		}
 	}
 	r.needs(f, line, r.time(), "server", "udp", all...)

@@ -52,6 +52,7 @@ var formats = []format{
 	{[]string{"etc/bind/named.conf", "etc/bind/named.conf.*", "etc/named.conf", "etc/named/*.conf"}, (*reader).named},
 	{[]string{"etc/puppet/puppet.conf", "etc/puppetlabs/puppet/puppet.conf"}, (*reader).puppet},
 	{[]string{"etc/rsyslog.conf", "etc/rsyslog.d/*.conf"}, (*reader).rsyslog},
+	{[]string{"etc/systemd/system/*.service", "etc/systemd/system/*.service.d/*.conf", "etc/systemd/system/*.mount"}, (*reader).unit},
 	{[]string{"etc/environment", "etc/environment.d/*.conf", "etc/default/*", "etc/sysconfig/*", "etc/profile.d/*.sh"}, (*reader).environment},
 }
 

@@ -80,6 +80,9 @@ var cases = []struct {
 		"10.0.0.123 123/udp soft\nntp.example.com 123/udp soft\n"},
 	{"time in a realm", []string{"/etc/ntp.conf", "server 10.0.0.123\nserver 127.127.1.0\nserver 10.0.0.124\n", "/etc/krb5.conf", "[libdefaults]\ndns_lookup_kdc=no\ndefault_realm=X\n"},
 		"10.0.0.123 123/udp run\n10.0.0.124 123/udp soft\n"},
+	{"a unit that mounts", []string{"/etc/systemd/system/srv.mount", "[Unit]\nAfter=x\n[Mount]\nWhat=nas1.example.com:/export\nWhere=/srv\nType=nfs\nOptions=rw\n"}, "nas1.example.com 2049/tcp start\n"},
+	{"a unit with settings", []string{"/etc/systemd/system/erp.service.d/env.conf", "[Service]\nEnvironment=DB_HOST=db1.example.com \"PQ=host=db2.example.com password=hunter2\" 'X=a b' \"broken\nEnvironment=DEBUG=1\nExecStart=/bin/x\n"},
+		"db1.example.com run\ndb2.example.com 5432/tcp run\n"},
 	{"time by systemd", []string{"/etc/systemd/timesyncd.conf", "[Time]\nNTP=10.0.0.123\nFallbackNTP=0.debian.pool.ntp.org\n"}, "10.0.0.123 123/udp soft\n"},
 	{"packages", []string{"/etc/apt/sources.list", "deb [signed-by=/x] http://u:hunter2@mirror.example.com:8080/debian bookworm main\ndeb-src http://other.example.com/debian x\ndeb cdrom:[Debian]/ x\n",
 		"/etc/apt/sources.list.d/x.sources", "Types: deb\nURIs: https://deb.example.net/x file:/y\nSuites: x\n", "/etc/apt/apt.conf.d/90proxy", "Acquire::http::Proxy \"http://cache.example.com:3142\";\n"},
@@ -138,6 +141,13 @@ func TestEvidence(t *testing.T) {
 	want := estate.Evidence{Basis: estate.Derived, Source: "app", Place: "/x.env: line 2", Detail: "DATABASE_URL db1.example.com:5432", First: here.Seen, Last: here.Seen}
 	if diff := cmp.Diff([]estate.Evidence{want}, f.Links[0].Evidence); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestServesTime(t *testing.T) {
+	f := read(t, "/etc/chrony/chrony.conf", "server 10.0.0.1\nallow 10.0.0.0/8\n")
+	if len(f.Components) != 1 || !slices.Equal(f.Components[0].Roles, []estate.Role{estate.Time}) {
+		t.Errorf("components %+v, want the host that serves time", f.Components)
 	}
 }
 

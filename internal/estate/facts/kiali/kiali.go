@@ -32,15 +32,15 @@ type graph struct {
 }
 
 type node struct {
-	ID        string      `json:"id"`
-	Type      string      `json:"nodeType"`
-	Cluster   string      `json:"cluster"`
-	Namespace string      `json:"namespace"`
-	Workload  string      `json:"workload"`
-	App       string      `json:"app"`
-	Service   string      `json:"service"`
-	Box       string      `json:"isBox"`
-	Entry     interface{} `json:"isServiceEntry"`
+	ID        string `json:"id"`
+	Type      string `json:"nodeType"`
+	Cluster   string `json:"cluster"`
+	Namespace string `json:"namespace"`
+	Workload  string `json:"workload"`
+	App       string `json:"app"`
+	Service   string `json:"service"`
+	Box       string `json:"isBox"`
+	Entry     any    `json:"isServiceEntry"`
 }
 
 type edge struct {
@@ -49,7 +49,7 @@ type edge struct {
 	Traffic struct {
 		Protocol  string `json:"protocol"`
 		Responses map[string]struct {
-			Hosts map[string]string `json:"hosts"`
+			Hosts map[string]json.RawMessage `json:"hosts"` // by service and port
 		} `json:"responses"`
 	} `json:"traffic"`
 }

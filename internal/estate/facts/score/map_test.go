@@ -1,11 +1,17 @@
 package score
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/estate"
+	"strongroom/internal/estate/facts"
+	"strongroom/internal/estate/facts/hostconf"
+	"strongroom/internal/estate/facts/identity"
+	"strongroom/internal/estate/facts/sockets"
+	"strongroom/internal/estate/facts/zone"
 )
 
 // Five hosts, each of which knows the others by their addresses alone, become a
@@ -44,5 +50,40 @@ func TestMapOfHosts(t *testing.T) {
 	}
 	if len(m.Doubts) > 0 || len(m.Merges) > 0 || len(m.Undescribed) > 0 {
 		t.Errorf("doubts %q, merges %v, undescribed %q: want none", m.Doubts, m.Merges, m.Undescribed)
+	}
+}
+
+// The knot is found also where nobody talks to anybody while the host is looked
+// at: from what the two are configured to ask, by a short name, which the search
+// list, the zone and the addresses of the other host lead to.
+func TestMapOfConfiguration(t *testing.T) {
+	var all []estate.Facts
+	host := func(name, address string, conf ...facts.File) {
+		at := place
+		at.Scope = name
+		conf = append(conf, facts.File{Path: "etc/hostname", Data: []byte(name + "\n")},
+			facts.File{Path: "ip", Data: fmt.Appendf(nil, `[{"ifname":"eth0","addr_info":[{"local":%q,"prefixlen":24}]}]`, address)})
+		all = append(all, one(t)(hostconf.Read(at, conf))...)
+		all = append(all, one(t)(identity.Read(at, conf))...)
+		all = append(all, one(t)(sockets.Read(at, conf[len(conf)-1:]))...)
+	}
+	text := func(path, text string) facts.File { return facts.File{Path: path, Data: []byte(text)} }
+	host("dns1", "10.77.0.53", text("etc/resolv.conf", "search example.com\nnameserver 127.0.0.1\n"),
+		text("etc/nslcd.conf", "uri ldap://ldap1/\nbindpw hunter2\n"), text("etc/nsswitch.conf", "passwd: files ldap\n"))
+	host("ldap1", "10.77.0.4", text("etc/resolv.conf", "search example.com\nnameserver 10.77.0.53\n"))
+	at := place
+	at.Scope = "example.com"
+	all = append(all, one(t)(zone.Read(at, []byte("@ SOA dns1 h 1 2 3 4 5\ndns1 A 10.77.0.53\nldap1 A 10.77.0.4\ndir CNAME ldap1\n")))...)
+
+	m := estate.Draw(all, estate.Statements{})
+	var got []string
+	for _, d := range m.Dependencies {
+		got = append(got, fmt.Sprintf("%s -> %s %s", d.From, d.To, d.Need))
+	}
+	if diff := cmp.Diff([]string{"host/dns1 -> host/ldap1 run", "host/ldap1 -> host/dns1 run"}, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if len(m.Components) != 2 || len(m.Doubts) > 0 {
+		t.Errorf("components %v, doubts %q: want two and none", m.Components, m.Doubts)
 	}
 }
