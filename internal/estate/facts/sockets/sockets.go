@@ -20,9 +20,9 @@ import (
 	"strongroom/internal/estate/facts"
 )
 
-// maxCallers is how many callers of one port are listed. What more use is a
-// service for the public, whose users are no part of an estate.
-const maxCallers = 100
+// maxCrowd is how many callers of one port, and how many public addresses that
+// are called at one, are listed.
+const maxCrowd = 100
 
 // maxInside bounds the networks within a host, each of which is looked through
 // for each address.
@@ -201,26 +201,42 @@ func (r *reader) connections() {
 		}
 	}
 
-	callers := make(map[estate.Port]map[netip.Addr]bool)
+	crowds := make(map[side]map[netip.Addr]bool)
 	for c := range calls {
-		if c.in {
-			if callers[c.port] == nil {
-				callers[c.port] = make(map[netip.Addr]bool)
-			}
-			callers[c.port][c.peer] = true
+		s, ok := c.side()
+		if ok && crowds[s] == nil {
+			crowds[s] = make(map[netip.Addr]bool)
+		}
+		if ok {
+			crowds[s][c.peer] = true
 		}
 	}
-	for port, who := range callers {
-		if len(who) > maxCallers {
-			r.Doubt("%s of %s is called from %d addresses: more than %d are not listed", port, r.self.ID.Name(), len(who), maxCallers)
+	for s, who := range crowds {
+		switch {
+		case len(who) <= maxCrowd:
+		case s.in:
+			r.Doubt("%s of %s is called from %d addresses: more than %d are not listed", s.port, r.self.ID.Name(), len(who), maxCrowd)
+		default:
+			r.Doubt("%s calls %s of %d public addresses: more than %d are not listed", r.self.ID.Name(), s.port, len(who), maxCrowd)
 		}
 	}
 	for _, c := range slices.SortedFunc(maps.Keys(calls), compareCalls) {
-		if !c.in || len(callers[c.port]) <= maxCallers {
+		if s, ok := c.side(); !ok || len(crowds[s]) <= maxCrowd {
 			r.add(c, calls[c])
 		}
 	}
 }
+
+// A side is where a crowd may be at the other end: users or servers of the
+// internet, which are no part of an estate, and others tomorrow.
+type side struct {
+	in   bool
+	port estate.Port
+}
+
+// side returns where a call is one of many, and false if it is counted by
+// itself: whom a host calls within its estate it calls by intention.
+func (c call) side() (side, bool) { return side{c.in, c.port}, c.in || !c.peer.IsPrivate() }
 
 func compareCalls(a, b call) int {
 	return cmp.Or(a.peer.Compare(b.peer), cmp.Compare(a.port.Number, b.port.Number), cmp.Compare(a.port.Protocol, b.port.Protocol),

@@ -132,7 +132,7 @@ func TestRoles(t *testing.T) {
 // The users of a public service are not components of the estate.
 func TestManyCallers(t *testing.T) {
 	b := bytes.NewBufferString(listening)
-	for i := range maxCallers + 1 {
+	for i := range maxCrowd + 1 {
 		fmt.Fprintf(b, "ESTAB 0 0 10.0.0.1:443 203.0.113.%d:40000\n", i+1)
 	}
 	b.WriteString("ESTAB 0 0 10.0.0.1:40000 10.0.0.2:5432\n")
@@ -141,6 +141,23 @@ func TestManyCallers(t *testing.T) {
 		t.Errorf("links are\n%swant\n%s", got, want)
 	}
 	if want := []string{"443/tcp of here is called from 101 addresses: more than 100 are not listed"}; !slices.Equal(f.Doubts, want) {
+		t.Errorf("doubts are %q, want %q", f.Doubts, want)
+	}
+}
+
+// Nor are all the servers that a crawler or a mail server calls; those of the
+// estate are, however many.
+func TestManyCalled(t *testing.T) {
+	b := bytes.NewBufferString(listening)
+	for i := range maxCrowd + 1 {
+		fmt.Fprintf(b, "ESTAB 0 0 10.0.0.1:40000 203.0.113.%d:443\n", i+1)
+		fmt.Fprintf(b, "ESTAB 0 0 10.0.0.1:40000 10.0.7.%d:443\n", i+1)
+	}
+	f := read(t, b.String())
+	if len(f.Links) != maxCrowd+1 {
+		t.Errorf("%d links, want %d: those within the estate", len(f.Links), maxCrowd+1)
+	}
+	if want := []string{"here calls 443/tcp of 101 public addresses: more than 100 are not listed"}; !slices.Equal(f.Doubts, want) {
 		t.Errorf("doubts are %q, want %q", f.Doubts, want)
 	}
 }
