@@ -266,7 +266,15 @@ var rooms = []room{
 		"github.com/google/go-cmp": "differences for people",
 	}},
 	{"internal/estate/facts/score", nil},
-	{"internal/estate/order/feedback", nil},
+	{"internal/estate/order/scc", nil},
+	{"internal/estate/order/feedback", map[string]string{
+		"internal/estate/order/scc": "each knot is a problem of its own",
+	}},
+	{"internal/estate/order", map[string]string{
+		"internal/estate":                "orders its components",
+		"internal/estate/order/scc":      "knots, and steps after what they wait for",
+		"internal/estate/order/feedback": "what is given up when nothing else opens a knot",
+	}},
 
 	// What a process may, and what it tells.
 	{"internal/confine", map[string]string{

@@ -8,7 +8,7 @@ import (
 )
 
 // bounding is how many numbers all bounds together may change.
-const bounding = 1_000_000_000
+const bounding = 700_000_000
 
 // widest is how many arcs may be full in a packing: their matrix takes 32 MiB.
 const widest = 2000

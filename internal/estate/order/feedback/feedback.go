@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"strongroom/internal/estate/order/scc"
 )
 
 // Exact is the most nodes for which the answer is always the best.
@@ -123,12 +125,12 @@ func (g *graph) knot(b budget) (order []int, bound int) {
 		order = g.exact()
 		return order, g.cost(places(order))
 	}
-	order = g.search(g.greedy(nil), b.search/2)
+	order = g.search(g.anneal(g.greedy(nil), b.search/2), b.search/8)
 	p := newPacking(g, order, b.bound)
 	bound = p.bound()
 	if bound < p.target {
 		// What has a high price in the packing is worth giving up.
-		if other := g.search(g.greedy(p.price), b.search/2); g.cost(places(other)) < p.target {
+		if other := g.search(g.greedy(p.price), b.search*3/8); g.cost(places(other)) < p.target {
 			order = other
 		}
 	}
@@ -210,52 +212,7 @@ func (g *graph) part(nodes []int) *graph {
 }
 
 // components returns the strongly connected components, each after all that it
-// needs (Tarjan's algorithm, with a stack of its own instead of recursion).
+// needs.
 func (g *graph) components() [][]int {
-	n := g.nodes()
-	var parts [][]int
-	number, low, next := make([]int, n), make([]int, n), make([]int, n) // number: 0 is not seen yet
-	onStack := make([]bool, n)
-	var stack, path []int
-	count := 0
-	for root := range n {
-		if number[root] != 0 {
-			continue
-		}
-		path = append(path, root)
-		for len(path) > 0 {
-			v := path[len(path)-1]
-			if number[v] == 0 {
-				count++
-				number[v], low[v] = count, count
-				stack, onStack[v] = append(stack, v), true
-			}
-			if next[v] < len(g.out[v]) {
-				u := g.out[v][next[v]].node
-				next[v]++
-				if number[u] == 0 {
-					path = append(path, u)
-				} else if onStack[u] {
-					low[v] = min(low[v], number[u])
-				}
-				continue
-			}
-			path = path[:len(path)-1]
-			if len(path) > 0 {
-				above := path[len(path)-1]
-				low[above] = min(low[above], low[v])
-			}
-			if low[v] != number[v] {
-				continue
-			}
-			start := slices.Index(stack, v)
-			part := slices.Sorted(slices.Values(stack[start:]))
-			for _, u := range part {
-				onStack[u] = false
-			}
-			stack = stack[:start]
-			parts = append(parts, part)
-		}
-	}
-	return parts
+	return scc.Find(g.nodes(), func(v int) int { return len(g.out[v]) }, func(v, i int) int { return g.out[v][i].node })
 }

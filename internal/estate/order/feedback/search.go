@@ -7,7 +7,7 @@ import (
 )
 
 // searching is how many ends of arcs all searches together may look at.
-const searching = 40_000_000
+const searching = 30_000_000
 
 // search makes an order better. It moves each node to where it costs least
 // until no move helps. Then it throws some nodes elsewhere, mends that in the
