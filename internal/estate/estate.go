@@ -147,6 +147,9 @@ const (
 	Collector    Role = "telemetry"   // takes what others tell of themselves
 )
 
+// Roles are all of them.
+var Roles = []Role{DNS, Directory, Kerberos, DomainMaster, Time, Secrets, Authority, Packages, Scripts, Hypervisors, Collector}
+
 // A Component is a thing that can be rebuilt and that others may need, as one
 // source of facts knows it, or as all of them together do.
 type Component struct {

@@ -21,7 +21,10 @@ var rooms = []room{
 	// The one spelling of what is signed.
 	{"internal/spelling", nil},
 
-	// The vocabulary and the configuration.
+	// The vocabulary, that of the map, and the configuration, which speaks of both.
+	{"internal/estate", map[string]string{
+		"internal/spelling": "a version of the map is kept, and read back strictly",
+	}},
 	{"internal/safe", map[string]string{
 		"internal/spelling": "descriptions have one",
 	}},
@@ -34,6 +37,7 @@ var rooms = []room{
 	{"internal/safe/config", map[string]string{
 		"internal/safe":                 "what is configured is named in its words",
 		"internal/safe/keep":            "how long a source's snapshots are kept",
+		"internal/estate":               "people state there what is on the map and what is not",
 		"github.com/goccy/go-yaml":      "strict YAML with line and column of an error",
 		"github.com/invopop/jsonschema": "the schema for editors, from the same structs",
 		"golang.org/x/crypto":           "a known host key is parsed, so that a wrong one is found at the desk",
@@ -234,10 +238,7 @@ var rooms = []room{
 		"golang.org/x/sys":        "owners, modes, times and attributes without following links",
 	}},
 
-	// The map: its words first.
-	{"internal/estate", map[string]string{
-		"internal/spelling": "a version of the map is kept, and read back strictly",
-	}},
+	// The map.
 	{"internal/estate/facts", map[string]string{
 		"internal/estate": "what readers say",
 	}},

@@ -41,6 +41,9 @@ type Config struct {
 	Mail    *Mail      // nil if no mail is sent
 	Serve   *Serve     // nil if nobody can reach the safe
 	Sources []Source   // in the order of the file
+
+	Components   []Component // in the order of the file
+	Applications []Application
 }
 
 // State says which database holds the state.

@@ -83,8 +83,9 @@ func TestExample(t *testing.T) {
 				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 			},
 		},
+		Components: exampleComponents, Applications: exampleApplications,
 	}
-	if diff := cmp.Diff(want, got, compareSecrets); diff != "" {
+	if diff := cmp.Diff(want, got, compareSecrets, anywhere); diff != "" {
 		t.Errorf("the example (-want +got):\n%s", diff)
 	}
 }
@@ -719,6 +720,10 @@ func TestSchemaTakesWhatParseTakes(t *testing.T) {
 	for s := range strings.FieldsSeq("a@b o'brien+x.y@acme.example") {
 		takes(address.schema, s)
 	}
+	for s := range strings.FieldsSeq("host/a database/erp service/shop/db resource/aws_instance.web[0] external/x") {
+		takes(component.schema, s)
+	}
+	takes(date.schema, "2027-06-30")
 	takes(hostKey.schema, aKey)
 	takes(hostKey.schema, aKey+" root@erp")
 	takes(safeName.schema, "acme-2")

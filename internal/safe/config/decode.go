@@ -33,6 +33,9 @@ type decoder struct {
 	// hidden holds, by line from 1, the column from which on the line is not
 	// shown, as there may be a secret.
 	hidden map[int]int
+	// What is compared when the whole file has been read.
+	refs  []placed  // names of sources
+	names []ownName // of components
 }
 
 func newDecoder(file string, b []byte) *decoder {

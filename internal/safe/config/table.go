@@ -25,6 +25,8 @@ var configFields = []field[Config]{
 	key("mail", "How the safe tells people what happened; without it no mail is sent.", mail, func(c *Config) **Mail { return &c.Mail }),
 	key("serve", "Where people reach the safe; without it nobody does.", serve, func(c *Config) **Serve { return &c.Serve }),
 	key("sources", "What is pulled, by name.", sources, func(c *Config) *[]Source { return &c.Sources }),
+	key("components", "What people say of the estate's components, by kind and name.", components, func(c *Config) *[]Component { return &c.Components }),
+	key("applications", "What the business asks for by name, and what is promised of it.", applications, func(c *Config) *[]Application { return &c.Applications }),
 }
 
 var keepFields = []field[keep.Rules]{
@@ -146,6 +148,7 @@ func (d *decoder) config(root *ast.MappingNode, c *Config) {
 			c.Sources[i].Keep = c.Keep
 		}
 	}
+	d.estate(c)
 }
 
 // within reports whether the folder inner is outer or in it.
