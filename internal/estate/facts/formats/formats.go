@@ -1,0 +1,248 @@
+// Package formats knows which reader of facts a file of a source is for, by its
+// path, and reads what one collection has shown.
+//
+// What belongs to a host is read together, and so is each project of compose.
+// What a file holds that cannot be read is a doubt: it takes nothing from the
+// other files. A file with facts under a name that is not known here is not
+// looked at.
+package formats
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"strongroom/internal/estate"
+	"strongroom/internal/estate/facts"
+	"strongroom/internal/estate/facts/compose"
+	"strongroom/internal/estate/facts/hostconf"
+	"strongroom/internal/estate/facts/identity"
+	"strongroom/internal/estate/facts/sockets"
+	"strongroom/internal/estate/facts/systemd"
+	"strongroom/internal/estate/facts/zone"
+)
+
+// Bounds of what one collection may show.
+const (
+	MaxFile  = 16 << 20 // bytes of one file
+	MaxFiles = 20_000
+)
+
+// Wants reports whether a file of that path, which is relative to the root of
+// its source, may hold facts.
+func Wants(name string) bool {
+	if !isNear(name) {
+		return false
+	}
+	return ofHost(name) || composeRank(name) > 0 || zoneName(name) != ""
+}
+
+// isNear reports whether a path is worth a closer look. Each of the millions of
+// files of a source is asked about, and nearly all of them lie where no facts
+// are.
+func isNear(name string) bool {
+	base := name[strings.LastIndexByte(name, '/')+1:]
+	if strings.HasSuffix(base, ".env") || composeRank(base) > 0 {
+		return true
+	}
+	top, rest, _ := strings.Cut(name, "/")
+	switch top {
+	case "etc", "run", "sys", "lib", "proc":
+		return true
+	case "usr":
+		return strings.HasPrefix(rest, "lib/os-release") || strings.HasPrefix(rest, "lib/systemd/") || strings.HasPrefix(rest, "local/lib/systemd/")
+	case "var":
+		return base == "pg_hba.conf" || zoneName(name) != ""
+	}
+	return strings.Contains(name, "/proc/net/")
+}
+
+func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
+
+// ofHost reports whether a file tells of the host that it lies on.
+func ofHost(name string) bool {
+	return identity.Knows(name) || hostconf.Knows(name) || systemd.Knows(name) || ofKernel(name)
+}
+
+// ofKernel reports whether a file is one in which the kernel shows sockets or
+// addresses, wherever somebody has put a copy of it.
+func ofKernel(name string) bool {
+	dir, file := path.Split(name)
+	switch file {
+	case "tcp", "tcp6", "udp", "udp6", "fib_trie", "route", "if_inet6":
+		return strings.HasSuffix("/"+dir, "/proc/net/")
+	}
+	return false
+}
+
+// composeRank returns in which order docker reads a file of a project that lies
+// in one folder: 0 if it does not.
+func composeRank(name string) int {
+	switch base := path.Base(name); base {
+	case "compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml":
+		return 1
+	case "compose.override.yaml", "compose.override.yml", "docker-compose.override.yaml", "docker-compose.override.yml":
+		return 2
+	case ".env":
+		return 3
+	}
+	return 0
+}
+
+// zoneName returns the name of the zone that a file holds, as DNS servers are
+// usually told to call their files: db.acme.example, acme.example.zone. It is ""
+// for other files.
+func zoneName(name string) string {
+	dir, base := path.Split(name)
+	if !strings.HasPrefix(base, "db.") && !strings.HasSuffix(base, ".zone") {
+		return ""
+	}
+	in := slices.ContainsFunc([]string{"etc/bind/", "var/lib/bind/", "var/cache/bind/", "var/named/", "etc/nsd/", "var/lib/knot/", "etc/coredns/"},
+		func(folder string) bool { return strings.HasPrefix(dir, folder) })
+	zone, found := strings.CutPrefix(base, "db.")
+	if !found {
+		zone, found = strings.CutSuffix(base, ".zone")
+	}
+	if !in || !found || !strings.Contains(zone, ".") {
+		return ""
+	}
+	if _, ok := estate.NameAlias(zone); !ok {
+		return ""
+	}
+	return zone
+}
+
+// Read returns what the files say, all of which were seen at the place. Its
+// Scope is what the host is called, if the files do not say that themselves.
+func Read(p facts.Place, files []facts.File) (estate.Facts, error) {
+	var all facts.Draft
+	byHost := slices.DeleteFunc(slices.Clone(files), func(f facts.File) bool { return !ofHost(clean(f.Path)) })
+	host := p
+	host.Scope = cmp.Or(nameOf(byHost), p.Scope)
+	if len(byHost) > 0 {
+		read(&all, host, byHost, identity.Read)
+		read(&all, host, byHost, hostconf.Read)
+		read(&all, host, pick(byHost, systemd.Knows), systemd.Read)
+		read(&all, host, pick(byHost, ofKernel), sockets.Read)
+	}
+	for _, project := range projects(files) {
+		at := p
+		at.Scope = path.Join(host.Scope, path.Base(path.Dir("/"+clean(project[0].Path))))
+		found := read(&all, at, project, compose.Read)
+		if len(byHost) > 0 {
+			runsOn(&all, host, at, found)
+		}
+	}
+	for _, f := range files {
+		name := zoneName(clean(f.Path))
+		if name == "" {
+			continue
+		}
+		at := p
+		at.Scope = name
+		read(&all, at, []facts.File{f}, func(p facts.Place, files []facts.File) (estate.Facts, error) {
+			return zone.Read(p.At(files[0]), files[0].Data)
+		})
+	}
+	return all.Facts()
+}
+
+// A reader reads files that belong together.
+type reader func(facts.Place, []facts.File) (estate.Facts, error)
+
+// read adds what a reader finds, and returns it. If it does not take all of the
+// files, each is read by itself.
+func read(all *facts.Draft, p facts.Place, files []facts.File, r reader) estate.Facts {
+	if len(files) == 0 {
+		return estate.Facts{}
+	}
+	found, err := r(p, files)
+	if err != nil && len(files) > 1 {
+		var some facts.Draft
+		for _, f := range files {
+			one, err := r(p, []facts.File{f})
+			if err != nil {
+				all.Doubt("%v", err)
+			}
+			add(&some, one)
+		}
+		found, err = some.Facts()
+	}
+	if err != nil {
+		all.Doubt("%v", err)
+		return estate.Facts{}
+	}
+	add(all, found)
+	return found
+}
+
+func add(to *facts.Draft, f estate.Facts) {
+	for _, c := range f.Components {
+		to.Component(c)
+	}
+	for _, l := range f.Links {
+		to.Link(l)
+	}
+	for _, d := range f.Doubts {
+		to.Doubt("%s", d)
+	}
+}
+
+// runsOn says of what a project consists of that it runs on the host on which
+// the project lies.
+func runsOn(all *facts.Draft, host, project facts.Place, found estate.Facts) {
+	for _, c := range found.Components {
+		if c.ID.Kind() == estate.External || c.ID.Kind() == estate.Host {
+			continue
+		}
+		all.Link(estate.Link{From: estate.End{ID: c.ID}, To: estate.End{ID: host.Host()}, Need: estate.Hosting,
+			Evidence: []estate.Evidence{project.Evidence(estate.Derived, "", fmt.Sprintf("the project lies on %s", host.Host().Name()))}})
+	}
+}
+
+func pick(files []facts.File, wants func(string) bool) []facts.File {
+	return slices.DeleteFunc(slices.Clone(files), func(f facts.File) bool { return !wants(clean(f.Path)) })
+}
+
+// nameOf returns the short name that the host has given itself, "" if it has
+// none of its own.
+func nameOf(files []facts.File) string {
+	for _, f := range files {
+		if clean(f.Path) != "etc/hostname" {
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimSpace(string(f.Data)), ".")
+		if estate.IsHostName(name) && name != "localhost" {
+			return strings.ToLower(name)
+		}
+	}
+	return ""
+}
+
+// projects returns the files of each project of compose, in the order in which
+// docker reads them, by their folders.
+func projects(files []facts.File) [][]facts.File {
+	byFolder := make(map[string][]facts.File)
+	var folders []string
+	for _, f := range files {
+		if rank := composeRank(clean(f.Path)); rank > 0 {
+			folder := path.Dir(clean(f.Path))
+			if byFolder[folder] == nil {
+				folders = append(folders, folder)
+			}
+			byFolder[folder] = append(byFolder[folder], f)
+		}
+	}
+	slices.Sort(folders)
+	var all [][]facts.File
+	for _, folder := range folders {
+		project := byFolder[folder]
+		slices.SortStableFunc(project, func(a, b facts.File) int { return cmp.Compare(composeRank(clean(a.Path)), composeRank(clean(b.Path))) })
+		if composeRank(clean(project[0].Path)) == 1 { // else there are settings alone
+			all = append(all, project)
+		}
+	}
+	return all
+}

@@ -1,0 +1,157 @@
+package formats_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"strongroom/internal/estate"
+	"strongroom/internal/estate/facts"
+	"strongroom/internal/estate/facts/formats"
+)
+
+var place = facts.Place{Source: "shop-files", Path: "shop-files", Scope: "10.0.0.7", Seen: time.Date(2026, 7, 1, 2, 0, 0, 0, time.UTC)}
+
+// host is what a collection of a host with a project of compose shows.
+var host = []facts.File{
+	{Path: "etc/hostname", Data: []byte("Shop1.acme.example\n")},
+	{Path: "etc/machine-id", Data: []byte("9f86d081884c7d659a2feaa0c55ad015\n")},
+	{Path: "etc/resolv.conf", Data: []byte("nameserver 10.0.0.53\n")},
+	{Path: "proc/net/tcp", Data: []byte("  sl  local_address rem_address   st\n   0: 0700000A:8DCC 0400000A:0185 01\n")},
+	{Path: "proc/net/fib_trie", Data: []byte("|-- 10.0.0.7\n /32 host LOCAL\n")},
+	{Path: "srv/shop/docker-compose.yml", Data: []byte("services:\n  web:\n    depends_on: [db]\n  db: {image: postgres:16}\n")},
+	{Path: "srv/shop/docker-compose.override.yml", Data: []byte("services:\n  web:\n    environment: {CACHE_HOST: \"${CACHE}\"}\n  cache: {image: valkey:8}\n")},
+	{Path: "srv/shop/.env", Data: []byte("CACHE=cache\nPASSWORD=hush\n")},
+	{Path: "srv/shop/readme.txt", Data: []byte("services: {}")},
+}
+
+// spell writes what was found, one a line.
+func spell(f estate.Facts) string {
+	var b strings.Builder
+	for _, c := range f.Components {
+		fmt.Fprintln(&b, c.ID, c.Aliases)
+	}
+	for _, l := range f.Links {
+		fmt.Fprintf(&b, "%s%s -> %s%s %s\n", l.From.ID, l.From.Alias, l.To.ID, l.To.Alias, l.Need)
+	}
+	for _, d := range f.Doubts {
+		fmt.Fprintln(&b, "?", d)
+	}
+	return b.String()
+}
+
+const found = `host/shop1 [10.0.0.7 machine:9f86d081884c7d659a2feaa0c55ad015 shop1.acme.example]
+service/shop1/shop/cache []
+service/shop1/shop/db []
+service/shop1/shop/web []
+host/shop1 -> 10.0.0.4 run
+host/shop1 -> 10.0.0.53 run
+service/shop1/shop/cache -> host/shop1 hosting
+service/shop1/shop/db -> host/shop1 hosting
+service/shop1/shop/web -> host/shop1 hosting
+service/shop1/shop/web -> service/shop1/shop/cache run
+service/shop1/shop/web -> service/shop1/shop/db start
+`
+
+func TestHost(t *testing.T) {
+	for _, f := range host[:len(host)-1] {
+		if !formats.Wants(f.Path) {
+			t.Errorf("%s is not wanted", f.Path)
+		}
+	}
+	reversed := slices.Clone(host)
+	slices.Reverse(reversed)
+	for _, files := range [][]facts.File{host, reversed} {
+		got, err := formats.Read(place, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(found, spell(got)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if strings.Contains(fmt.Sprint(got), "hush") {
+			t.Error("a password is among the facts")
+		}
+	}
+}
+
+// What cannot be read is a doubt, and the rest is found all the same.
+func TestFilesThatAreNone(t *testing.T) {
+	files := append(slices.Clone(host),
+		facts.File{Path: "proc/net/tcp6", Data: []byte("nothing of the kind\n")},
+		facts.File{Path: "srv/other/compose.yaml", Data: []byte("services: [")},
+		facts.File{Path: "etc/bind/db.acme.example", Data: []byte("$INCLUDE /etc/shadow\n")},
+	)
+	got, err := formats.Read(place, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := spell(got)
+	if !strings.HasPrefix(text, found) || strings.Count(text, "? ") < 3 {
+		t.Errorf("got\n%s", text)
+	}
+	for _, want := range []string{"proc/net/tcp6", "srv/other/compose.yaml", "zone"} {
+		if !strings.Contains(text[len(found):], want) {
+			t.Errorf("no doubt about %s:\n%s", want, text)
+		}
+	}
+}
+
+// Without a name of its own, a host has the one by which the safe reaches it.
+func TestHostWithoutName(t *testing.T) {
+	for _, name := range []string{"", "localhost\n", "# none\n"} {
+		got, err := formats.Read(place, []facts.File{{Path: "etc/hostname", Data: []byte(name)}, host[1]})
+		if err != nil || len(got.Components) != 1 || got.Components[0].ID != "host/10.0.0.7" {
+			t.Errorf("called %q: %v, %v", name, got.Components, err)
+		}
+	}
+}
+
+func TestWanted(t *testing.T) {
+	for _, name := range []string{
+		"etc/hosts", "etc/chrony/sources.d/ntp.sources", "run/systemd/resolve/resolv.conf", "sys/class/dmi/id/product_uuid", "usr/lib/os-release",
+		"usr/lib/systemd/system/ssh.service", "usr/local/lib/systemd/system/erp.service", "lib/systemd/system/ssh.service", "etc/systemd/system/erp.service.d/a.conf",
+		"var/lib/pgsql/data/pg_hba.conf", "var/lib/pgsql/16/data/pg_hba.conf", "etc/postgresql/16/main/pg_hba.conf", "etc/bind/db.acme.example", "var/named/acme.example.zone",
+		"opt/app/settings.env", "compose.yaml", "opt/app/docker-compose.yml", "var/lib/shop/.env", "var/lib/shop/compose.yml", "proc/net/tcp", "srv/glances/web1/proc/net/tcp6",
+	} {
+		if !formats.Wants(name) {
+			t.Errorf("%q is not wanted", name)
+		}
+	}
+}
+
+func TestUnwanted(t *testing.T) {
+	for _, name := range []string{"home/ada/tcp", "var/lib/postgresql/db.acme.example", "etc/bind/db.local", "srv/shop/.env.example", "etc/shadow", ""} {
+		if formats.Wants(name) {
+			t.Errorf("%q is wanted", name)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, file := range host {
+		f.Add(file.Path, file.Data)
+	}
+	f.Fuzz(func(t *testing.T, name string, data []byte) {
+		got, err := formats.Read(place, append(slices.Clone(host), facts.File{Path: name, Data: data}))
+		if err != nil {
+			return
+		}
+		for _, c := range got.Components {
+			if _, err := estate.ParseID(string(c.ID)); err != nil {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	})
+}
+
+// Every file of a collection is asked about.
+func BenchmarkWants(b *testing.B) {
+	for b.Loop() {
+		formats.Wants("srv/data/accounts/2026/11/0000012345-invoice-for-somebody.pdf")
+	}
+}
