@@ -12,6 +12,7 @@ import (
 	"strongroom/internal/collect"
 	"strongroom/internal/daemon/child"
 	"strongroom/internal/daemon/state"
+	"strongroom/internal/estate"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
@@ -29,6 +30,7 @@ type Outcome struct {
 	Reason   string         // why it is partial or missing; "" if complete
 	Finding  *child.Finding // nil if there is none
 	Matches  []source.Match
+	Facts    *estate.Facts // what a complete collection tells of the estate; nil if it is none
 }
 
 // ErrBusy says that another process is collecting the same source.
@@ -315,6 +317,9 @@ func (r *run) judge(ctx context.Context, answer child.CollectAnswer) (Outcome, e
 		return outcome, err
 	}
 	outcome.Snapshot = &snapshot
+	if !snapshot.Partial {
+		outcome.Facts = answer.Facts
+	}
 	return outcome, nil
 }
 
@@ -335,6 +340,9 @@ func (r *run) record(tx *state.Tx, outcome *Outcome) error {
 		return err
 	}
 	r.decideKeep(outcome.Snapshot, earlier)
+	if err := r.learn(tx, outcome.Facts); err != nil {
+		return err
+	}
 	return tx.KeepSnapshot(now, *outcome.Snapshot, outcome.Reason)
 }
 

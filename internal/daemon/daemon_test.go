@@ -18,6 +18,7 @@ import (
 	"strongroom/internal/collect"
 	"strongroom/internal/daemon/child"
 	"strongroom/internal/daemon/state"
+	"strongroom/internal/estate"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
@@ -67,6 +68,8 @@ var parts = map[string]func(child.CollectTask, *json.Encoder) error{
 	"partial": func(task child.CollectTask, out *json.Encoder) error {
 		return out.Encode(claim(task, func(r *collect.Result) { r.Complete, r.Reason = false, "the source is gone" }))
 	},
+	"facts":         describing(nil),
+	"partial facts": describing(func(r *collect.Result) { r.Complete, r.Reason = false, "the source is gone" }),
 	"run of another source": func(task child.CollectTask, out *json.Encoder) error {
 		return out.Encode(claim(task, func(r *collect.Result) { r.Runs[other(task)] = nil }))
 	},
@@ -159,6 +162,20 @@ func claim(task child.CollectTask, change func(*collect.Result)) child.CollectAn
 		change(&r)
 	}
 	return child.CollectAnswer{Result: &r}
+}
+
+// describing claims a collection that tells of the estate: of tonight, and of a
+// host that only this run has seen.
+func describing(change func(*collect.Result)) func(child.CollectTask, *json.Encoder) error {
+	return func(task child.CollectTask, out *json.Encoder) error {
+		answer := claim(task, change)
+		seen := []estate.Evidence{{Basis: estate.Observed, Source: string(task.Source), Place: "tcp", First: task.Started, Last: task.Started}}
+		answer.Facts = &estate.Facts{
+			Components: []estate.Component{{ID: "host/a", Label: task.Run.String()}},
+			Links:      []estate.Link{{From: estate.End{ID: "host/a"}, To: estate.End{ID: estate.NewID(estate.Host, task.Run.String())}, Need: estate.Run, Evidence: seen}},
+		}
+		return out.Encode(answer)
+	}
 }
 
 func put(task child.CollectTask, name string, b []byte) {

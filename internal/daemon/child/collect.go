@@ -19,6 +19,7 @@ import (
 
 	"strongroom/internal/collect"
 	"strongroom/internal/confine"
+	"strongroom/internal/estate/facts"
 	"strongroom/internal/safe"
 	"strongroom/internal/source"
 	"strongroom/internal/source/command"
@@ -62,11 +63,25 @@ func Collect(stdin io.Reader, stdout io.Writer) error {
 		return answers.failed(err)
 	}
 	defer close()
+	around := onlooker{place: facts.Place{Source: string(task.Source), Path: string(task.Source), Scope: task.host(), Seen: task.Started.UTC()}}
+	input.From = around.watch(input.From)
 	result, err := collect.Run(ctx, pull, input, func(e collect.Event) { answers.send(CollectAnswer{Event: &e}) })
 	if err != nil {
 		return answers.failed(err)
 	}
-	return answers.send(CollectAnswer{Result: &result, Finding: findingOf(result.Cause)})
+	found := around.facts()
+	return answers.send(CollectAnswer{Result: &result, Facts: &found, Finding: findingOf(result.Cause)})
+}
+
+// host returns what the safe calls the host that a source is on; "" for its own.
+func (t CollectTask) host() string {
+	switch {
+	case t.SFTP != nil:
+		return t.SFTP.Host
+	case t.Command != nil:
+		return t.Command.Host
+	}
+	return ""
 }
 
 // listen obeys what the parent says until it is gone.

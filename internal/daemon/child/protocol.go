@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"strongroom/internal/collect"
+	"strongroom/internal/estate"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
 	"strongroom/internal/store/seal"
@@ -110,6 +111,8 @@ type Limits struct {
 type CollectAnswer struct {
 	Event  *collect.Event  `json:"event,omitempty"`
 	Result *collect.Result `json:"result,omitempty"`
+	// Facts goes with a result: what of the source tells of the estate.
+	Facts *estate.Facts `json:"facts,omitempty"`
 	// Finding goes with a result whose cause a person must look at.
 	Finding *Finding `json:"finding,omitempty"`
 	Failed  string   `json:"failed,omitempty"`   // there is no snapshot, and why

@@ -43,9 +43,12 @@ var runFigures string
 //go:embed keyring.sql
 var keyringSchema string
 
+//go:embed facts.sql
+var factsSchema string
+
 // migrations lead from one version of the schema to the next, from an empty
 // database on. How many of them a database has had is its user_version.
-var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures, keyringSchema}
+var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures, keyringSchema, factsSchema}
 
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.
