@@ -281,6 +281,7 @@ var rooms = []room{
 	{"internal/estate/order/feedback", map[string]string{
 		"internal/estate/order/scc": "each knot is a problem of its own",
 	}},
+	{"internal/estate/order/forest", nil},
 	{"internal/estate/order", map[string]string{
 		"internal/estate":                "orders its components",
 		"internal/estate/order/scc":      "knots, and steps after what they wait for",
