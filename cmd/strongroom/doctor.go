@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"strongroom/internal/confine"
 	"strongroom/internal/daemon"
+	"strongroom/internal/report"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
 	"strongroom/internal/ui"
@@ -173,9 +175,16 @@ func (d *doctor) nag() error {
 	if err != nil {
 		return err
 	}
+	for _, n := range nags {
+		if n.Level == report.Alarm {
+			d.tell("people", ui.WithRemedy(errors.New(n.Text), n.Remedy))
+		}
+	}
+	nags = slices.DeleteFunc(nags, func(n daemon.Nag) bool { return n.Level == report.Alarm })
 	nags = append(nags, d.notInStore())
 	if d.safe.Roster().Founded() {
 		nags = append(nags, daemon.Nag{
+			Level:  report.Look,
 			Text:   "whoever is root here decides what is collected from now on; an operator who is root makes two people one",
 			Remedy: "See who it is: getent group sudo wheel; cat /etc/sudoers /root/.ssh/authorized_keys",
 		})
@@ -200,13 +209,14 @@ func (d *doctor) notInStore() daemon.Nag {
 		all += ", its certificate authority in " + authorityFolder(d.cfg)
 	}
 	return daemon.Nag{
+		Level:  report.Look,
 		Text:   "not in the store, and lost with this disk: " + all + ", and the configuration with the files that it names",
 		Remedy: "Have a copy where only root of the safe reads it. The state comes back from the store: strongroom rebuild",
 	}
 }
 
 func nagMessage(n daemon.Nag) map[string]string {
-	return map[string]string{"text": n.Text, "remedy": n.Remedy}
+	return map[string]string{"level": string(n.Level), "text": n.Text, "remedy": n.Remedy}
 }
 
 func confines() error {

@@ -10,6 +10,7 @@ import (
 
 	"strongroom/internal/daemon"
 	"strongroom/internal/daemon/state"
+	"strongroom/internal/report"
 	"strongroom/internal/ui"
 )
 
@@ -23,8 +24,9 @@ is, how many snapshots there are, and what became of the last collection; and
 what the last scrub has left.
 
 The exit status is 3 if a source has no complete snapshot or one older than
---max-age, if its last collection failed or was partial, or if the last scrub
-has left damage: so a timer can watch it.`,
+--max-age, if its last collection failed or was partial, if the last scrub has
+left damage, or if nobody is left who can release or read what was stored: so a
+timer can watch it. Notes, of what is not wrong yet, leave it at 0.`,
 		Example: `  strongroom status --max-age 26h    notices a night that was missed`,
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -54,7 +56,7 @@ func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
 	table := ui.NewTable(ui.Column{Title: "SOURCE"}, ui.Column{Title: "NEWEST COMPLETE"}, ui.Column{Title: "SNAPSHOTS", Right: true},
 		ui.Column{Title: "SIZE", Right: true}, ui.Column{Title: "LAST COLLECTION"})
 	var missing, never, old int64 // without a complete snapshot, of these never collected, with one that is too old
-	needsLook := false
+	needsLook, alarmed := false, false
 	for _, sum := range sums {
 		table.Row(sum.Name, sum.newest(now), ui.Count(sum.Snapshots), sum.size(), sum.outcome())
 		if err := a.emitSource(s, sum); err != nil {
@@ -95,11 +97,16 @@ func (a *app) showStatus(s *daemon.Safe, maxAge time.Duration) error {
 		return err
 	}
 	for _, n := range nags {
-		t.Note("note: %s", n.Text)
+		if n.Level == report.Alarm {
+			alarmed = true
+			t.Warn("%s. %s", n.Text, n.Remedy)
+		} else {
+			t.Note("note: %s", n.Text)
+		}
 		t.Emit("nag", nagMessage(n))
 	}
 	t.Emit("safe", map[string]any{"name": s.Config().Safe, "store": s.ID(), "path": s.Config().Store, "ledger_size": size, "damaged": harmed})
-	if needsLook || old > 0 || harmed > 0 {
+	if needsLook || alarmed || old > 0 || harmed > 0 {
 		return errLosses
 	}
 	return nil

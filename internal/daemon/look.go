@@ -233,10 +233,10 @@ func (g glance) findings(o report.Overview) ([]report.Finding, error) {
 	return append(append(all, raised...), nagFindings(append(nags, g.configNags(g.sit)...))...), nil
 }
 
-// nagFindings makes findings of what is not wrong yet.
+// nagFindings makes findings of what people should see to.
 func nagFindings(nags []Nag) (all []report.Finding) {
 	for _, n := range nags {
-		all = append(all, report.Finding{Level: report.Look, What: n.Text, Do: n.Remedy, Entry: -1})
+		all = append(all, report.Finding{Level: n.Level, What: n.Text, Do: n.Remedy, Entry: -1})
 	}
 	return all
 }
@@ -317,7 +317,7 @@ func (g glance) raisedFindings(sources []report.SourceStrip, cursors map[string]
 	for _, e := range raised {
 		f, ok := e.What.(ledger.FindingRaised)
 		which := about{f.Finding, f.Subject}
-		if !ok || seen[which] || g.now.Sub(e.Time) > raisedWithin {
+		if !ok || seen[which] || g.now.Sub(e.Time) > raisedWithin || f.Finding == report.NobodyLeft { // a nag says the last as long as it is so
 			continue
 		}
 		seen[which] = true

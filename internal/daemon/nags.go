@@ -8,10 +8,13 @@ import (
 	"strongroom/internal/access"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
+	"strongroom/internal/report"
 )
 
-// A Nag is what is not wrong yet, and will be one day if nobody does anything.
+// A Nag is what people should see to. Most is not wrong yet, and will be one day
+// if nobody does anything; that nobody can act in a role is an alarm.
 type Nag struct {
+	Level  report.Level // Look or Alarm
 	Text   string
 	Remedy string
 }
@@ -58,10 +61,10 @@ func (s *Safe) rosterNags(v state.View, sit situation) ([]Nag, error) {
 // configNags are about what is not configured.
 func (s *Safe) configNags(sit situation) (all []Nag) {
 	if sit.roster.Founded() && !s.keys.gate.public.IsZero() && s.config.Serve == nil {
-		all = append(all, Nag{"people cannot reach the safe", "Add a section serve to the configuration, and run: strongroom serve"})
+		all = append(all, Nag{report.Look, "people cannot reach the safe", "Add a section serve to the configuration, and run: strongroom serve"})
 	}
 	if s.config.Mail == nil {
-		all = append(all, Nag{"nobody is told what happens: no mail is configured", "Add a section mail to the configuration; see strongroom config example"})
+		all = append(all, Nag{report.Look, "nobody is told what happens: no mail is configured", "Add a section mail to the configuration; see strongroom config example"})
 	}
 	return all
 }
@@ -88,32 +91,25 @@ type nagging struct {
 	all    []Nag
 }
 
-func (n *nagging) add(text, remedy string) { n.all = append(n.all, Nag{text, remedy}) }
-
-// roleKeys says who holds which role key.
-var roleKeys = []struct {
-	role access.Role
-	key  string
-}{{access.Keykeeper, outerRole}, {access.Operator, innerRole}}
+func (n *nagging) add(text, remedy string) {
+	n.all = append(n.all, Nag{report.Look, text, remedy})
+}
 
 // roles nags about the two role keys and those who hold them.
 func (n *nagging) roles() {
 	period := len(n.roster.Periods)
 	for _, r := range roleKeys {
 		paper := n.proven("", r.key, period, true)
-		holders := n.roster.Count(r.role)
-		if paper.IsZero() && holders < 2 {
-			n.add(fmt.Sprintf("there is one %s and no proven paper key: if that person is gone, nobody can read what was stored", r.role),
-				fmt.Sprintf("strongroom people invite NAME --role %s", r.role))
-		}
+		n.hands(r, paper.IsZero())
 		if n.old(paper) {
-			n.add(fmt.Sprintf("the %s key on paper was %s", r.key, n.when(paper)), fmt.Sprintf("A %s types it in: strongroom keys check --paper", r.role))
+			n.add(fmt.Sprintf("the %s key on paper was %s", r.key, n.when(paper)), fmt.Sprintf("A %s types it in: strongroom keys check --paper -", r.role))
 		}
 		for _, p := range n.roster.People {
 			if !p.Has(r.role) {
 				continue
 			}
-			if last := n.proven(ledger.Who(p.Name), r.key, period, false); n.old(last) {
+			last := n.proven(ledger.Who(p.Name), r.key, period, false)
+			if n.hindrance(p, r) == none && n.old(last) { // or else there is nothing to prove, or nobody to do it
 				n.add(fmt.Sprintf("the %s key of %s was %s", r.key, p.Name, n.when(last)), howToProve(p))
 			}
 			if p.Mail == "" {

@@ -350,5 +350,16 @@ func (s *Safe) suspend(tx *state.Tx, sit situation, h heard, act access.Suspend,
 	if err != nil {
 		return err
 	}
-	return tx.Suspend(access.Suspension{Entry: n, Person: act.Person, Key: act.Key})
+	made := access.Suspension{Entry: n, Person: act.Person, Key: act.Key}
+	if err := tx.Suspend(made); err != nil {
+		return err
+	}
+	after := sit
+	after.suspended = append(slices.Clone(sit.suspended), made)
+	for _, f := range after.raiseNobody(sit) {
+		if err := tx.Append(sit.now, ledger.Safe, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -610,6 +610,7 @@ var rooms = []room{
 	{"docs", nil},                      // what goes onto a recovery stick
 	{"cmd/strongroom", map[string]string{
 		"internal/daemon":          "serves a safe",
+		"internal/report":          "how much of a person's attention something needs",
 		"internal/daemon/child":    "is also its children",
 		"internal/daemon/mail":     "finds the checkpoint of a mail that was kept, knows what a mail server did",
 		"internal/daemon/state":    "tells what became of the last runs",

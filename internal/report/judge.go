@@ -19,9 +19,13 @@ const (
 )
 
 // Judge sums an overview up: the verdict, and what a person must see to, the
-// worst first. more is what the caller has found itself.
+// worst first. more is what the caller has found itself; its alarms, that nobody
+// can read anything, are worse than what is wrong with a source.
 func Judge(o Overview, more []Finding) (Verdict, []Finding) {
-	findings := slices.Concat(judgeSources(o.Sources, o.Now), judgeScrub(o), judgeOpenings(o), more)
+	alarm := func(f Finding) bool { return f.Level == Alarm }
+	alarms := slices.DeleteFunc(slices.Clone(more), func(f Finding) bool { return !alarm(f) })
+	others := slices.DeleteFunc(slices.Clone(more), alarm)
+	findings := slices.Concat(alarms, judgeSources(o.Sources, o.Now), judgeScrub(o), judgeOpenings(o), others)
 	slices.SortStableFunc(findings, func(a, b Finding) int { return rank(b.Level) - rank(a.Level) })
 	if len(findings) == 0 {
 		return Verdict{Level: OK, Sentence: "Every source has a " + ofLast26Hours + "."}, nil

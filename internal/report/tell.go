@@ -71,6 +71,10 @@ func tellRun(what ledger.Event) (t Told, ok bool) {
 	return t, true
 }
 
+// NobodyLeft is the finding that everybody of a role is suspended, or lacks the
+// key that it takes.
+const NobodyLeft = "people.nobody"
+
 func tellSafe(what ledger.Event) (t Told, ok bool) {
 	switch e := what.(type) {
 	case ledger.SafeCreated:
@@ -84,6 +88,9 @@ func tellSafe(what ledger.Event) (t Told, ok bool) {
 		t = tellScrub(e)
 	case ledger.FindingRaised:
 		t = Told{Level: Alarm, What: fmt.Sprintf("finding %s in %s", e.Finding, brief(string(e.Subject))), Detail: string(e.Text)}
+		if e.Finding == NobodyLeft {
+			t.What = fmt.Sprintf("no %s is left who can act", brief(string(e.Subject)))
+		}
 	case ledger.StateRebuilt:
 		t = Told{Level: Alarm, What: "the safe's state was lost, and made anew from its store",
 			Detail: Counted(e.Entries, "entry", "entries") + " of the ledger were given back"}

@@ -149,6 +149,7 @@ func mails() map[string][]Item {
 		"roster-changed":     {{Number: 17, Entry: entry(ledger.Safe, ledger.RosterChanged{Version: 3, Digest: digest}), Proposal: &proposal}},
 		"person-invited":     one(entry(ledger.Safe, ledger.PersonInvited{Person: "petra", Role: "keykeeper", Until: night.Add(30 * time.Minute)})),
 		"enrolment-received": one(entry(ledger.Safe, ledger.EnrolmentReceived{Person: "petra", Digest: digest, From: netip.MustParseAddr("10.0.8.5")})),
+		"finding-nobody":     one(entry(ledger.Safe, ledger.FindingRaised{Finding: "people.nobody", Subject: "keykeeper", Text: "nobody can release what was stored: olga is suspended"})),
 		"person-suspended":   one(entry("karl", ledger.PersonSuspended{Person: "olga", Reason: "laptop stolen", Signed: signed})),
 		"key-checked":        one(entry("karl", ledger.KeyChecked{Role: "outer", Period: 2, Paper: true})),
 		"opening-requested":  one(entry("olga", request)),

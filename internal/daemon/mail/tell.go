@@ -125,6 +125,9 @@ func tellFinding(item Item, e ledger.FindingRaised) story {
 	s.fact("Finding", "%s", e.Finding)
 	s.fact("In", "%s", clean(e.Subject))
 	s.wrong("%s", quote(e.Text))
+	if e.Finding == report.NobodyLeft {
+		s.Lead = "Nothing can be restored before this is mended. The last suspension brought it about."
+	}
 	s.step(fmt.Sprintf("strongroom ledger show --from %d", item.Number), "Read it in the ledger, and what was before it. The handbook says what each finding means.")
 	return s
 }
