@@ -15,10 +15,10 @@ import (
 // not to keep anybody from guessing. Ten people of one office can enrol within
 // a minute.
 const (
-	burst       = 10              // at once, from one network
-	refill      = 6 * time.Second // until one more is allowed
-	atATime     = 2               // from one network
-	maxNetworks = 4096            // that are remembered
+	burst    = 10              // at once, from one site
+	refill   = 6 * time.Second // until one more is allowed
+	atATime  = 2               // from one site
+	maxSites = 4096            // that are remembered
 )
 
 // A limiter bounds how often strangers are listened to. Its methods may be
@@ -30,7 +30,7 @@ type limiter struct {
 	seen map[netip.Prefix]attempts
 }
 
-// attempts are those of one network: as if they ran off at one in each refill.
+// attempts are those of one site: as if they ran off at one in each refill.
 type attempts struct {
 	full time.Time // when all have run off
 	open int       // that are being answered
@@ -60,15 +60,26 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
+// site is what may belong to one customer of a provider, who has 2^16 networks
+// then: too many for each to have attempts of its own.
+func site(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 48
+	}
+	p, _ := a.Prefix(bits) // fails for other numbers of bits only
+	return p
+}
+
 // begin reports whether an attempt is listened to; then end must follow.
 func (l *limiter) begin(from netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now, key := l.now(), network(from)
+	now, key := l.now(), site(from)
 	a, known := l.seen[key]
-	if !known && len(l.seen) >= maxNetworks {
+	if !known && len(l.seen) >= maxSites {
 		maps.DeleteFunc(l.seen, func(_ netip.Prefix, a attempts) bool { return a.open == 0 && a.left(now) == 0 })
-		if len(l.seen) >= maxNetworks {
+		if len(l.seen) >= maxSites {
 			return false
 		}
 	}
@@ -84,9 +95,9 @@ func (l *limiter) begin(from netip.Addr) bool {
 func (l *limiter) end(from netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.seen[network(from)]
+	a := l.seen[site(from)]
 	a.open--
-	l.seen[network(from)] = a
+	l.seen[site(from)] = a
 }
 
 // A room bounds the bytes of large bodies at a time: of all, and of one person,
@@ -164,17 +175,6 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		}
 		conn.Close() // nothing was said
 	}
-}
-
-// site is what may belong to one customer of a provider, who has 2^16 networks
-// then.
-func site(a netip.Addr) netip.Prefix {
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 48
-	}
-	p, _ := a.Prefix(bits) // fails for other numbers of bits only
-	return p
 }
 
 // take reports whether there is room for a connection, and which one has to be

@@ -393,32 +393,32 @@ func TestLimiter(t *testing.T) {
 		return netip.AddrFrom16([16]byte{0x20, 1, byte(i >> 16), byte(i >> 8), byte(i), 0, 0, 0, 9, byte(i)})
 	}
 	if !l.begin(address(0)) || !l.begin(netip.MustParseAddr("2001:0:0:0:ffff::1")) {
-		t.Error("the first two of a network are not listened to")
+		t.Error("the first two of a site are not listened to")
 	}
-	if l.begin(netip.MustParseAddr("2001:0:0:0:eeee::1")) {
-		t.Error("three of one network are listened to at a time")
+	if l.begin(netip.MustParseAddr("2001:0:0:eeee::1")) {
+		t.Error("three of one site are listened to at a time")
 	}
 	l.end(address(0))
 	if !l.begin(address(0)) {
 		t.Error("one that has ended still counts as open")
 	}
-	for i := 1; i < maxNetworks; i++ {
+	for i := 1; i < maxSites; i++ {
 		if !l.begin(address(i)) {
-			t.Fatalf("network %d is not listened to", i)
+			t.Fatalf("site %d is not listened to", i)
 		}
 		if i != 7 {
 			l.end(address(i))
 		}
 	}
-	if l.begin(address(maxNetworks)) {
-		t.Error("more networks are remembered than may be")
+	if l.begin(address(maxSites)) {
+		t.Error("more sites are remembered than may be")
 	}
 	now = now.Add(refill)
-	if !l.begin(address(maxNetworks)) {
-		t.Error("networks that have nothing to their name are not forgotten")
+	if !l.begin(address(maxSites)) {
+		t.Error("sites that have nothing to their name are not forgotten")
 	}
 	if len(l.seen) != 3 {
-		t.Errorf("%d networks are remembered, want the two that have attempts open, and the new one", len(l.seen))
+		t.Errorf("%d sites are remembered, want the two that have attempts open, and the new one", len(l.seen))
 	}
 }
 
