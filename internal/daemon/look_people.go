@@ -119,13 +119,24 @@ func (g glance) enrolments() (all []report.EnrolmentLine, err error) {
 	if err != nil {
 		return nil, err
 	}
+	waiting, err := g.v.Proposals()
+	if err != nil {
+		return nil, err
+	}
 	for _, r := range received {
 		e, err := access.ParseEnrolment(r.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("reading an enrolment: %w", err)
 		}
+		proposed := 0
+		for _, p := range waiting {
+			next := p.Next()
+			if person, ok := next.Person(e.Person.Name); ok && person.Equal(e.Person) {
+				proposed = next.Number
+			}
+		}
 		all = append(all, report.EnrolmentLine{Person: e.Person.Name, FullName: string(e.Person.FullName), Roles: e.Person.Roles,
-			From: r.From, Time: r.Time, Words: words.Of(e.Digest()), Keys: keyLines(e.Person)})
+			From: r.From, Time: r.Time, Words: words.Of(e.Digest()), Keys: keyLines(e.Person), Proposed: proposed})
 	}
 	return all, nil
 }

@@ -373,7 +373,7 @@ func TestLookPeople(t *testing.T) {
 	if bob.Name != "bob" || !slices.Equal(bob.Addresses, h.people["bob"].Addresses) || bob.Proven[0].Role != "inner" {
 		t.Errorf("got %+v", bob)
 	}
-	if e := p.Enrolments; len(e) != 1 || e[0].Person != "mia" || e[0].Words != words.Of(mia.Digest()) || e[0].From != from || len(e[0].Keys) != 1 {
+	if e := p.Enrolments; len(e) != 1 || e[0].Person != "mia" || e[0].Words != words.Of(mia.Digest()) || e[0].From != from || len(e[0].Keys) != 1 || e[0].Proposed != 0 {
 		t.Errorf("got %+v", e)
 	}
 	if i := p.Invited; len(i) != 1 || i[0].Person != "otto" || !i[0].Until.Equal(h.now().Add(access.InvitationLife).Truncate(time.Second)) {
@@ -387,6 +387,9 @@ func TestLookPeople(t *testing.T) {
 	h.must(h.propose("ada", next))
 	h.must(h.suspend("bob", "ada"))
 	p = look()
+	if e := p.Enrolments; len(e) != 1 || e[0].Proposed != next.Number {
+		t.Errorf("who is proposed waits for it: %+v", e)
+	}
 	if l := p.Proposals; len(l) != 1 || l[0].Words != words.Of(next.Digest()) || l[0].By != "ada" || len(l[0].Agreed) != 0 || len(l[0].Changes) < 2 || !l[0].Ready.IsZero() {
 		t.Errorf("got %+v", l)
 	}

@@ -315,6 +315,7 @@ type EnrolmentLine struct {
 	Time     time.Time
 	Words    string
 	Keys     []KeyLine
+	Proposed int // the version that has them as they have enrolled, and waits; 0 if there is none
 }
 
 // An InvitationLine is somebody who was invited and has not come yet.

@@ -263,9 +263,10 @@ type asset struct {
 }
 
 // assetKinds are what browsers are told of files, by the ends of their names.
-var assetKinds = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+var assetKinds = map[string]string{"": "text/plain; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
-// readAssets returns the scripts, and the files of package page, by name.
+// readAssets returns the scripts, their list, and the files of package page, by
+// name.
 func readAssets() map[string]asset {
 	all := make(map[string]asset)
 	add := func(name string, content []byte) {
@@ -278,6 +279,7 @@ func readAssets() map[string]asset {
 	for _, script := range assets.Scripts() {
 		add(script.Name, script.Content)
 	}
+	add("SHA256SUMS", []byte(assets.Sums()))
 	err := fs.WalkDir(page.Static(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err

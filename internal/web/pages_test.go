@@ -313,7 +313,7 @@ func TestPagesKeepTheirPolicy(t *testing.T) {
 // TestAssets: files are kept by browsers as long as they are the same.
 func TestAssets(t *testing.T) {
 	v := newVisitedScene(t)
-	kinds := map[string]string{"/assets/pages.css": "text/css; charset=utf-8", "/assets/worker.js": "text/javascript; charset=utf-8", "/assets/mark.svg": "image/svg+xml"}
+	kinds := map[string]string{"/assets/pages.css": "text/css; charset=utf-8", "/assets/worker.js": "text/javascript; charset=utf-8", "/assets/mark.svg": "image/svg+xml", "/assets/SHA256SUMS": "text/plain; charset=utf-8"}
 	for target, kind := range kinds {
 		res, body := v.browser().visit("GET", target, nil, nil)
 		tag := res.Header.Get("ETag")
@@ -331,6 +331,9 @@ func TestAssets(t *testing.T) {
 	_, body := v.browser().visit("GET", "/sign-in", nil, nil)
 	if !strings.Contains(string(body), assets.Digest().String()) {
 		t.Error("the page does not show the digest of the scripts")
+	}
+	if _, body := v.browser().visit("GET", "/assets/SHA256SUMS", nil, nil); safe.DigestOf(body) != assets.Digest() {
+		t.Errorf("the list of the scripts has another digest than the pages show:\n%s", body)
 	}
 	for _, script := range assets.Scripts() {
 		if _, body := v.browser().visit("GET", "/assets/"+script.Name, nil, nil); !bytes.Equal(body, script.Content) {

@@ -136,6 +136,32 @@ func TestHostileTextFitsThePage(t *testing.T) {
 	}
 }
 
+// Times, and the names of kinds and of people, are not broken for a long text
+// beside them.
+func TestNamesInTablesStayWhole(t *testing.T) {
+	handler, err := pagetest.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	p := browsertest.Start(t).Open(t, server.URL+"/sign-in")
+	for _, width := range []int64{900, 1280} {
+		if err := chromedp.Do(p.Context(), chromedp.EmulateViewport(width, 800)); err != nil {
+			t.Fatal(err)
+		}
+		p.Go(server.URL + "/ledger")
+		const broken = `[...document.querySelectorAll(".entries td:not(:nth-child(3))")].flatMap(cell => {
+			const range = document.createRange();
+			range.selectNodeContents(cell);
+			return new Set([...range.getClientRects()].map(r => Math.round(r.bottom / 8))).size > 1 ? [cell.innerText] : [];
+		})`
+		if got := browsertest.Eval[[]string](p, broken); len(got) > 0 {
+			t.Errorf("in a window of %d pixels there are lines broken: %q", width, got)
+		}
+	}
+}
+
 // The first thing that the keyboard reaches leads past the navigation, and
 // whatever it reaches is seen to be reached.
 func TestKeyboard(t *testing.T) {

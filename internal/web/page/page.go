@@ -204,6 +204,9 @@ func (p *Pages) write(w io.Writer, name string, v view) error {
 	return err
 }
 
+// Is reports whether the visitor is called so.
+func (f Frame) Is(name string) bool { return f.Visitor != nil && string(f.Visitor.Name) == name }
+
 // Keykeeper reports whether the visitor is one.
 func (f Frame) Keykeeper() bool { return f.has(access.Keykeeper) }
 

@@ -510,6 +510,20 @@ func TestRedSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// Who has enrolled waits for somebody to take them in, or for the version that
+// does.
+func TestEnrolmentsSayWhoTakesThemIn(t *testing.T) {
+	enrolments := draw(t, "people").byID("enrolments").words()
+	for _, want := range []string{"Taken inby version 4, which is proposed", "An operator has nora read the words by voice, then strongroom people add nora"} {
+		if !strings.Contains(enrolments, want) {
+			t.Errorf("it does not say %q: %s", want, enrolments)
+		}
+	}
+	if strings.Contains(enrolments, "people add petra") {
+		t.Errorf("who is proposed is to be proposed once more: %s", enrolments)
+	}
+}
+
 func TestReleaseIsForThoseWhoMay(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -308,7 +308,10 @@ func People() report.PeoplePage {
 		}},
 		Enrolments: []report.EnrolmentLine{{
 			Person: "petra", FullName: "Petra Novak", Roles: []access.Role{access.Keykeeper}, From: netip.MustParseAddr("10.0.8.5"), Time: ago(4 * time.Hour),
-			Words: "temple quartz jungle marina ticket salmon orbit fiddle", Keys: []report.KeyLine{{Fingerprint: fingerprint("petra"), Use: report.UseRelease}},
+			Words: "temple quartz jungle marina ticket salmon orbit fiddle", Keys: []report.KeyLine{{Fingerprint: fingerprint("petra"), Use: report.UseRelease}}, Proposed: 4,
+		}, {
+			Person: "nora", Roles: []access.Role{access.Operator}, From: netip.MustParseAddr("10.0.8.6"), Time: ago(2 * time.Hour),
+			Words: "walnut prism garden anchor violin pepper comet saddle", Keys: []report.KeyLine{{Fingerprint: fingerprint("nora"), Use: report.UseSSH}},
 		}},
 		Invited: []report.InvitationLine{{Person: "mia", Roles: []access.Role{access.Auditor}, Until: Now.Add(22 * time.Minute)}},
 	}
@@ -333,6 +336,7 @@ func Ledger() report.LedgerPage {
 		{Kind: "roster.proposed", Who: "kim", What: "kim proposes roster 4", Level: report.Look},
 		{Kind: "safe.started", Who: "safe", What: "the safe began to serve people", Level: report.OK},
 	}
+	lines = append(lines, report.LedgerLine{Kind: "enrolment.received", Who: "kim", What: "petra has sent the keys with which they enrol, from 10.0.8.5, as a keykeeper, and waits until somebody takes them in", Level: report.Look})
 	for i, line := range lines {
 		line.N, line.Time = int64(4380-i), ago(night+time.Duration(i*i)*7*time.Minute)
 		l.Entries = append(l.Entries, line)
