@@ -175,10 +175,10 @@ function personalPage(p) {
         command: `strongroom people suspend ${p.person} --reason "device lost"`
       },
       {
-        text: "To open a copy of a role key with stock age (1.3 or newer): type the key into a file, and take the copy from the newest roster.",
-        command: `jq -r '.periods[0].outer_copies[] | select(.person == "${p.person}")
-  | .sealed' roster.json | base64 -d |
-  age -d -i personal.key > outer.key`
+        text: "To open the copies of role keys with stock age (1.3 or newer): type the key into a file, and take them from the newest roster, STORE/roster/NUMBER.json. The first periods may have none.",
+        command: `jq -r '.periods[].outer_copies[]? | select(.person == "${p.person}")
+  | .sealed' roster.json | while read -r copy; do
+  echo $copy | base64 -d | age -d -i personal.key; done > outer.key`
       }
     ]
   };

@@ -6,6 +6,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	mathrand "math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +157,47 @@ func TestWords(t *testing.T) {
 		got := Eval[string](p, fmt.Sprintf("m.words.wordsOf(m.base64.fromBase64(%s))", js(d[:])))
 		if want := words.Of(d); got != want {
 			t.Errorf("%s: the page says %q, Go %q", d, got, want)
+		}
+	}
+}
+
+// TestPaperOpensCopies runs what the page of a personal key says to run, on the
+// roster of a safe that was founded with an outer key made for it.
+func TestPaperOpensCopies(t *testing.T) {
+	age := os.Getenv("STRONGROOM_AGE")
+	if _, err := os.Stat(age); err != nil {
+		t.Skip("no stock age in STRONGROOM_AGE: use make test")
+	}
+	p := kit(t)
+	ada, kim := must(seal.NewPersonalIdentity())(t), must(seal.NewPersonalIdentity())(t)
+	outer := []seal.OuterIdentity{must(seal.NewOuterIdentity())(t), must(seal.NewOuterIdentity())(t)}
+	copyOf := func(key seal.OuterIdentity, to safe.PersonName, of seal.PersonalIdentity) access.Copy {
+		return access.Copy{Person: to, Sealed: must(key.SealTo(of.Recipient(), time.Now()))(t)}
+	}
+	roster := map[string]any{"periods": []access.Period{
+		{}, // with the key of the safe's making, of which nobody has a copy
+		{OuterCopies: []access.Copy{copyOf(outer[0], "ada", ada), copyOf(outer[0], "kim", kim)}},
+		{OuterCopies: []access.Copy{copyOf(outer[1], "ada", ada)}},
+	}}
+	command := Eval[string](p, async(`
+		const key = await m.keys.PrivateKey.parse("personal", %q)
+		const page = m.paper.personalPage({person: "ada", safe: "acme", store: "x", url: "https://safe.acme.example", made: new Date(0), key})
+		return page.steps.at(-1).command`, ada.PrivateLine()))
+	folder := t.TempDir()
+	for name, text := range map[string]string{"roster.json": js(roster), "personal.key": ada.PrivateLine() + "\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), "PATH="+filepath.Dir(age)+":"+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s\n%v: %s", command, err, out)
+	}
+	opened := string(must(os.ReadFile(filepath.Join(folder, "outer.key")))(t))
+	for i, key := range outer {
+		if !strings.Contains(opened, key.PrivateLine()) {
+			t.Errorf("the outer key of period %d is not among what was opened:\n%s", i+2, opened)
 		}
 	}
 }

@@ -139,10 +139,11 @@ export function personalPage(p: {
         command: `strongroom people suspend ${p.person} --reason "device lost"`,
       },
       {
-        text: "To open a copy of a role key with stock age (1.3 or newer): type the key into a file, and take the copy from the newest roster.",
+        text: "To open the copies of role keys with stock age (1.3 or newer): type the key into a file, and take them from the newest roster, STORE/roster/NUMBER.json. The first periods may have none.",
         command:
-          `jq -r '.periods[0].outer_copies[] | select(.person == "${p.person}")\n` +
-          "  | .sealed' roster.json | base64 -d |\n  age -d -i personal.key > outer.key",
+          `jq -r '.periods[].outer_copies[]? | select(.person == "${p.person}")\n` +
+          "  | .sealed' roster.json | while read -r copy; do\n" +
+          "  echo $copy | base64 -d | age -d -i personal.key; done > outer.key",
       },
     ],
   };
