@@ -261,6 +261,10 @@ var rooms = []room{
 	{"internal/estate/facts/compose", reader(map[string]string{
 		"internal/estate/facts/tree": "YAML",
 	})},
+	{"internal/estate/facts/kubernetes", reader(map[string]string{
+		"internal/estate/facts/tree": "YAML and JSON",
+	})},
+	{"internal/estate/facts/terraform", reader(nil)},
 	{"internal/estate/facts/factstest", map[string]string{
 		"internal/estate":          "facts as text",
 		"internal/estate/facts":    "places and files for tests",

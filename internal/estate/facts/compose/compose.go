@@ -27,6 +27,7 @@ import (
 // Bounds of a project. The largest that are known have about 100 services.
 const (
 	maxServices = 10_000
+	maxLinks    = 200_000
 	maxSharing  = 100 // how many services may have the same alias
 	maxRings    = 10  // how many rings of services are reported
 )
@@ -36,7 +37,7 @@ const (
 // settings, and the one named .env is for values in the others.
 // If the place has no scope, the project's own name is it.
 func Read(p facts.Place, files []facts.File) (estate.Facts, error) {
-	r := project{place: p, services: make(map[string]*service), configs: make(map[string]text),
+	r := project{place: p, services: make(map[string]*service), configs: make(map[string]*text),
 		files: make(map[string]facts.File), parsed: make(map[string][]*tree.Node), done: make(map[string]bool)}
 	var main []facts.File
 	for _, f := range files {
@@ -92,7 +93,7 @@ type project struct {
 	done     map[string]bool         // those that were merged
 	values   values
 	services map[string]*service
-	configs  map[string]text
+	configs  map[string]*text
 	draft    facts.Draft
 }
 
@@ -111,7 +112,7 @@ type service struct {
 	settings  map[string]setting
 	commands  map[string][]setting // command and entrypoint, each set as a whole
 	configs   map[string]bool      // of the project, by name
-	texts     []text               // of its own
+	texts     []*text              // of its own
 }
 
 // A need is one that is written down.
@@ -135,6 +136,16 @@ type text struct {
 	content string
 	at      facts.Place
 	line    int // before its first one
+
+	looked   bool // for hosts, once for all services
+	mentions []facts.TextMention
+}
+
+func (t *text) hosts() []facts.TextMention {
+	if !t.looked {
+		t.looked, t.mentions = true, facts.TextHosts(t.content)
+	}
+	return t.mentions
 }
 
 // file merges one file into what is known.
@@ -160,7 +171,7 @@ func (r *project) file(f facts.File, depth int) error {
 		}
 		for _, k := range doc.Get("configs").Map() {
 			if content := k.Value.Get("content"); content != nil {
-				r.configs[k.Name] = text{k.Name, r.values.expand(content.String()), at, content.Line}
+				r.configs[k.Name] = &text{name: k.Name, content: r.values.expand(content.String()), at: at, line: content.Line}
 			}
 		}
 		services := doc.Get("services")
@@ -274,8 +285,8 @@ func (r *project) facts() (estate.Facts, error) {
 		s := r.services[name]
 		r.draft.Component(s.component(r.place, telemetry[name]))
 		all := r.links(s, known)
-		if found += len(all); found > facts.MaxThings {
-			return estate.Facts{}, facts.TooMuch("names of services in settings", facts.MaxThings)
+		if found += len(all); found > maxLinks {
+			return estate.Facts{}, facts.TooMuch("names of services in settings", maxLinks)
 		}
 		for _, l := range all {
 			if telemetry[name] || telemetry[l.to] || facts.TelemetryPort(l.port) != "" {
@@ -333,7 +344,7 @@ func (r *project) links(s *service, known map[string][]string) []link {
 			callees = []string{to}
 		}
 		for _, to := range callees {
-			if len(all) > facts.MaxThings {
+			if len(all) > maxLinks {
 				return
 			}
 			all = append(all, link{to, estate.Run, port, at.Evidence(estate.Derived, line(number), where+" -> "+m.String())})
@@ -359,7 +370,7 @@ func (r *project) links(s *service, known map[string][]string) []link {
 		}
 	}
 	for _, t := range texts {
-		for _, m := range facts.TextHosts(t.content) {
+		for _, m := range t.hosts() {
 			mention(m.Mention, t.at, t.line+m.Line, t.name+", "+m.Setting)
 		}
 	}

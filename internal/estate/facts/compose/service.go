@@ -68,6 +68,7 @@ func (r *project) merge(s *service, f facts.File, services, n *tree.Node, depth 
 		v := e.Value.String()
 		if e.Value.Is(tree.Null) {
 			v = r.values.known[e.Name] // docker takes it from .env
+			r.values.spent += len(v)
 		} else {
 			v = r.values.expand(v)
 		}
@@ -93,7 +94,7 @@ func (r *project) merge(s *service, f facts.File, services, n *tree.Node, depth 
 	}
 	for _, v := range n.Get("volumes").List() {
 		if content := v.Get("content"); content != nil {
-			s.texts = append(s.texts, text{path.Base(v.Get("target").String()), r.values.expand(content.String()), at, content.Line})
+			s.texts = append(s.texts, &text{name: path.Base(v.Get("target").String()), content: r.values.expand(content.String()), at: at, line: content.Line})
 		}
 	}
 }
@@ -116,9 +117,25 @@ func (r *project) extend(s *service, f facts.File, services, e *tree.Node, depth
 			f, services = r.files[beside(f.Path, file)], docs[0].Get("services")
 		}
 	}
-	if base := services.Get(name); base != nil {
+	base := services.Get(name)
+	if r.values.spent += size(base); base != nil && r.values.spent <= maxValues {
 		r.merge(s, f, services, base, depth+1)
 	}
+}
+
+// size is about what a copy of a part of a file takes, in bytes.
+func size(n *tree.Node) int {
+	if n == nil {
+		return 0
+	}
+	bytes := 100 + len(n.Text)
+	for _, i := range n.Items {
+		bytes += size(i)
+	}
+	for _, k := range n.Keys {
+		bytes += len(k.Name) + size(k.Value)
+	}
+	return bytes
 }
 
 // needs reads what a service is started after.

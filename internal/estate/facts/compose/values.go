@@ -5,7 +5,7 @@ import "strings"
 // maxValues bounds what putting values into each other takes in one project, in
 // bytes read and written: each line of an .env file can double the one before
 // it, and many services can name the same file.
-const maxValues = 64 << 20
+const maxValues = 16 << 20
 
 // maxNested is how deep a default may hold another one.
 const maxNested = 20

@@ -30,6 +30,7 @@ const (
 	maxMarks = 500_000
 
 	maxNodes     = facts.MaxThings // of all documents, with the copies that aliases mean
+	maxText      = 2 * facts.MaxBytes
 	maxDocuments = 50_000
 )
 
@@ -128,10 +129,15 @@ func Read(b []byte) ([]*Node, error) {
 var errLimit = errors.New("too much")
 
 // A counter counts what a file makes of itself.
-type counter struct{ nodes int }
+type counter struct{ nodes, text int }
 
-// one counts a node at a depth.
-func (c *counter) one(depth int) error {
+// one counts a node at a depth, and the bytes of its text.
+func (c *counter) one(depth int, text string) error {
+	// A copy of a text costs nothing here, and as much as the text wherever it is
+	// looked through.
+	if c.text += len(text); c.text > maxText {
+		return fmt.Errorf("%w: more than %d bytes, with what aliases repeat", errLimit, maxText)
+	}
 	if c.nodes++; c.nodes > maxNodes {
 		return fmt.Errorf("%w: more than %d values, with what aliases repeat", errLimit, maxNodes)
 	}
@@ -260,7 +266,7 @@ type converter struct {
 }
 
 func (c *converter) node(y *yaml.Node, depth int) (*Node, error) {
-	if err := c.one(depth); err != nil {
+	if err := c.one(depth, y.Value); err != nil {
 		return nil, err
 	}
 	n := &Node{Line: c.before + y.Line}
@@ -372,7 +378,7 @@ func (r *jsonReader) token() (json.Token, error) {
 }
 
 func (r *jsonReader) node(t json.Token, depth int) (*Node, error) {
-	if err := r.one(depth); err != nil {
+	if err := r.one(depth, ""); err != nil {
 		return nil, err
 	}
 	n := &Node{Line: r.line}

@@ -110,6 +110,7 @@ func bombs() map[string]string {
 		"a great list":          "[" + strings.Repeat("a,", 2_000_000) + "a]",
 		"a great list of JSON":  "[" + strings.Repeat("1,", 2_000_000) + "1]",
 		"many keys":             strings.Repeat("a:\n", 2_000_000),
+		"copies of a text":      "a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 1000) + "]\n",
 		"many documents":        strings.Repeat("---\n", 200_000),
 	}
 }
