@@ -265,6 +265,12 @@ var rooms = []room{
 		"internal/estate/facts/tree": "YAML and JSON",
 	})},
 	{"internal/estate/facts/terraform", reader(nil)},
+	{"internal/estate/facts/backstage", reader(map[string]string{
+		"internal/estate/facts/tree": "YAML and JSON",
+	})},
+	{"internal/estate/facts/cyclonedx", reader(map[string]string{
+		"internal/estate/facts/tree": "JSON, and where in it",
+	})},
 	{"internal/estate/facts/factstest", map[string]string{
 		"internal/estate":          "facts as text",
 		"internal/estate/facts":    "places and files for tests",

@@ -14,7 +14,9 @@ import (
 
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/facts"
+	"strongroom/internal/estate/facts/backstage"
 	"strongroom/internal/estate/facts/compose"
+	"strongroom/internal/estate/facts/cyclonedx"
 	"strongroom/internal/estate/facts/hubble"
 	"strongroom/internal/estate/facts/jaeger"
 	"strongroom/internal/estate/facts/kiali"
@@ -38,6 +40,7 @@ type row struct {
 }
 
 var rows = []row{
+	{dataset: "backstage-catalog", read: readBackstage, name: refOf},
 	{dataset: "compose-cycle-declared", read: readCompose("compose-cycle-declared.yaml"), name: lastName},
 	{dataset: "compose-dify", read: readCompose("compose-dify.yaml"), name: lastName},
 	{dataset: "compose-gitlab-registry", read: readCompose("compose-gitlab-registry.yml"), name: lastName},
@@ -46,6 +49,7 @@ var rows = []row{
 	{dataset: "compose-oteldemo", name: lastName, beyond: map[string]string{
 		"accounting -> astronomy-db": "its DB_CONNECTION_STRING begins with Host=astronomy-db"},
 		read: readCompose("compose-oteldemo.yaml", "compose-oteldemo.full.yaml", "compose-oteldemo.observability.yaml", "compose-oteldemo.env")},
+	{dataset: "cyclonedx-saasbom", read: readCycloneDX, name: lastName},
 	{dataset: "hubble", read: readHubble, name: lastName},
 	{dataset: "jaeger-small", read: readJaeger, name: lastName},
 	{dataset: "kiali-bookinfo", read: readKiali, name: lastName},
@@ -64,11 +68,6 @@ var rows = []row{
 // unnamed is why nothing is found of an application whose addresses are in its
 // programs.
 const unnamed = "the manifest names no peer: only who watches the calls can know it"
-
-// awaited are datasets whose reader is still to come.
-var awaited = []string{
-	"backstage-catalog", "cyclonedx-saasbom",
-}
 
 var place = facts.Place{Source: "test", Path: "test", Seen: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
 
@@ -126,6 +125,20 @@ func readTerraform(name string) func(t *testing.T) []estate.Facts {
 
 // addressOf is the whole name: addresses have no slash in them.
 func addressOf(e estate.End) string { return e.ID.Name() }
+
+func readBackstage(t *testing.T) []estate.Facts {
+	return one(t)(backstage.Read(place, files(t, "backstage", "backstage-catalog.yaml")))
+}
+
+// refOf spells an end as Backstage refers to it.
+func refOf(e estate.End) string {
+	kind := map[estate.Kind]string{estate.Service: "component", estate.Resource: "resource"}[e.ID.Kind()]
+	return kind + ":" + e.ID.Name()
+}
+
+func readCycloneDX(t *testing.T) []estate.Facts {
+	return one(t)(cyclonedx.Read(place, files(t, "cyclonedx", "cyclonedx-saasbom.json")[0].Data))
+}
 
 func readSockets(t *testing.T) []estate.Facts {
 	var all []estate.Facts
@@ -252,8 +265,8 @@ func TestScore(t *testing.T) {
 		fmt.Println(strings.Join(notes, "\n"))
 	}
 	for _, dataset := range slices.Sorted(maps.Keys(known)) {
-		if slices.Contains(done, dataset) == slices.Contains(awaited, dataset) {
-			t.Errorf("%s should either be read or be awaited", dataset)
+		if !slices.Contains(done, dataset) {
+			t.Errorf("nobody reads %s", dataset)
 		}
 	}
 }
