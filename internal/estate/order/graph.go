@@ -35,10 +35,10 @@ type arc struct {
 	by       Opening
 }
 
-// hardest first: what is installed on it, what starts with it, what serves.
+// hardness has the needs that make an order, the hardest first.
 var hardness = []estate.Need{estate.Hosting, estate.Start, estate.Run}
 
-func newEstate(in Input) *graph {
+func newGraph(in Input) *graph {
 	g := &graph{number: make(map[estate.ID]int), answers: make(map[Pair]Answer), fits: make(map[Pair]bool)}
 	known := make(map[estate.ID]estate.Component)
 	for _, c := range in.Components {
@@ -184,40 +184,45 @@ func (g *graph) leads(from, to int) bool {
 	return false
 }
 
-// circle returns a shortest way around in a knot, from its first component if
-// that has one.
+// starts is from how many components of a knot a shortest way around is looked
+// for. It is an example for people; a longer one does as well.
+const starts = 100
+
+// circle returns a short way around in a knot.
 func (g *graph) circle(part []int) []estate.ID {
 	var best []int
-	for _, start := range part[:min(len(part), 100)] {
-		came := map[int]int{start: -1}
-		queue := []int{start}
-		for i := 0; i < len(queue); i++ {
-			v := queue[i]
-			for _, a := range g.out[v] {
-				u := g.arcs[a].to
-				if u == start {
-					var way []int
-					for ; v >= 0; v = came[v] {
-						way = append(way, v)
-					}
-					if best == nil || len(way) < len(best) {
-						slices.Reverse(way)
-						best = way
-					}
-					i = len(queue)
-					break
-				}
-				if _, ok := came[u]; !ok && g.knot[u] == g.knot[start] {
-					came[u] = v
-					queue = append(queue, u)
-				}
-			}
+	for _, start := range part[:min(len(part), starts)] {
+		if way := g.around(start); best == nil || len(way) < len(best) {
+			best = way
 		}
 		if len(best) == 2 {
 			break
 		}
 	}
 	return g.names(best)
+}
+
+// around returns a shortest way from a component of a knot back to it.
+func (g *graph) around(start int) []int {
+	came := map[int]int{start: -1}
+	for queue := []int{start}; ; queue = queue[1:] {
+		v := queue[0] // in a knot, each leads back in the end
+		for _, a := range g.out[v] {
+			u := g.arcs[a].to
+			if u == start {
+				var way []int
+				for ; v >= 0; v = came[v] {
+					way = append(way, v)
+				}
+				slices.Reverse(way)
+				return way
+			}
+			if _, ok := came[u]; !ok && g.knot[u] == g.knot[start] {
+				came[u] = v
+				queue = append(queue, u)
+			}
+		}
+	}
 }
 
 func (g *graph) names(list []int) []estate.ID {
@@ -249,7 +254,7 @@ func (g *graph) hosts(host, guest int) bool {
 	return false
 }
 
-// for what a component needs another, in words.
+// needsWords says for what one needs the other.
 func (a *arc) needsWords() string {
 	words := make([]string, len(a.needs))
 	for i, n := range a.needs {
@@ -265,7 +270,7 @@ func (a *arc) needsWords() string {
 	return strings.Join(words, " and ")
 }
 
-// best returns the evidence that is worth most, in words.
+// evidenceWords quotes the evidence that is worth most.
 func (a *arc) evidenceWords() string {
 	if len(a.evidence) == 0 {
 		return "nobody says why"

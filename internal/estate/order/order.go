@@ -196,22 +196,22 @@ func Of(in Input) (Order, error) {
 	if err != nil {
 		return Order{}, err
 	}
-	m := newEstate(in)
+	g := newGraph(in)
 	var o Order
-	for _, part := range m.knots() {
-		k, err := m.open(part, rules)
+	for _, part := range g.knots() {
+		k, err := g.open(part, rules)
 		if err != nil {
-			return Order{}, fmt.Errorf("opening the knot of %s and %d others: %w", m.ids[part[0]], len(part)-1, err)
+			return Order{}, fmt.Errorf("opening the knot of %s and %d others: %w", g.ids[part[0]], len(part)-1, err)
 		}
 		o.Knots = append(o.Knots, k)
 	}
 	slices.SortFunc(o.Knots, func(a, b Knot) int {
 		return cmp.Or(cmp.Compare(len(b.Components), len(a.Components)), cmp.Compare(a.Components[0], b.Components[0]))
 	})
-	o.Unfit = m.unfit()
-	o.Layers = m.layers()
-	o.Foundations = m.foundations()
-	o.Doubtful = m.doubtful()
+	o.Unfit = g.unfit()
+	o.Layers = g.layers()
+	o.Foundations = g.foundations()
+	o.Doubtful = g.doubtful()
 	return o, nil
 }
 

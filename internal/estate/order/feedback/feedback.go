@@ -121,18 +121,55 @@ func (g *graph) knot(b budget) (order []int, bound int) {
 		}
 		return order, least + paid
 	}
-	if g.nodes() <= Exact {
-		order = g.exact()
-		return order, g.cost(places(order))
+	if g.nodes() <= quick {
+		return g.best()
 	}
-	order = g.search(g.anneal(g.greedy(nil), b.search/2), b.search/8)
+	if g.nodes() <= Exact {
+		b = budget{little / 20, little}
+	}
+	order, bound = g.near(b)
+	if g.nodes() <= Exact && bound < g.cost(places(order)) {
+		return g.best()
+	}
+	return order, bound
+}
+
+// quick is the most nodes for which trying everything takes less time than
+// anything else: milliseconds.
+const quick = 14
+
+// little is how many numbers may change for a bound of at most Exact nodes. What
+// is proven by then, as most is, need not be looked for among all orders.
+const little = 4_000_000
+
+// best returns the best order and what it costs.
+func (g *graph) best() (order []int, bound int) {
+	order = g.exact()
+	return order, g.cost(places(order))
+}
+
+// deep is how many ends of arcs a search looks at most for each arc there is:
+// more is of no use to small graphs.
+const deep = 60_000
+
+// near returns a good order and a bound. It goes on to what takes longer only
+// while the order is not proven to be the best.
+func (g *graph) near(b budget) (order []int, bound int) {
+	effort := min(b.search, deep*g.arcs)
+	order = g.search(g.greedy(nil), effort/16)
 	p := newPacking(g, order, b.bound)
 	bound = p.bound()
-	if bound < p.target {
-		// What has a high price in the packing is worth giving up.
-		if other := g.search(g.greedy(p.price), b.search*3/8); g.cost(places(other)) < p.target {
+	better := func(other []int) {
+		if g.cost(places(other)) < g.cost(places(order)) {
 			order = other
 		}
+	}
+	if bound < g.cost(places(order)) {
+		// What has a high price in the packing is worth giving up.
+		better(g.search(g.greedy(p.price), effort/4))
+	}
+	if bound < g.cost(places(order)) {
+		better(g.search(g.anneal(g.greedy(nil), effort/2), effort/8))
 	}
 	return order, bound
 }

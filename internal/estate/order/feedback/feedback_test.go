@@ -177,6 +177,20 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// TestExact has knots of 15 to 24 nodes, proven by their bounds or not.
+func TestExact(t *testing.T) {
+	for n := quick + 1; n <= Exact; n++ {
+		arcs := random(rand.New(rand.NewPCG(uint64(n), 6)), n, n*(2+n%4), 1+n%2*50)
+		if a := checked(t, n, arcs); a.Bound != a.Weight {
+			t.Errorf("%d nodes: %d, and no answer below %d", n, a.Weight, a.Bound)
+		} else if n == Exact {
+			if _, best := newGraph(n, arcs).best(); best != a.Weight-loops(arcs) {
+				t.Errorf("%d nodes: %d, and the best is %d", n, a.Weight-loops(arcs), best)
+			}
+		}
+	}
+}
+
 // TestSame asks for the same graph with its arcs in another order.
 func TestSame(t *testing.T) {
 	arcs := random(rand.New(rand.NewPCG(1, 2)), 40, 120, 5)
@@ -215,6 +229,7 @@ func BenchmarkSolve(b *testing.B) {
 		arcs []Arc
 	}{
 		{"exact", Exact, random(rand.New(rand.NewPCG(1, 2)), Exact, 100, 1000)},
+		{"services-48", 2 * Exact, services(2*Exact, 2*Exact, 120, 1000)},
 		{"services-1238", 1238, services(1238, 356, 4271, 1)},
 		{"services-1238-weighted", 1238, services(1238, 356, 4271, 1000)},
 		{"services-5000", 5000, services(5000, 1000, 50000, 1)},
