@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/keyring"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
@@ -69,7 +71,8 @@ func (s *Safe) keepKeyring(tx *state.Tx, sit situation, p access.Person, b []byt
 }
 
 // Keyring returns a person's newest keyring that a passkey opens which they
-// have now: api.ErrNotFound if there is none. It is for that person alone.
+// have now, and which is not suspended: api.ErrNotFound if there is none. It is
+// for that person alone.
 func (s *Safe) Keyring(ctx context.Context, name safe.PersonName) ([]byte, error) {
 	v := s.state.View(ctx)
 	sit, err := s.situation(v)
@@ -84,14 +87,26 @@ func (s *Safe) Keyring(ctx context.Context, name safe.PersonName) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
+	err = api.ErrNotFound
 	for _, b := range all {
-		k, err := keyring.Parse(b)
-		if err != nil {
-			return nil, fmt.Errorf("reading a keyring of %s: %w", name, err)
+		k, parseErr := keyring.Parse(b)
+		if parseErr != nil {
+			return nil, fmt.Errorf("reading a keyring of %s: %w", name, parseErr)
 		}
-		if k.Belongs(s.id, p, len(sit.roster.Periods)) == nil {
+		switch {
+		case k.Belongs(s.id, p, len(sit.roster.Periods)) != nil:
+		case sit.stopsCredential(p, k.Passkey):
+			err = deny(access.ErrSuspended)
+		default:
 			return b, nil
 		}
 	}
-	return nil, api.ErrNotFound
+	return nil, err
+}
+
+// stopsCredential reports whether the passkey of that id is suspended.
+func (sit situation) stopsCredential(p access.Person, id []byte) bool {
+	return slices.ContainsFunc(p.Passkeys, func(k access.Passkey) bool {
+		return bytes.Equal(k.Key.Credential(), id) && sit.suspended.Stop(p.Name, signature.FromPasskey(k.Key))
+	})
 }

@@ -19,6 +19,7 @@ import (
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/store/layout"
+	"strongroom/internal/store/seal"
 )
 
 // withPetra founds a safe of which petra becomes a keykeeper, who has passkeys
@@ -82,6 +83,30 @@ func ring(h *hall, petra accesstest.Somebody, periods ...int) keyring.Keyring {
 		k.Periods = append(k.Periods, keyring.Period{Number: n, Sealed: file})
 	}
 	return k
+}
+
+// What is suspended opens nothing, and nothing is proven with it: what is lost
+// may have been found.
+func TestSuspendedPasskeyProvesNothing(t *testing.T) {
+	h, petra := withPetra(t)
+	ctx, check := t.Context(), api.KeyCheck{Role: outerRole, Period: 1}
+	h.must(h.safe.KeepKeyring(ctx, from, "petra", ring(h, petra, 1).Encode()))
+	begun, err := h.safe.BeginKeyCheck(ctx, from, "petra", check)
+	h.must(err)
+	nonce, err := seal.AnswerOuterProof(h.outer[0], begun.Sealed)
+	h.must(err)
+	h.pass(time.Second)
+	lost := access.Suspend{Person: "petra", Key: signature.FromPasskey(petra.Release.Key(t)), Reason: "phone lost"}
+	h.must(h.safe.Suspend(ctx, from, h.says("bob", lost)))
+	_, err = h.safe.BeginKeyCheck(ctx, from, "petra", check)
+	h.denied(err, "suspended")
+	h.denied(h.safe.AnswerKeyCheck(ctx, from, "petra", api.Answer{ID: begun.ID, Nonce: nonce}), "suspended")
+	if got := all[ledger.KeyChecked](h); len(got) != 0 {
+		t.Errorf("the ledger says that it was proven: %v", got)
+	}
+	if b, err := h.safe.Keyring(ctx, "petra"); b != nil || !errors.Is(err, access.ErrSuspended) {
+		t.Errorf("the keyring is handed out: %v", err)
+	}
 }
 
 func TestKeyring(t *testing.T) {

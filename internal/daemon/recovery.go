@@ -61,11 +61,8 @@ func (s *Safe) BeginKeyCheck(ctx context.Context, from netip.Addr, who safe.Pers
 	if check.Period < 1 || check.Period > len(sit.roster.Periods) {
 		return api.Challenge{}, invalid("there is no period %d", check.Period)
 	}
-	period, role := sit.roster.Periods[check.Period-1], access.Keykeeper
-	if check.Role == innerRole {
-		role = access.Operator
-	}
-	if _, err := sit.holder(who, role); err != nil {
+	period := sit.roster.Periods[check.Period-1]
+	if err := sit.mayProve(who, roleOf(check.Role)); err != nil {
 		return api.Challenge{}, s.settle(ctx, from, "key.check", err)
 	}
 	c := challenge{nonce: opening.NewNonce(), who: ledger.Who(who), check: check, roster: sit.roster.Digest()}
@@ -86,6 +83,24 @@ func (s *Safe) BeginKeyCheck(ctx context.Context, from netip.Addr, who safe.Pers
 	return api.Challenge{ID: id, Sealed: sealed}, nil
 }
 
+// mayProve reports why nothing is proven by that person. Who has no key left
+// that signs holds nothing: whoever answers may have found what was lost.
+func (sit situation) mayProve(who safe.PersonName, role access.Role) error {
+	p, err := sit.holder(who, role)
+	if err == nil && !sit.acts(p) {
+		err = deny(access.ErrSuspended)
+	}
+	return err
+}
+
+// roleOf returns the role whose key that is.
+func roleOf(key string) access.Role {
+	if key == innerRole {
+		return access.Operator
+	}
+	return access.Keykeeper
+}
+
 // AnswerKeyCheck records that a person holds a role key.
 func (s *Safe) AnswerKeyCheck(ctx context.Context, from netip.Addr, who safe.PersonName, answer api.Answer) error {
 	now := s.opts.Now().UTC()
@@ -93,7 +108,16 @@ func (s *Safe) AnswerKeyCheck(ctx context.Context, from netip.Addr, who safe.Per
 	if err != nil {
 		return s.settle(ctx, from, "key.check", err)
 	}
-	return s.change(ctx, from, "key.check", func(tx *state.Tx) error { return s.recordCheck(tx, now, c.who, c.check) })
+	return s.change(ctx, from, "key.check", func(tx *state.Tx) error {
+		sit, err := s.situation(tx.View())
+		if err != nil {
+			return err
+		}
+		if err := sit.mayProve(who, roleOf(c.check.Role)); err != nil {
+			return err
+		}
+		return s.recordCheck(tx, now, c.who, c.check)
+	})
 }
 
 func (s *Safe) recordCheck(tx *state.Tx, now time.Time, who ledger.Who, check api.KeyCheck) error {
