@@ -8,9 +8,9 @@ import (
 	"strongroom/internal/spelling"
 )
 
-// MaxEncoded bounds a map as Encode writes it, in bytes: more than ten times
-// what 5,000 components with 50,000 dependencies take.
-const MaxEncoded = 256 << 20
+// MaxEncoded bounds a map as Encode writes it, in bytes: ten times what 5,000
+// components with 50,000 dependencies take, of which each was seen in one place.
+const MaxEncoded = 128 << 20
 
 // version is that of what Encode writes.
 const version = 1
@@ -40,14 +40,19 @@ func (m *Map) Encode() ([]byte, error) {
 
 // Decode reads what Encode wrote. It takes no map that contradicts itself.
 func Decode(b []byte) (*Map, error) {
+	if len(b) > MaxEncoded {
+		return nil, fmt.Errorf("reading a map of %d bytes, at most %d are possible", len(b), MaxEncoded)
+	}
 	var e encoded
-	if err := spelling.Parse(b, MaxEncoded, "a map", &e); err != nil {
-		return nil, err
+	// Not spelling.Parse, whose bound on values is for what somebody sends: a map
+	// is short words, and the safe's own.
+	if err := spelling.Decode(b, &e); err != nil {
+		return nil, fmt.Errorf("reading a map: %w", err)
 	}
 	if e.Version != version {
 		return nil, fmt.Errorf("reading a map: version %d, expected %d", e.Version, version)
 	}
-	m := &Map{e.Components, e.Dependencies, e.Overruled, e.Merges, e.Undescribed, e.Doubts, nil, nil, nil}
+	m := &Map{Components: e.Components, Dependencies: e.Dependencies, Overruled: e.Overruled, Merges: e.Merges, Undescribed: e.Undescribed, Doubts: e.Doubts}
 	if err := m.seal().check(); err != nil {
 		return nil, fmt.Errorf("reading a map: %w", err)
 	}

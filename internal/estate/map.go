@@ -19,7 +19,8 @@ type Map struct {
 	// Doubts are what people should look at, in words for them.
 	Doubts []string
 
-	at       map[ID]int   // place in Components
+	at       map[ID]int // place in Components
+	aliased  map[Alias][]ID
 	was      map[ID]ID    // what merged components were called
 	neededBy map[ID][]int // places in Dependencies
 }
@@ -48,8 +49,12 @@ type Merge struct {
 // here on.
 func (m *Map) seal() *Map {
 	m.at = make(map[ID]int, len(m.Components))
+	m.aliased = make(map[Alias][]ID)
 	for i, c := range m.Components {
 		m.at[c.ID] = i
+		for _, a := range c.Aliases {
+			m.aliased[a] = append(m.aliased[a], c.ID)
+		}
 	}
 	m.was = make(map[ID]ID, len(m.Merges))
 	for _, merge := range m.Merges {
@@ -63,13 +68,24 @@ func (m *Map) seal() *Map {
 }
 
 // Known returns the ID under which the map has what is called id, or was before
-// it was merged.
+// it was merged. What was only seen, and called by its address or name, is known
+// by that when it is described.
 func (m *Map) Known(id ID) (ID, bool) {
 	if into, ok := m.was[id]; ok {
 		return into, true
 	}
-	_, ok := m.at[id]
-	return id, ok
+	if _, ok := m.at[id]; ok {
+		return id, true
+	}
+	if a, ok := implied(id); ok {
+		for _, l := range []layer{machines, anything, software} {
+			all := slices.DeleteFunc(slices.Clone(m.aliased[a]), func(id ID) bool { return layerOf(id.Kind()) != l })
+			if len(all) > 0 {
+				return all[0], len(all) == 1
+			}
+		}
+	}
+	return "", false
 }
 
 // Component returns the component that is called id, or was.
@@ -94,7 +110,7 @@ func (m *Map) Find(word string) []ID {
 		}
 	}
 	for _, c := range m.Components {
-		if c.Label == word || isCalled(c.ID, word) {
+		if c.Label == word && word != "" || isCalled(c.ID, word) {
 			all = append(all, c.ID)
 		}
 	}
@@ -114,15 +130,7 @@ func isCalled(id ID, word string) bool {
 
 // ByAlias returns the components that have the alias: more than one if it is
 // shared by things that are not the same.
-func (m *Map) ByAlias(a Alias) []ID {
-	var all []ID
-	for _, c := range m.Components {
-		if _, ok := slices.BinarySearch(c.Aliases, a); ok {
-			all = append(all, c.ID)
-		}
-	}
-	return all
-}
+func (m *Map) ByAlias(a Alias) []ID { return slices.Clone(m.aliased[a]) }
 
 // Needs returns the dependencies from id.
 func (m *Map) Needs(id ID) []Dependency {

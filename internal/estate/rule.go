@@ -67,6 +67,12 @@ func (d *drawing) meant(id ID, called map[int]ID) ID {
 
 // judge applies the rulings.
 func (p *pairing) judge() (deps []Dependency, over []Overruled) {
+	if p.rulings == nil {
+		for need, found := range p.found {
+			deps = append(deps, p.dependency(need, found, nil))
+		}
+		return deps, nil
+	}
 	slices.SortFunc(p.rulings, func(a, b Ruling) int {
 		return cmp.Or(a.Evidence.First.Compare(b.Evidence.First),
 			// Of two at one time the need stays: a step too many still restores.
