@@ -58,6 +58,7 @@ demo: deps age build ## shows the whole: two people, nights, an opening, a theft
 
 screenshots: deps ## pictures of every page, light and dark, wide and narrow: bin/screenshots
 	go run ./hack/screenshots -o bin/screenshots
+	STRONGROOM_SCREENSHOTS=$(CURDIR)/bin/screenshots go test -count=1 -run '^TestPictures$$' ./internal/web/browsertest
 
 soak: deps age ## the long tests, named TestSoak...
 	STRONGROOM_SOAK=1 go test -count=1 -v -run '^TestSoak' -timeout 3h ./...

@@ -1,6 +1,7 @@
 // Screenshots draws every page of a made-up safe in a real browser, light and
 // dark, wide and narrow, and writes the pictures to a folder, for people to
-// look at. What can be checked without eyes, the tests of the pages check.
+// look at. Scripts do nothing in them: what they make of pages, the tests of
+// package browsertest make pictures of. What can be checked without eyes, the tests of the pages check.
 //
 // Usage:
 //

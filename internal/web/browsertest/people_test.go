@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
@@ -292,7 +291,7 @@ func TestPeopleWithoutBarriers(t *testing.T) {
 		t.Fatalf("axe-core, which make axe puts there: %v", err)
 	}
 	for _, scheme := range []string{"light", "dark"} {
-		call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		p.scheme(scheme)
 		p.Go(s.url + "/people")
 		p.Wait(`document.querySelector("#join")`)
 		Eval[bool](p, `{ for (const d of document.querySelectorAll("details")) d.open = true; true }`)

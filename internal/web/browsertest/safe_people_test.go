@@ -15,6 +15,7 @@ import (
 	"strongroom/internal/ledger"
 	"strongroom/internal/report"
 	"strongroom/internal/safe"
+	"strongroom/internal/safe/words"
 	"strongroom/internal/spelling"
 	"strongroom/internal/store/seal"
 	"strongroom/internal/web/page"
@@ -164,7 +165,7 @@ func (s *fakeSafe) decide(change func(access.Proposal, ledger.Signed, access.Act
 // lookPeople is what a safe would have its page show.
 func (s *fakeSafe) lookPeople() report.PeoplePage {
 	r := s.team.Roster
-	look := report.PeoplePage{Safe: "acme", Now: time.Now().UTC(), Version: r.Number, Words: "as the safe says", Founded: r.Founded()}
+	look := report.PeoplePage{Safe: "acme", Now: time.Now().UTC(), Version: r.Number, Words: "as the safe says", Pinned: words.Of(s.team.First.Digest()), Founded: r.Founded()}
 	for _, p := range r.People {
 		line := report.PersonLine{Name: p.Name, FullName: string(p.FullName), Roles: p.Roles, Mail: p.Mail, Addresses: p.Addresses}
 		for _, key := range p.Keys() {
@@ -180,8 +181,14 @@ func (s *fakeSafe) lookPeople() report.PeoplePage {
 		if !s.drawn.IsZero() {
 			digest = s.drawn
 		}
+		var agreed []safe.PersonName
+		for _, signed := range p.Agreed {
+			if st, err := access.ParseStatement([]byte(signed.Statement)); err == nil {
+				agreed = append(agreed, st.Person)
+			}
+		}
 		look.Proposals = append(look.Proposals, report.ProposalLine{Version: r.Number + 1, Digest: digest, Words: "as the safe says", By: p.By, Proposed: p.Proposed,
-			Changes: []string{"what the safe says"}, Objected: p.Objected, Papers: p.Papers, Ready: p.Ready})
+			Changes: []string{"what the safe says"}, Agreed: agreed, Objected: p.Objected, Papers: p.Papers, Ready: p.Ready})
 	}
 	return look
 }

@@ -358,12 +358,18 @@ func (s *fakeSafe) snapshot(source safe.SourceName, outer seal.OuterRecipient, t
 		KeepUntil: at.AddDate(1, 0, 0), Tier: safe.Daily, Root: safe.Digest{7}, Runs: runs})
 }
 
-// ask has bob ask for all snapshots.
+// ask has bob ask for all snapshots, with a reason that could do something in a
+// page.
 func (s *fakeSafe) ask(id safe.OpeningID) {
+	s.t.Helper()
+	s.askFor(id, "restore drill <b>bold</b>")
+}
+
+func (s *fakeSafe) askFor(id safe.OpeningID, reason ledger.Text) {
 	s.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
 	slices.SortFunc(s.snapshots, func(a, b safe.Snapshot) int { return a.Run.Compare(b.Run) })
-	q := access.Request{Opening: id, NotAfter: now.Add(time.Hour), Hours: 4, Reason: "restore drill <b>bold</b>", Address: netip.MustParseAddr("127.0.0.2")}
+	q := access.Request{Opening: id, NotAfter: now.Add(time.Hour), Hours: 4, Reason: reason, Address: netip.MustParseAddr("127.0.0.2")}
 	for _, d := range s.snapshots {
 		q.Snapshots = append(q.Snapshots, d.Run)
 	}
