@@ -52,7 +52,11 @@ func (d *Draft) Component(c estate.Component) {
 	old.Label = cmp.Or(old.Label, c.Label)
 	old.Owner = cmp.Or(old.Owner, c.Owner)
 	old.Listens = append(old.Listens, c.Listens...)
-	old.Roles = append(old.Roles, c.Roles...)
+	for _, r := range c.Roles { // there are few, and a hostile file says them often
+		if !slices.Contains(old.Roles, r) {
+			old.Roles = append(old.Roles, r)
+		}
+	}
 	old.Evidence = addEvidence(old.Evidence, c.Evidence)
 }
 
@@ -125,7 +129,6 @@ func (d *Draft) Facts() (estate.Facts, error) {
 		slices.SortFunc(c.Listens, comparePorts)
 		c.Listens = slices.Compact(c.Listens)
 		slices.Sort(c.Roles)
-		c.Roles = slices.Compact(c.Roles)
 		slices.SortStableFunc(c.Evidence, compareEvidence)
 		f.Components = append(f.Components, c)
 	}

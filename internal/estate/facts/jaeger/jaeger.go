@@ -19,13 +19,20 @@ import (
 
 // An answer is any of the forms: each has its list elsewhere.
 type answer struct {
-	Data         []dependency    `json:"data"`         // /api/dependencies
-	Dependencies []dependency    `json:"dependencies"` // /api/v3/dependencies, and one document
-	Errors       json.RawMessage `json:"errors"`
-	Source       *answer         `json:"_source"` // of a document, as a search finds it
-	Hits         *struct {
-		Hits []answer `json:"hits"`
-	} `json:"hits"`
+	Data   []dependency    `json:"data"` // /api/dependencies
+	Errors json.RawMessage `json:"errors"`
+	document
+	Source *document `json:"_source"` // of a document, as Elasticsearch has it
+	Hits   *struct {
+		Hits []struct {
+			Source document `json:"_source"`
+		} `json:"hits"`
+	} `json:"hits"` // of a search for documents
+}
+
+// A document is of one day; /api/v3/dependencies answers in the same form.
+type document struct {
+	Dependencies []dependency `json:"dependencies"`
 }
 
 type dependency struct {
@@ -107,12 +114,11 @@ func parse(b []byte) ([]dependency, error) {
 func (a answer) calls() ([]dependency, bool) {
 	switch {
 	case a.Source != nil:
-		return a.Source.calls()
+		return a.Source.Dependencies, true
 	case a.Hits != nil:
 		var all []dependency
 		for _, hit := range a.Hits.Hits {
-			calls, _ := hit.calls()
-			all = append(all, calls...)
+			all = append(all, hit.Source.Dependencies...)
 		}
 		return all, true
 	case a.Dependencies != nil:

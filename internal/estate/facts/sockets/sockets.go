@@ -244,7 +244,14 @@ func compareCalls(a, b call) int {
 }
 
 // mark tells calls apart that differ in nothing else.
-func (c call) mark() string { return fmt.Sprint(c.in, c.unclear, c.answered) }
+func (c call) mark() (bits int) {
+	for i, is := range []bool{c.in, c.unclear, c.answered} {
+		if is {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}
 
 // call tells what a connection means, and false if that is nothing.
 func (r *reader) call(s socket) (call, bool) {

@@ -139,17 +139,22 @@ func parse(p facts.Place, files []facts.File) (map[string]*unit, error) {
 // settings returns the words of each setting in the section Unit.
 func settings(text string) map[string][]string {
 	lists := make(map[string][]string)
-	section, begun := "", ""
+	section := ""
+	var begun strings.Builder // a line that goes on in the next
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
 		if before, ok := strings.CutSuffix(line, `\`); ok {
-			begun += before + " "
+			begun.WriteString(before)
+			begun.WriteByte(' ')
 			continue
 		}
-		line, begun = begun+line, ""
+		if begun.Len() > 0 {
+			line = strings.TrimSpace(begun.String() + line)
+			begun.Reset()
+		}
 		if line[0] == '[' {
 			section = line
 			continue

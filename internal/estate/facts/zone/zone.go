@@ -33,7 +33,8 @@ func Read(p facts.Place, b []byte) (estate.Facts, error) {
 	if len(b) > facts.MaxBytes {
 		return estate.Facts{}, facts.TooMuch("bytes", facts.MaxBytes)
 	}
-	z := zone{place: p, hosts: make(map[string][]netip.Addr), cnames: make(map[string]string), services: make(map[service][]server), roles: make(map[string][]estate.Role)}
+	z := zone{place: p, hosts: make(map[string][]netip.Addr), single: make(map[string]bool), cnames: make(map[string]string),
+		services: make(map[service][]server), roles: make(map[string][]estate.Role), reverse: make(map[netip.Addr]string)}
 	parser := dns.NewZoneParser(bytes.NewReader(b), p.Scope, "")
 	parser.SetDefaultTTL(3600)
 	n := 0
@@ -87,6 +88,7 @@ type zone struct {
 	facts.Draft
 	place    facts.Place
 	hosts    map[string][]netip.Addr
+	single   map[string]bool // the names of them that mean one host
 	cnames   map[string]string
 	services map[service][]server
 	master   string // the server that the zone is changed on
@@ -112,20 +114,27 @@ func (z *zone) record(rr dns.RR) {
 		z.cnames[name] = lower(rr.Target)
 	case *dns.SRV:
 		lead("SRV", server{rr.Target, rr.Port, rr.Priority, rr.Weight})
-		z.roles[lower(rr.Target)] = append(z.roles[lower(rr.Target)], roles(name)...)
+		z.plays(rr.Target, roles(name)...)
 	case *dns.MX:
 		lead("MX", server{rr.Mx, 25, rr.Preference, 0})
 	case *dns.NS:
 		lead("NS", server{name: rr.Ns, port: 53})
-		z.roles[lower(rr.Ns)] = append(z.roles[lower(rr.Ns)], estate.DNS)
+		z.plays(rr.Ns, estate.DNS)
 	case *dns.SOA:
 		z.master = lower(rr.Ns)
 	case *dns.PTR:
 		if address, ok := reverseName(name); ok {
-			if z.reverse == nil {
-				z.reverse = make(map[netip.Addr]string)
-			}
 			z.reverse[address] = lower(rr.Ptr)
+		}
+	}
+}
+
+// plays notes the roles of a server, each once.
+func (z *zone) plays(name string, roles ...estate.Role) {
+	name = lower(name)
+	for _, role := range roles {
+		if !slices.Contains(z.roles[name], role) {
+			z.roles[name] = append(z.roles[name], role)
 		}
 	}
 }
@@ -218,8 +227,8 @@ func (z *zone) addresses() {
 		all := z.hosts[name]
 		slices.SortFunc(all, netip.Addr.Compare)
 		all = slices.Compact(all)
-		z.hosts[name] = all
 		if isHost(all) {
+			z.single[name] = true
 			z.host(name, "A", all...)
 			continue
 		}
@@ -249,13 +258,13 @@ func (z *zone) aliases() {
 		}
 		evidence := []estate.Evidence{z.place.Evidence(estate.Declared, name+" CNAME", target)}
 		end, valid := estate.NameAlias(target)
-		switch addresses := z.hosts[target]; {
+		switch {
 		case z.cnames[target] != "":
 			z.Doubt("%s leads from name to name and never to a host", name)
 		case !valid:
-		case isHost(addresses):
+		case z.single[target]:
 			z.Component(estate.Component{ID: estate.NewID(estate.Host, target), Aliases: []estate.Alias{alias}, Evidence: evidence})
-		case len(addresses) > 0:
+		case len(z.hosts[target]) > 0:
 			z.Component(estate.Component{ID: estate.NewID(estate.Service, target), Aliases: []estate.Alias{alias}, Evidence: evidence})
 		default: // what it leads to is of another zone
 			z.service(estate.NewID(estate.Service, name), name, true, "CNAME", []estate.End{{Alias: end}}, nil)
