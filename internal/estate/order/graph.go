@@ -23,6 +23,10 @@ type graph struct {
 	fits       map[Pair]bool // answers that were of use
 	knot       []int         // by component: the number of its knot, or -1
 	list       [][]int       // the knots
+
+	walks  int   // of leads, so far
+	walked []int // by component: the last walk that came there
+	stack  []int
 }
 
 // An arc is what one component needs another for.
@@ -64,6 +68,7 @@ func newGraph(in Input) *graph {
 	for v, id := range g.ids {
 		g.number[id], g.components[v] = v, known[id]
 	}
+	g.walked = make([]int, n)
 	g.connect(in)
 	for _, a := range in.Answers {
 		// Of two answers to a question the later one counts.
@@ -166,22 +171,25 @@ func (g *graph) circles(part []int) (in map[int]int, count int) {
 // leads reports whether a component needs another, directly or not, within its
 // knot, while what is open does not count.
 func (g *graph) leads(from, to int) bool {
-	seen := map[int]bool{from: true}
-	stack := []int{from}
+	g.walks++
+	g.walked[from] = g.walks
+	stack := append(g.stack[:0], from)
 	for len(stack) > 0 {
 		v := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		if v == to {
-			return true
+			break
 		}
 		for _, a := range g.out[v] {
-			if u := g.arcs[a].to; !g.arcs[a].open && g.knot[u] == g.knot[to] && !seen[u] {
-				seen[u] = true
+			arc := &g.arcs[a]
+			if u := arc.to; !arc.open && g.walked[u] != g.walks && g.knot[u] == g.knot[to] {
+				g.walked[u] = g.walks
 				stack = append(stack, u)
 			}
 		}
 	}
-	return false
+	g.stack = stack[:0]
+	return g.walked[to] == g.walks
 }
 
 // starts is from how many components of a knot a shortest way around is looked

@@ -156,6 +156,8 @@ func TestKnots(t *testing.T) {
 		{"a mirror", "mirror[packages] -> web -> mirror", "web without mirror by rule packages-from-media", "web:bootstrap | mirror | web:verify"},
 		{"DNS, and what makes its zones", "bind[dns] -> ipam ~> bind", "ipam without bind by rule names-in-files", "ipam:bootstrap | bind | ipam:verify"},
 		{"logins", "host/db1 ~> slapd[directory] ~> host/db1", "host/db1 without slapd by rule local-accounts", "host/db1:bootstrap | slapd | host/db1:verify"},
+		{"services on hosts that need each other's", "host/dns1 ~> slapd[directory] => host/ldap1 ~> bind[dns] => host/dns1", "host/ldap1 without bind by rule names-in-files",
+			"host/ldap1:bootstrap | slapd | host/dns1 | bind | host/ldap1:verify"},
 		{"only as much as is needed", "slapd[directory] ~> bind[dns] ~> slapd; slapd ~> bind; app ~> bind; bind ~> app",
 			"slapd without bind by rule directory-names-in-files; app without bind by rule names-in-files",
 			"app:bootstrap slapd:bootstrap | bind | app:verify slapd:verify"},
@@ -328,6 +330,16 @@ func TestAnswers(t *testing.T) {
 	// Answers are kept by it.
 	if got, want := pair("b", "c").Question(), "cut-bf976f854994"; got != want {
 		t.Errorf("the question is named %s, want %s", got, want)
+	}
+}
+
+// TestQuestionStays asks the same after the estate has changed elsewhere.
+func TestQuestionStays(t *testing.T) {
+	const ring = "a -> b ~> c -> a"
+	before := of(t, draw(t, ring)).Questions()
+	after := of(t, draw(t, "aa -> ab ~> aa; "+ring+"; web -> a; c => host/x; b ~> d")).Questions()
+	if len(after) != 2 || before[0].Question != after[1].Question || after[0].Question == after[1].Question {
+		t.Errorf("asked before: %+v\nand after: %+v", before, after)
 	}
 }
 
@@ -573,16 +585,17 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// BenchmarkOf orders 5,000 components, without a knot and with one of 1,000.
+// BenchmarkOf orders 5,000 components, without a knot, with one of 1,000, and as
+// one knot without any structure.
 func BenchmarkOf(b *testing.B) {
-	for _, knot := range []int{0, 1000} {
+	for _, knot := range []int{0, 1000, 5000} {
 		r := rand.New(rand.NewPCG(5, 5))
 		var in Input
 		id := func(v int) estate.ID { return estate.NewID(estate.Service, fmt.Sprint("s", v)) }
 		for len(in.Dependencies) < 50_000 {
 			from, to := r.IntN(5000), r.IntN(5000)
 			from, to = max(from, to), min(from, to)
-			if from < knot && r.IntN(10) == 0 {
+			if from < knot && r.IntN(10) == 0 || knot == 5000 && r.IntN(2) == 0 {
 				from, to = to, from
 			}
 			in.Dependencies = append(in.Dependencies, dependency(id(from), id(to), estate.Run, estate.Observed, 1+r.Int64N(1000)))

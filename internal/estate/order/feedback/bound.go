@@ -129,9 +129,8 @@ func (p *packing) seed() {
 		for v, ends := range p.in {
 			for _, e := range ends {
 				for p.place[e.node] < p.place[v] && room[e.arc] > 0 {
-					p.left -= w.within(v, e.node, most-1, room)
-					cycle, _ := w.to(e.node)
-					if cycle == nil {
+					cycle := w.shortest(v, e.node, most-1, room)
+					if cycle == nil || p.left <= 0 {
 						break
 					}
 					cycle = append(cycle, e.arc)
@@ -158,13 +157,13 @@ func (p *packing) find() bool {
 		if !slices.ContainsFunc(ends, func(e end) bool { return p.place[e.node] < p.place[v] }) {
 			continue
 		}
-		p.left -= w.from(v)
+		w.from(v)
 		for _, e := range ends {
 			if p.place[e.node] > p.place[v] {
 				continue
 			}
-			if cycle, cost := w.to(e.node); cycle != nil && cost+p.price[e.arc] < 1-1e-6 {
-				p.know(append(cycle, e.arc))
+			if w.cost[e.node]+p.price[e.arc] < 1-1e-6 {
+				p.know(append(w.back(e.node), e.arc))
 			}
 		}
 	}
@@ -385,87 +384,90 @@ func (p *packing) update(slot, filled int, gain float64) []float64 {
 	return shares
 }
 
+// slow is how many numbers could change while one arc is looked at, in memory
+// far apart.
+const slow = 8
+
 // ways finds ways from one node to others.
 type ways struct {
 	*packing
-	start    int
-	distance []float64
-	came     []step // by node: how the way came there
-	open     queue
-	line     []int
+	start  int
+	came   []step    // by node: how the way came there
+	cost   []float64 // by node: of the way there
+	open   queue
+	walks  int
+	walked []int // by node: the last walk that came there
+	hops   []int // and after how many arcs
+	line   []int // the nodes where it came, in that order
 }
 
 type step struct{ node, arc int }
 
 func newWays(p *packing) *ways {
-	return &ways{packing: p, distance: make([]float64, p.nodes()), came: make([]step, p.nodes())}
+	n := p.nodes()
+	return &ways{packing: p, came: make([]step, n), cost: make([]float64, n), walked: make([]int, n), hops: make([]int, n)}
 }
 
-// from looks for the ways that cost less than 1, the cheapest ones (Dijkstra),
-// and returns how much work that was.
-func (w *ways) from(start int) int {
+// from looks for the ways that cost less than 1, the cheapest ones (Dijkstra).
+func (w *ways) from(start int) {
 	w.start = start
-	for v := range w.distance {
-		w.distance[v] = math.Inf(1)
+	for v := range w.cost {
+		w.cost[v] = math.Inf(1)
 	}
-	w.distance[start] = 0
+	w.cost[start] = 0
 	w.open = append(w.open[:0], item{0, start})
-	looked := len(w.distance)
+	w.left -= len(w.cost)
 	for len(w.open) > 0 {
 		now := heap.Pop(&w.open).(item)
-		if now.key > w.distance[now.node] {
+		if now.key > w.cost[now.node] {
 			continue
 		}
-		looked += 8 * len(w.out[now.node])
+		w.left -= slow * len(w.out[now.node])
 		for _, e := range w.out[now.node] {
 			// Of ways that cost the same, the one with fewer arcs.
 			d := now.key + max(0, w.price[e.arc]) + tiny
-			if d < 1 && d < w.distance[e.node] {
-				w.distance[e.node], w.came[e.node] = d, step{now.node, e.arc}
+			if d < 1 && d < w.cost[e.node] {
+				w.cost[e.node], w.came[e.node] = d, step{now.node, e.arc}
 				heap.Push(&w.open, item{d, e.node})
 			}
 		}
 	}
-	return looked
 }
 
-// within looks for the way to a node with the fewest arcs, at most so many, all
-// of which have room, and returns how much work that was.
-func (w *ways) within(start, goal, most int, room []int) int {
+// shortest returns the arcs of a way to a node with the fewest of them, at most
+// so many, all of which have room; nil if there is none.
+func (w *ways) shortest(start, goal, most int, room []int) []int {
 	w.start = start
-	for v := range w.distance {
-		w.distance[v] = math.Inf(1)
-	}
-	w.distance[start] = 0
+	w.walks++
+	w.walked[start], w.hops[start] = w.walks, 0
 	w.line = append(w.line[:0], start)
-	looked := len(w.distance) / 8
-	for i := 0; i < len(w.line) && math.IsInf(w.distance[goal], 1); i++ {
+	for i := 0; i < len(w.line) && w.walked[goal] != w.walks; i++ {
 		v := w.line[i]
-		if w.distance[v] == float64(most) {
+		if w.hops[v] == most {
 			break
 		}
-		looked += len(w.out[v])
+		w.left -= slow * len(w.out[v])
 		for _, e := range w.out[v] {
-			if room[e.arc] > 0 && math.IsInf(w.distance[e.node], 1) {
-				w.distance[e.node], w.came[e.node] = w.distance[v]+1, step{v, e.arc}
+			if room[e.arc] > 0 && w.walked[e.node] != w.walks {
+				w.walked[e.node], w.hops[e.node], w.came[e.node] = w.walks, w.hops[v]+1, step{v, e.arc}
 				w.line = append(w.line, e.node)
 			}
 		}
 	}
-	return looked
+	if w.walked[goal] != w.walks {
+		return nil
+	}
+	return w.back(goal)
 }
 
-// to returns the arcs of the cheapest way to a node, and what it costs.
-func (w *ways) to(node int) ([]int, float64) {
-	if math.IsInf(w.distance[node], 1) {
-		return nil, 0
-	}
+// back returns the arcs of the way that was found to a node.
+func (w *ways) back(node int) []int {
 	var arcs []int
 	for v := node; v != w.start; v = w.came[v].node {
 		arcs = append(arcs, w.came[v].arc)
 	}
 	slices.Reverse(arcs)
-	return arcs, w.distance[node]
+	return arcs
 }
 
 // A queue gives what has the least key first.
