@@ -23,7 +23,7 @@ import (
 // links there are, those that are said twice counted twice.
 const (
 	maxSharing = 100
-	maxLinks   = 500_000
+	maxLinks   = 100_000
 )
 
 // Read returns the facts of the entities in the files.

@@ -92,7 +92,7 @@ func TestSecrets(t *testing.T) {
 // What refers to each other many times over is refused, or costs little.
 func TestBombs(t *testing.T) {
 	var all strings.Builder
-	for i := range 200 {
+	for i := range 120 {
 		all.WriteString(entityText("Component", fmt.Sprintf("c%d", i), "providesApis: [x], consumesApis: ["+strings.Repeat("x,", 100)+"]"))
 	}
 	if _, err := Read(factstest.Place, []facts.File{{Data: []byte(all.String())}}); err == nil || !strings.Contains(err.Error(), "more than") {

@@ -213,18 +213,24 @@ func TestNotKubernetes(t *testing.T) {
 // What refers to each other many times over is refused, or costs little.
 func TestBombs(t *testing.T) {
 	var all, users, configs strings.Builder
-	for i := range 400 {
+	for i := range 100 {
 		fmt.Fprintf(&all, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: p%d, labels: {app: x}}\nspec: {containers: [{args: ['http://s']}]}\n", i)
 		fmt.Fprintf(&users, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: p%d}\nspec: {containers: [{envFrom: [{configMapRef: {name: c}}], env: [{name: A, valueFrom: {configMapKeyRef: {name: c, key: k}}}]}]}\n", i)
+	}
+	var crowd, names strings.Builder
+	for i := range 1001 {
+		fmt.Fprintf(&crowd, "---\napiVersion: v1\nkind: Pod\nmetadata: {name: p%d, labels: {app: x}}\n%s", i, aService(fmt.Sprintf("s%d", i), "selector: {app: x, tier: y}"))
+		fmt.Fprintf(&names, "http://s%d ", i)
 	}
 	for i := range 400 {
 		fmt.Fprintf(&configs, "  k%d: http://s%d\n", i, i)
 	}
-	big := "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  k: '" + strings.Repeat("url: http://s and ", 50_000) + "'\n"
+	big := "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  k: '" + strings.Repeat("url: http://s and ", 5_000) + "'\n"
 	for name, text := range map[string]string{
 		"all call all":        all.String() + aService("s", "selector: {app: x}"),
 		"one text for all":    users.String() + big + configs.String() + aService("s", ""),
 		"a list of itself":    "apiVersion: v1\nkind: List\nitems: &a [{apiVersion: v1, kind: List, items: *a}, {apiVersion: v1, kind: List, items: *a}]\n",
+		"much to compare":     deployment("a", "env: [{name: A, value: '"+names.String()+"'}]") + crowd.String(),
 		"many labels to find": deployment("a", "env: [{name: X, value: 'http://s'}]") + aService("s", "selector: {"+strings.Repeat("a: b, ", 10_000)+"}"),
 	} {
 		t.Run(name, func(t *testing.T) {

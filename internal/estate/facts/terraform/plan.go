@@ -48,7 +48,7 @@ type scope struct {
 // values: how far, and how often in all.
 const (
 	maxHops    = 20
-	maxFollows = 300_000 // or 64 bytes each of expressions that are looked through
+	maxFollows = 200_000 // or 64 bytes each of expressions that are looked through
 	maxBlocks  = 20      // within each other in an expression
 )
 

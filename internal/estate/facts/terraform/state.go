@@ -32,7 +32,7 @@ func (s resource) address() string {
 
 // state reads the resources of a state, whose dependencies are addresses
 // without an index.
-func (r *reader) state(all []resource) error {
+func (r *reader) state(all []resource) {
 	groups := security{members: make(map[string][]string), address: make(map[string]string)}
 	for i, s := range all {
 		address := s.address()
@@ -51,7 +51,7 @@ func (r *reader) state(all []resource) error {
 			groups.add(s, address, fmt.Sprintf("%s.instances[%d]", at, j), instance.Attributes, instance.Dependencies)
 		}
 	}
-	return r.permissions(&groups)
+	r.permissions(&groups)
 }
 
 // security is what a state says of security groups: who is in one, and from
@@ -141,13 +141,14 @@ func (g *security) add(s resource, address, at string, attributes json.RawMessag
 	}
 }
 
-// maxPairs bounds how many pairs of instances rules are followed to.
-const maxPairs = 200_000
+// maxPairs bounds how many pairs of instances rules are followed to: beyond
+// that, everybody may call everybody, which says nothing.
+const maxPairs = 50_000
 
 // permissions joins the rules with the instances: who is let in to another one
 // calls it, as far as Terraform can know. A group that lets itself in says
 // nothing of who calls whom.
-func (r *reader) permissions(g *security) error {
+func (r *reader) permissions(g *security) {
 	// A rule that is a resource of its own is in the group's attributes too, and
 	// may have its port only there.
 	type pair struct{ from, to string }
@@ -166,7 +167,8 @@ func (r *reader) permissions(g *security) error {
 		for _, caller := range g.members[from] {
 			for _, called := range g.members[to] {
 				if pairs++; pairs > maxPairs {
-					return facts.TooMuch("pairs of instances that rules let in to each other", maxPairs)
+					r.draft.Doubt("security groups let in more than %d pairs of instances to each other: those after them were left out", maxPairs)
+					return
 				}
 				need := estate.Run
 				if facts.TelemetryPort(rule.port) != "" {
@@ -177,7 +179,6 @@ func (r *reader) permissions(g *security) error {
 			}
 		}
 	}
-	return nil
 }
 
 // values are the state that terraform show -json prints.

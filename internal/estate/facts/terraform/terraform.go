@@ -87,7 +87,8 @@ func (r *reader) json(b []byte) error {
 	case head.Modules != nil, 0 < head.Version && head.Version < 4:
 		return ErrOld
 	case head.Version == 4:
-		return r.state(head.Resources)
+		r.state(head.Resources)
+		return nil
 	case head.Version > 4:
 		return fmt.Errorf("this state is of version %d, which is newer than what can be read: 4", head.Version)
 	}

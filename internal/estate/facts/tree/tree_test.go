@@ -107,11 +107,11 @@ func bombs() map[string]string {
 		"brackets of YAML":      "a: " + strings.Repeat("[", 1000) + strings.Repeat("]", 1000),
 		"braces of JSON":        strings.Repeat(`{"a":`, 1000) + "1" + strings.Repeat("}", 1000),
 		"dashes":                strings.Repeat("- ", 1000) + "a",
-		"a great list":          "[" + strings.Repeat("a,", 2_000_000) + "a]",
-		"a great list of JSON":  "[" + strings.Repeat("1,", 2_000_000) + "1]",
-		"many keys":             strings.Repeat("a:\n", 2_000_000),
-		"copies of a text":      "a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 1000) + "]\n",
-		"many documents":        strings.Repeat("---\n", 200_000),
+		"a great list":          "[" + strings.Repeat("a,", maxMarks) + "a]",
+		"a great list of JSON":  "[" + strings.Repeat("1,", maxNodes) + "1]",
+		"many keys":             strings.Repeat("a:\n", maxMarks),
+		"copies of a text":      "a: &a " + strings.Repeat("x", 1<<20) + "\nb: [" + strings.Repeat("*a,", 200) + "]\n",
+		"many documents":        strings.Repeat("---\n", maxDocuments+1),
 	}
 }
 
