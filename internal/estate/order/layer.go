@@ -124,7 +124,7 @@ func (s *steps) step(number int) Step {
 	switch {
 	case number != v:
 		step.Phases = []Phase{Start, Verify}
-		step.Why = fmt.Sprintf("%s was started without %s, and is completed now that this is there.", id, strings.Join(without, ", "))
+		step.Why = fmt.Sprintf("%s was started without %s, and is completed now that it can be.", id, strings.Join(without, ", "))
 	case len(without) > 0:
 		step.Phases = []Phase{Install, Bootstrap}
 		step.Why = fmt.Sprintf("%s and others need each other. It starts without %s.", id, strings.Join(without, ", "))
@@ -171,7 +171,11 @@ func (s *steps) wait(w wait) Wait {
 func few(list []Wait) string {
 	var names []string
 	for _, w := range list[:min(3, len(list))] {
-		names = append(names, string(w.For))
+		name := string(w.For)
+		if w.Phase == Bootstrap {
+			name += " (in its bootstrap mode)"
+		}
+		names = append(names, name)
 	}
 	text := strings.Join(names, ", ")
 	if more := len(list) - len(names); more > 0 {
@@ -198,9 +202,9 @@ func (g *graph) foundations() []Foundation {
 			continue
 		}
 		f := Foundation{Components: g.names(part), Needed: needed}
-		f.Why = fmt.Sprintf("%s needs nothing that is on the map, and %s, directly or not.", g.ids[v], others(needed))
+		f.Why = fmt.Sprintf("%s needs nothing that is on the map, and %s, directly or not.", g.ids[v], others(needed, "it"))
 		if len(part) > 1 {
-			f.Why = fmt.Sprintf("These %d components need each other and nothing else, and %s, directly or not.", len(part), others(needed))
+			f.Why = fmt.Sprintf("These %d components need each other and nothing else, and %s, directly or not.", len(part), others(needed, "them"))
 		}
 		list = append(list, f)
 	}
@@ -208,11 +212,11 @@ func (g *graph) foundations() []Foundation {
 	return list
 }
 
-func others(n int) string {
+func others(n int, what string) string {
 	if n == 1 {
-		return "one other needs it"
+		return "one other needs " + what
 	}
-	return fmt.Sprintf("%d others need it", n)
+	return fmt.Sprintf("%d others need %s", n, what)
 }
 
 // stands reports whether nothing outside is needed.
