@@ -61,7 +61,7 @@ func (c *change) add(p *person, everyone api.Everyone, roster access.Roster, giv
 			return roster, err
 		}
 	}
-	return compose.Add(roster, enrolments, ring, c.now())
+	return compose.Add(roster, enrolments, ring, everyone.Suspensions, c.now())
 }
 
 // sharesKey reports whether both hold the same role key.

@@ -30,6 +30,16 @@ func (all Suspensions) Stop(person safe.PersonName, key signature.Key) bool {
 	})
 }
 
+// Whole returns the entries that suspend the person with all keys.
+func (all Suspensions) Whole(person safe.PersonName) (entries []int64) {
+	for _, s := range all {
+		if s.Person == person && s.Key.IsZero() {
+			entries = append(entries, s.Entry)
+		}
+	}
+	return entries
+}
+
 // Of returns the entries that suspend the person, or one of their keys.
 func (all Suspensions) Of(person safe.PersonName) (entries []int64) {
 	for _, s := range all {

@@ -29,7 +29,7 @@ func withPetra(t *testing.T) (*hall, accesstest.Somebody) {
 	h := newFoundedHall(t, pair)
 	petra := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper)
 	enrolment := access.Enrolment{Version: 1, Store: h.safe.ID(), Time: h.now(), Person: petra.Person, Domain: accesstest.Domain}
-	next, err := compose.Add(h.roster(), []access.Enrolment{enrolment}, h.keyring(), h.now())
+	next, err := compose.Add(h.roster(), []access.Enrolment{enrolment}, h.keyring(), nil, h.now())
 	h.must(err)
 	h.changed(next, "ada", "bob")
 	h.people["petra"] = petra
@@ -188,7 +188,7 @@ func TestKeyringOfAnOldPasskey(t *testing.T) {
 	h.must(h.safe.KeepKeyring(ctx, from, "petra", ring(h, petra, 1).Encode()))
 	anew := accesstest.NewPasskeyPerson(t, "petra", access.Keykeeper)
 	enrolment := access.Enrolment{Version: 1, Store: h.safe.ID(), Time: h.now(), Person: anew.Person, Domain: accesstest.Domain}
-	next, err := compose.Add(h.roster(), []access.Enrolment{enrolment}, h.keyring(), h.now())
+	next, err := compose.Add(h.roster(), []access.Enrolment{enrolment}, h.keyring(), nil, h.now())
 	h.must(err)
 	h.changed(next, "ada", "bob")
 	if _, err := h.safe.Keyring(ctx, "petra"); !errors.Is(err, api.ErrNotFound) {

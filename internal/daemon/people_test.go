@@ -189,7 +189,7 @@ func TestFoundingWithAnOuterKeyMadeForIt(t *testing.T) {
 // added composes a version with one more keykeeper.
 func (h *hall) added(name safe.PersonName) access.Roster {
 	h.t.Helper()
-	next, err := compose.Add(h.roster(), []access.Enrolment{h.enrol(accesstest.NewPerson(h.t, name, access.Keykeeper))}, h.keyring(), h.now())
+	next, err := compose.Add(h.roster(), []access.Enrolment{h.enrol(accesstest.NewPerson(h.t, name, access.Keykeeper))}, h.keyring(), nil, h.now())
 	h.must(err)
 	return next
 }

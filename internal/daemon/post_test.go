@@ -244,7 +244,7 @@ func TestWhoComesInIsToldSo(t *testing.T) {
 
 	// Somebody who comes later is not told of what was before them.
 	eve := enrol("eve", access.Auditor)
-	next, err := compose.Add(h.roster(), []access.Enrolment{eve}, compose.Keyring{}, h.now())
+	next, err := compose.Add(h.roster(), []access.Enrolment{eve}, compose.Keyring{}, nil, h.now())
 	h.must(err)
 	h.changed(next, "ada", "bob")
 	told(mails(), "eve@acme.example", "roster 3 is in force", "adds eve, auditor")

@@ -389,7 +389,7 @@ func TestEnrolWithKeyring(t *testing.T) {
 	}
 	kept := ring(h, petra, 1).Encode()
 	h.must(send(kept))
-	next, err := compose.Add(h.roster(), []access.Enrolment{b.enrolment}, h.keyring(), h.now())
+	next, err := compose.Add(h.roster(), []access.Enrolment{b.enrolment}, h.keyring(), nil, h.now())
 	h.must(err)
 	h.changed(next, "ada", "bob")
 	if got, err := h.safe.Keyring(t.Context(), "petra"); err != nil || !bytes.Equal(got, kept) {

@@ -374,10 +374,11 @@ var rooms = []room{
 		"internal/store/seal": "the personal key, and the copies of role keys that it opens",
 	}},
 	{"internal/access/compose", map[string]string{
-		"internal/access":         "makes new versions of its roster",
-		"internal/access/profile": "of role keys that a person has opened",
-		"internal/safe":           "names people",
-		"internal/store/seal":     "makes role keys, and seals them to people",
+		"internal/access":           "makes new versions of its roster",
+		"internal/access/profile":   "of role keys that a person has opened",
+		"internal/access/signature": "whether any key of a person remains",
+		"internal/safe":             "names people",
+		"internal/store/seal":       "makes role keys, and seals them to people",
 	}},
 	{"internal/access/proven", map[string]string{
 		"internal/safe":     "descriptions of snapshots",

@@ -206,7 +206,7 @@ func TestPeopleLook(t *testing.T) {
 	// She proposes a version from the page, and shows that she holds the outer
 	// key. Nobody proposes with somebody else's touch.
 	officer := accesstest.NewPasskeyPerson(t, "eva", access.Officer)
-	next, err := compose.Add(h.safe.Roster(), []access.Enrolment{laptop.enrol(officer, access.Officer)}, compose.Keyring{}, time.Now())
+	next, err := compose.Add(h.safe.Roster(), []access.Enrolment{laptop.enrol(officer, access.Officer)}, compose.Keyring{}, nil, time.Now())
 	h.must(err)
 	proposing := api.Proposing{Roster: next.Encode(), Signed: h.says("ada", access.Agree{Number: next.Number, Digest: next.Digest()})}
 	if status, text := laptop.call("POST", "/v1/roster/propose", proposing); status != 403 {

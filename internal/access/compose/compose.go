@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/profile"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/safe"
 	"strongroom/internal/store/seal"
 )
@@ -106,8 +107,9 @@ func (e *NeedError) Error() string {
 
 // Add composes a version with these people added, or their keys replaced. The
 // ring must open the role keys of all periods that they are to have. Without
-// anybody to add it gives copies to those who lack some.
-func Add(current access.Roster, enrolments []access.Enrolment, ring Keyring, now time.Time) (access.Roster, error) {
+// anybody to add it gives copies to those who lack some. Who is suspended and
+// gets other keys counts again.
+func Add(current access.Roster, enrolments []access.Enrolment, ring Keyring, suspended access.Suspensions, now time.Time) (access.Roster, error) {
 	next := current.Next()
 	for _, e := range enrolments {
 		old, _ := current.Person(e.Person.Name)
@@ -122,11 +124,22 @@ func Add(current access.Roster, enrolments []access.Enrolment, ring Keyring, now
 		if err := join(&next, e); err != nil {
 			return next, err
 		}
+		if replaces(old, e.Person) {
+			lift(&next, suspended.Whole(old.Name))
+		}
 	}
 	if err := share(&next, ring, now); err != nil {
 		return next, err
 	}
 	return checked(current, next)
+}
+
+// replaces reports whether no key of the person remains, of those that stood in
+// the roster: what was suspended with the person is gone for good then, and who
+// takes them in anew decides about nothing else.
+func replaces(old, p access.Person) bool {
+	kept := slices.ContainsFunc(p.Keys(), func(key signature.Key) bool { return slices.Contains(old.Keys(), key) })
+	return len(old.Keys()) > 0 && !kept && (p.Key.IsZero() || p.Key != old.Key)
 }
 
 // Remove composes a version without that person. If they could open a role's

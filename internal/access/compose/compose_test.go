@@ -181,13 +181,13 @@ func TestFoundingWithAnOuterKeyMadeForIt(t *testing.T) {
 	}, compose.Lacks(r); !slices.Equal(got, want) {
 		t.Errorf("it lacks %q, want %q", got, want)
 	}
-	all, err := compose.Add(r, nil, c.ring(r, "kim"), begun)
+	all, err := compose.Add(r, nil, c.ring(r, "kim"), nil, begun)
 	check(t, err)
-	all, err = compose.Add(all, []access.Enrolment{c.enrol("zoe", access.Keykeeper)}, c.ring(all, "kate"), begun)
+	all, err = compose.Add(all, []access.Enrolment{c.enrol("zoe", access.Keykeeper)}, c.ring(all, "kate"), nil, begun)
 	check(t, err)
 	c.expect(all, map[safe.PersonName][]int{"kate": {2}, "kim": {2}, "otto": {2, 1}, "zoe": {2}})
 	var need *compose.NeedError
-	if _, err := compose.Add(all, []access.Enrolment{c.enrol("mia", access.Keykeeper)}, c.ring(all, "otto"), begun); !errors.As(err, &need) {
+	if _, err := compose.Add(all, []access.Enrolment{c.enrol("mia", access.Keykeeper)}, c.ring(all, "otto"), nil, begun); !errors.As(err, &need) {
 		t.Errorf("an operator adds a keykeeper: %v", err)
 	}
 	// With the key that the safe was made with there, too, both periods are needed.
@@ -195,7 +195,7 @@ func TestFoundingWithAnOuterKeyMadeForIt(t *testing.T) {
 	both, err := compose.Found(c.first, []access.Enrolment{otto, kim, ada}, compose.Keyring{}, begun)
 	check(t, err)
 	c.expect(both, map[safe.PersonName][]int{"ada": {1}, "kim": {2}, "otto": {2, 1}})
-	if _, err := compose.Add(both, []access.Enrolment{c.enrol("mia", access.Keykeeper)}, c.ring(both, "kim"), begun); !errors.As(err, &need) {
+	if _, err := compose.Add(both, []access.Enrolment{c.enrol("mia", access.Keykeeper)}, c.ring(both, "kim"), nil, begun); !errors.As(err, &need) {
 		t.Errorf("somebody adds a keykeeper who has one key of two: %v", err)
 	}
 }
@@ -228,24 +228,59 @@ func TestAddAndReplace(t *testing.T) {
 	// else can.
 	kate := c.enrol("kate", access.Keykeeper)
 	var need *compose.NeedError
-	if _, err := compose.Add(r, []access.Enrolment{kate}, c.ring(r, "otto"), begun); !errors.As(err, &need) || need.Role != access.Keykeeper {
+	if _, err := compose.Add(r, []access.Enrolment{kate}, c.ring(r, "otto"), nil, begun); !errors.As(err, &need) || need.Role != access.Keykeeper {
 		t.Errorf("an operator adds a keykeeper: %v", err)
 	}
-	added, err := compose.Add(r, []access.Enrolment{kate, c.enrol("ada", access.Auditor)}, c.ring(r, "kim"), begun)
+	added, err := compose.Add(r, []access.Enrolment{kate, c.enrol("ada", access.Auditor)}, c.ring(r, "kim"), nil, begun)
 	check(t, err)
 	c.expect(added, map[safe.PersonName][]int{"ada": nil, "kate": {2, 1}, "kim": {2, 1}, "otto": {2, 1}})
 
 	// Kim has lost the laptop: kate puts kim's new keys in the place of the
 	// old ones, and the old ones open nothing any more.
 	lost := c.personal["kim"]
-	replaced, err := compose.Add(added, []access.Enrolment{c.enrol("kim", access.Keykeeper)}, c.ring(added, "kate"), begun)
+	replaced, err := compose.Add(added, []access.Enrolment{c.enrol("kim", access.Keykeeper)}, c.ring(added, "kate"), nil, begun)
 	check(t, err)
 	c.expect(replaced, map[safe.PersonName][]int{"ada": nil, "kate": {2, 1}, "kim": {2, 1}, "otto": {2, 1}})
 	if keys, err := profile.OuterKeys(replaced, "kim", lost); err == nil || len(keys) > 0 {
 		t.Errorf("the lost key opens %d copies", len(keys))
 	}
-	if _, err := compose.Add(replaced, []access.Enrolment{c.enrol("kim", access.Officer)}, c.ring(replaced, "kate"), begun); err == nil {
+	if _, err := compose.Add(replaced, []access.Enrolment{c.enrol("kim", access.Officer)}, c.ring(replaced, "kate"), nil, begun); err == nil {
 		t.Error("kim becomes officer and takes the role key along")
+	}
+}
+
+// Who is suspended and enrols anew with other keys counts again; with one of the
+// old ones, which may be what was stolen, a suspension stays.
+func TestAddLifts(t *testing.T) {
+	c := newCast(t)
+	r := c.found()
+	r, err := compose.Add(r, []access.Enrolment{c.enrol("kate", access.Keykeeper)}, c.ring(r, "kim"), nil, begun)
+	check(t, err)
+	old, _ := r.Person("kim")
+	suspended := access.Suspensions{{Entry: 7, Person: "kim"}, {Entry: 8, Person: "kim", Key: old.Keys()[0]}, {Entry: 9, Person: "otto"}}
+	anew := c.enrol("kim", access.Keykeeper)
+	sameSSH, samePersonal := anew, anew
+	sameSSH.Person.SSH = append(slices.Clone(old.SSH), anew.Person.SSH...)
+	samePersonal.Person.Key = old.Key
+	for _, tt := range []struct {
+		name string
+		e    access.Enrolment
+		want []int64
+	}{
+		{"all keys are new", anew, []int64{7}},
+		{"one signs as before", sameSSH, nil},
+		{"the personal key is the same", samePersonal, nil},
+		{"somebody else", c.enrol("zoe", access.Keykeeper), nil},
+	} {
+		next, err := compose.Add(r, []access.Enrolment{tt.e}, c.ring(r, "kate"), suspended, begun)
+		check(t, err)
+		if !slices.Equal(next.Lifted, tt.want) {
+			t.Errorf("%s: it lifts %v, want %v", tt.name, next.Lifted, tt.want)
+		}
+		lines := compose.Changes(r, next)
+		if said := slices.Contains(lines, "lifts the suspension of ledger entry 7"); said != (len(tt.want) > 0) {
+			t.Errorf("%s: it says %q", tt.name, lines)
+		}
 	}
 }
 
@@ -255,7 +290,7 @@ func TestRemove(t *testing.T) {
 	if _, err := compose.Remove(r, "otto", c.ring(r, "otto"), begun); err == nil {
 		t.Error("the only operator was removed")
 	}
-	r, err := compose.Add(r, []access.Enrolment{c.enrol("olga", access.Operator), c.enrol("ada", access.Auditor)}, c.ring(r, "otto"), begun)
+	r, err := compose.Add(r, []access.Enrolment{c.enrol("olga", access.Operator), c.enrol("ada", access.Auditor)}, c.ring(r, "otto"), nil, begun)
 	check(t, err)
 	if _, err := compose.Remove(r, "otto", c.ring(r, "kim"), begun); err == nil {
 		t.Error("a keykeeper has removed an operator, and made the new key")
@@ -308,12 +343,12 @@ func TestChangesShowEverything(t *testing.T) {
 		return next
 	}
 	other := c.enrol("xavi", access.Operator).Person
-	added, err := compose.Add(r, []access.Enrolment{c.enrol("kate", access.Keykeeper)}, c.ring(r, "kim"), begun)
+	added, err := compose.Add(r, []access.Enrolment{c.enrol("kate", access.Keykeeper)}, c.ring(r, "kim"), nil, begun)
 	check(t, err)
 	renewed, err := compose.Renew(r, access.Operator, begun.Add(time.Hour))
 	check(t, err)
 	ring := c.ring(r, "kim")
-	replaced, err := compose.Add(r, []access.Enrolment{c.enrol("kim", access.Keykeeper)}, ring, begun)
+	replaced, err := compose.Add(r, []access.Enrolment{c.enrol("kim", access.Keykeeper)}, ring, nil, begun)
 	check(t, err)
 	for _, tt := range []struct {
 		name string
@@ -364,7 +399,7 @@ func TestPasskeys(t *testing.T) {
 		return access.Enrolment{Version: 1, Person: p, Domain: domain}
 	}
 	zoe, yuri := browser("zoe", access.Auditor, "acme.example"), browser("yuri", access.Officer, "acme.example")
-	next, err := compose.Add(r, []access.Enrolment{zoe, yuri}, compose.Keyring{}, begun)
+	next, err := compose.Add(r, []access.Enrolment{zoe, yuri}, compose.Keyring{}, nil, begun)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +423,7 @@ func TestPasskeys(t *testing.T) {
 	// Whatever else changes, they stay.
 	for name, change := range map[string]func() (access.Roster, error){
 		"adding": func() (access.Roster, error) {
-			return compose.Add(next, []access.Enrolment{c.enrol("kate", access.Keykeeper)}, c.ring(next, "kim"), begun)
+			return compose.Add(next, []access.Enrolment{c.enrol("kate", access.Keykeeper)}, c.ring(next, "kim"), nil, begun)
 		},
 		"removing": func() (access.Roster, error) { return compose.Remove(next, "yuri", compose.Keyring{}, begun) },
 		"renewing": func() (access.Roster, error) { return compose.Renew(next, access.Keykeeper, begun.Add(time.Hour)) },
@@ -405,7 +440,7 @@ func TestPasskeys(t *testing.T) {
 
 	// Who enrols anew has the new keys and no others, and everybody is told.
 	anew := c.enrol("zoe", access.Auditor)
-	replaced, err := compose.Add(next, []access.Enrolment{anew}, compose.Keyring{}, begun)
+	replaced, err := compose.Add(next, []access.Enrolment{anew}, compose.Keyring{}, nil, begun)
 	if err != nil || len(of(replaced, "zoe")) != 0 {
 		t.Errorf("zoe has %v, %v", of(replaced, "zoe"), err)
 	}
@@ -414,10 +449,10 @@ func TestPasskeys(t *testing.T) {
 	}
 
 	// Passkeys of another domain would be good for nothing.
-	if _, err := compose.Add(next, []access.Enrolment{browser("xenia", access.Auditor, "other.example")}, compose.Keyring{}, begun); err == nil || !strings.Contains(err.Error(), "xenia has made passkeys for other.example, and those of the others are for acme.example") {
+	if _, err := compose.Add(next, []access.Enrolment{browser("xenia", access.Auditor, "other.example")}, compose.Keyring{}, nil, begun); err == nil || !strings.Contains(err.Error(), "xenia has made passkeys for other.example, and those of the others are for acme.example") {
 		t.Errorf("passkeys for another domain: %v", err)
 	}
-	if moved, err := compose.Add(r, []access.Enrolment{browser("xenia", access.Auditor, "other.example")}, compose.Keyring{}, begun); err != nil || moved.Domain != "other.example" {
+	if moved, err := compose.Add(r, []access.Enrolment{browser("xenia", access.Auditor, "other.example")}, compose.Keyring{}, nil, begun); err != nil || moved.Domain != "other.example" {
 		t.Errorf("the first passkeys: %q, %v", moved.Domain, err)
 	}
 }

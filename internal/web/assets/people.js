@@ -266,7 +266,7 @@ function periodFields(p) {
 function nextOf(r, digest) {
   return { ...structuredClone(r), n: r.n + 1, previous: digest };
 }
-async function add(r, digest, enrolments, keys, now) {
+async function add(r, digest, enrolments, keys, suspensions, now) {
   const next = nextOf(r, digest);
   for (const e of enrolments) {
     const p = e.person;
@@ -281,11 +281,21 @@ async function add(r, digest, enrolments, keys, now) {
       throw new Error(`${p.name} is a matter of a keykeeper who can open all outer keys, and you cannot.`);
     }
     join(next, e);
+    if (old !== void 0 && replaces(old, p)) {
+      lift(next, suspensions.flatMap((s) => s.person === p.name && s.key === void 0 ? [s.entry] : []));
+    }
   }
   for (const [n, key] of keys) {
     await share(next, next.periods[n - 1], key, now);
   }
   return next;
+}
+function replaces(old, p) {
+  const before = keysOf(old);
+  return before.length > 0 && !keysOf(p).some((key) => before.includes(key)) && (p.key === void 0 || p.key !== old.key);
+}
+function lift(r, entries) {
+  r.lifted = [.../* @__PURE__ */ new Set([...r.lifted ?? [], ...entries])].sort((a, b) => a - b);
 }
 function hasAll(r, keys) {
   return r.periods.every((p, i) => keys.has(i + 1) || i + 1 < r.periods.length && (p.outer_copies ?? []).length === 0);
@@ -414,8 +424,8 @@ async function offerJoining(m, panel) {
       throw new Error("Call those whom you take in, and have their eight words read to you; then tick their names.");
     }
     const keys = chosen.some((x) => x.person.roles.includes("keykeeper")) ? await openOuterKeys(m) : /* @__PURE__ */ new Map();
-    const { roster, bytes } = m.everyone;
-    await offerProposal(m, panel, await add(roster, await digestOf(bytes), chosen, keys, /* @__PURE__ */ new Date()));
+    const { roster, bytes, suspensions } = m.everyone;
+    await offerProposal(m, panel, await add(roster, await digestOf(bytes), chosen, keys, suspensions, /* @__PURE__ */ new Date()));
   }, { class: "first", id: "join" });
   panel.replaceChildren(...parts, h("p", { class: "actions" }, button));
 }
@@ -437,7 +447,7 @@ function offerKeys(m, panel) {
     const without = lacking(roster, me);
     if (without.length > 0) {
       offer(`${without.join(", ")}: some copies of the outer keys are missing. One touch opens yours and seals them once more, another one proposes it.`, "Give the missing copies", "give-copies", async () => {
-        await offerProposal(m, panel, await add(roster, await digestOf(bytes), [], await openOuterKeys(m), /* @__PURE__ */ new Date()));
+        await offerProposal(m, panel, await add(roster, await digestOf(bytes), [], await openOuterKeys(m), [], /* @__PURE__ */ new Date()));
       });
     }
   }

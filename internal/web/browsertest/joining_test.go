@@ -73,6 +73,29 @@ func TestTakeIn(t *testing.T) {
 	}
 }
 
+// TestTakeInAnew has ada take kim in anew, who was suspended: with new keys she
+// counts again, which the page says before anybody agrees.
+func TestTakeInAnew(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	kim := accesstest.NewPasskeyPerson(t, "kim", access.Keykeeper)
+	s.change(func() {
+		s.suspensions = access.Suspensions{{Entry: 9, Person: "kim"}, {Entry: 11, Person: "bob"}}
+		s.enrolments = append(s.enrolments, access.Enrolment{Version: 1, Store: s.team.Store, Time: made, Person: kim.Person, Domain: "localhost"})
+	})
+	p.Go(s.url + "/people")
+	p.Click("#heard-kim")
+	p.Press("Take in whose words you have heard")
+	p.Wait(`document.querySelector("#joining-panel .list")`)
+	if shown := p.texts("#joining-panel .list li"); !slices.Contains(shown, "lifts the suspension of ledger entry 9") {
+		t.Errorf("the page shows %q", shown)
+	}
+	p.Press("Propose it with your passkey")
+	p.Wait(`document.querySelector("#joining-panel .ended")`)
+	if got := s.proposals[0].Next().Lifted; !slices.Equal(got, []int64{9}) {
+		t.Errorf("it lifts %v", got)
+	}
+}
+
 // TestTakeInIsRefusedByThePage has it compose what nobody should propose.
 func TestTakeInIsRefusedByThePage(t *testing.T) {
 	s, p, _ := keykeeper(t)

@@ -10265,7 +10265,7 @@ function periodFields(p) {
 function nextOf(r, digest) {
   return { ...structuredClone(r), n: r.n + 1, previous: digest };
 }
-async function add2(r, digest, enrolments, keys, now) {
+async function add2(r, digest, enrolments, keys, suspensions, now) {
   const next = nextOf(r, digest);
   for (const e of enrolments) {
     const p = e.person;
@@ -10280,11 +10280,21 @@ async function add2(r, digest, enrolments, keys, now) {
       throw new Error(`${p.name} is a matter of a keykeeper who can open all outer keys, and you cannot.`);
     }
     join(next, e);
+    if (old !== void 0 && replaces(old, p)) {
+      lift(next, suspensions.flatMap((s) => s.person === p.name && s.key === void 0 ? [s.entry] : []));
+    }
   }
   for (const [n, key] of keys) {
     await share(next, next.periods[n - 1], key, now);
   }
   return next;
+}
+function replaces(old, p) {
+  const before = keysOf(old);
+  return before.length > 0 && !keysOf(p).some((key) => before.includes(key)) && (p.key === void 0 || p.key !== old.key);
+}
+function lift(r, entries) {
+  r.lifted = [.../* @__PURE__ */ new Set([...r.lifted ?? [], ...entries])].sort((a, b) => a - b);
 }
 function hasAll(r, keys) {
   return r.periods.every((p, i) => keys.has(i + 1) || i + 1 < r.periods.length && (p.outer_copies ?? []).length === 0);

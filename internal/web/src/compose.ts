@@ -3,8 +3,9 @@
 
 import { type Bytes, toBase64 } from "./base64.ts";
 import type { OuterKeys } from "./copies.ts";
+import type { Suspension } from "./everyone.ts";
 import { PrivateKey, sealCopy } from "./keys.ts";
-import { type Copy, current, type Enrolment, type Period, type Person, personOf, type Roster } from "./roster.ts";
+import { type Copy, current, type Enrolment, keysOf, type Period, type Person, personOf, type Roster } from "./roster.ts";
 import { spell, spellTime } from "./statement.ts";
 
 /** The bytes of a version, whose digest people compare in words. */
@@ -43,9 +44,10 @@ function nextOf(r: Roster, digest: string): Roster {
 /**
  * Composes a version with these people, or their new keys. With the keys it
  * gives copies to all keykeepers who lack some; they must be those of all
- * periods of which anybody has a copy, if a keykeeper comes in.
+ * periods of which anybody has a copy, if a keykeeper comes in. Who is suspended
+ * and gets other keys counts again.
  */
-export async function add(r: Roster, digest: string, enrolments: Enrolment[], keys: OuterKeys, now: Date): Promise<Roster> {
+export async function add(r: Roster, digest: string, enrolments: Enrolment[], keys: OuterKeys, suspensions: Suspension[], now: Date): Promise<Roster> {
   const next = nextOf(r, digest);
   for (const e of enrolments) {
     const p = e.person;
@@ -60,11 +62,25 @@ export async function add(r: Roster, digest: string, enrolments: Enrolment[], ke
       throw new Error(`${p.name} is a matter of a keykeeper who can open all outer keys, and you cannot.`);
     }
     join(next, e);
+    if (old !== undefined && replaces(old, p)) {
+      lift(next, suspensions.flatMap((s) => (s.person === p.name && s.key === undefined ? [s.entry] : [])));
+    }
   }
   for (const [n, key] of keys) {
     await share(next, next.periods[n - 1], key, now);
   }
   return next;
+}
+
+// Whether no key of the person remains: what was suspended with the person is
+// gone for good then.
+function replaces(old: Person, p: Person): boolean {
+  const before = keysOf(old);
+  return before.length > 0 && !keysOf(p).some((key) => before.includes(key)) && (p.key === undefined || p.key !== old.key);
+}
+
+function lift(r: Roster, entries: number[]): void {
+  r.lifted = [...new Set([...(r.lifted ?? []), ...entries])].sort((a, b) => a - b);
 }
 
 function hasAll(r: Roster, keys: OuterKeys): boolean {

@@ -35,8 +35,8 @@ export async function offerJoining(m: Member, panel: HTMLElement): Promise<void>
       throw new Error("Call those whom you take in, and have their eight words read to you; then tick their names.");
     }
     const keys = chosen.some((x) => x.person.roles.includes("keykeeper")) ? await openOuterKeys(m) : new Map<number, never>();
-    const { roster, bytes } = m.everyone;
-    await offerProposal(m, panel, await add(roster, await digestOf(bytes), chosen, keys, new Date()));
+    const { roster, bytes, suspensions } = m.everyone;
+    await offerProposal(m, panel, await add(roster, await digestOf(bytes), chosen, keys, suspensions, new Date()));
   }, { class: "first", id: "join" });
   panel.replaceChildren(...parts, h("p", { class: "actions" }, button));
 }

@@ -28,7 +28,7 @@ export function offerKeys(m: Member, panel: HTMLElement): void {
     const without = lacking(roster, me);
     if (without.length > 0) {
       offer(`${without.join(", ")}: some copies of the outer keys are missing. One touch opens yours and seals them once more, another one proposes it.`, "Give the missing copies", "give-copies", async () => {
-        await offerProposal(m, panel, await add(roster, await digestOf(bytes), [], await openOuterKeys(m), new Date()));
+        await offerProposal(m, panel, await add(roster, await digestOf(bytes), [], await openOuterKeys(m), [], new Date()));
       });
     }
   }
