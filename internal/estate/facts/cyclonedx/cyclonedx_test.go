@@ -70,7 +70,7 @@ func TestNotABill(t *testing.T) {
 		`{"bomFormat": "CycloneDX", hunter2`:                             "not valid",
 		``:                                                               "no bill",
 		`[]`:                                                             "no bill",
-		`{"bomFormat": "CycloneDX", "x": ` + strings.Repeat("[", 1000):        "",
+		`{"bomFormat": "CycloneDX", "x": ` + strings.Repeat("[", 1000):             "",
 		`{"bomFormat": "CycloneDX", "x": [` + strings.Repeat("1,", 1_000_001):      "more than",
 		fmt.Sprintf(`{"bomFormat": "CycloneDX"} {"bomFormat": "CycloneDX%s"}`, ""): "no bill",
 	} {
