@@ -286,6 +286,9 @@ var rooms = []room{
 		"internal/estate/facts/systemd":  "what it waits for",
 		"internal/estate/facts/zone":     "names of DNS",
 	}},
+	{"internal/estate/export", map[string]string{
+		"internal/estate": "writes a map for other programs",
+	}},
 	{"internal/estate/facts/score", nil},
 	{"internal/estate/order/scc", nil},
 	{"internal/estate/order/feedback", map[string]string{
@@ -584,6 +587,7 @@ var rooms = []room{
 	{"internal/daemon", map[string]string{
 		"internal/safe":                   "speaks of runs and snapshots",
 		"internal/estate":                 "what sources tell of it stays known for a while",
+		"internal/estate/order":           "in which order it can be rebuilt",
 		"internal/safe/config":            "what is to be collected",
 		"internal/safe/keep":              "how long a snapshot is kept",
 		"internal/ledger":                 "writes it",
@@ -620,6 +624,9 @@ var rooms = []room{
 	{"internal/daemon/crashtest", nil}, // ends the real program where it hurts
 	{"docs", nil},                      // what goes onto a recovery stick
 	{"cmd/strongroom", map[string]string{
+		"internal/estate":          "shows the map",
+		"internal/estate/export":   "for other programs",
+		"internal/estate/order":    "shows the order",
 		"internal/daemon":          "serves a safe",
 		"internal/report":          "how much of a person's attention something needs",
 		"internal/daemon/child":    "is also its children",

@@ -63,7 +63,7 @@ func Collect(stdin io.Reader, stdout io.Writer) error {
 		return answers.failed(err)
 	}
 	defer close()
-	around := onlooker{place: facts.Place{Source: string(task.Source), Path: string(task.Source), Scope: task.host(), Seen: task.Started.UTC()}}
+	around := onlooker{place: facts.Place{Source: string(task.Source), Path: string(task.Source), Scope: task.host(), Seen: task.Started.UTC().Truncate(time.Second)}}
 	input.From = around.watch(input.From)
 	result, err := collect.Run(ctx, pull, input, func(e collect.Event) { answers.send(CollectAnswer{Event: &e}) })
 	if err != nil {

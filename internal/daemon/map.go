@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"strongroom/internal/estate"
+	"strongroom/internal/estate/order"
+	"strongroom/internal/safe/config"
+)
+
+// Map draws the estate of what the sources of the configuration tell, and of
+// what people say there. What a source told that is no longer configured is not
+// believed any more.
+func (s *Safe) Map(ctx context.Context) (*estate.Map, error) {
+	known, err := s.state.View(ctx).Facts()
+	if err != nil {
+		return nil, err
+	}
+	var facts []estate.Facts
+	for _, src := range s.config.Sources {
+		if f, ok := known[src.Name]; ok {
+			facts = append(facts, f)
+		}
+	}
+	return estate.Draw(facts, s.config.Statements(s.opts.Now().UTC().Truncate(time.Second))), nil
+}
+
+// Order returns the order in which a map can be rebuilt, by what is known
+// everywhere of how such things start, and by what the configuration says.
+func (s *Safe) Order(m *estate.Map) (order.Order, error) {
+	return order.Of(order.Input{Components: m.Components, Dependencies: m.Dependencies, Rules: rulesOf(s.config, m)})
+}
+
+// rulesOf returns what the configuration says of how components start without
+// others, by the names that the map has for them.
+func rulesOf(c *config.Config, m *estate.Map) []order.Rule {
+	var rules []order.Rule
+	add := func(one config.Component) {
+		for _, b := range one.MayStartWithout {
+			from, _ := m.Known(one.ID)
+			without, _ := m.Known(b.Without)
+			rules = append(rules, order.Rule{
+				Name: fmt.Sprintf("line %d of the configuration", b.At.Line),
+				From: []order.Match{{ID: from}}, Without: []order.Match{{ID: without}},
+				Mode: b.Mode, Until: cmp.Or(b.Until, fmt.Sprintf("%s has started", without)), Check: b.ProvenBy, Undo: b.UndoneBy, Source: "the configuration",
+			})
+		}
+	}
+	for _, one := range c.Components {
+		add(one)
+	}
+	for _, a := range c.Applications {
+		add(a.Component)
+	}
+	return rules
+}
