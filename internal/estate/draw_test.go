@@ -344,6 +344,12 @@ func TestDraw(t *testing.T) {
 			database/erp was service/shop/db
 			service/web undescribed
 			service/web -> database/erp start`, ""},
+		{"the same, of which nobody describes one", `
+			! resource/my-name same database/shop
+			service/web -> database/shop run`, `
+			resource/my-name was database/shop undescribed
+			service/web undescribed
+			service/web -> resource/my-name run`, ""},
 		{"the same, though they are different machines", `
 			! cluster/erp same host/a
 			! cluster/erp same host/b
@@ -380,6 +386,13 @@ func TestDraw(t *testing.T) {
 			service/a -> service/b hosting
 			service/a -> service/b soft
 			service/a -/> service/b run`, ""},
+		{"added for hosting", `
+			service/a -> host/b run
+			! service/a added host/b hosting`, `
+			host/b undescribed
+			service/a undescribed
+			service/a -> host/b run
+			service/a -> host/b hosting`, ""},
 		{"confirmed beside another need", `
 			service/a -> service/b start
 			service/a -> service/b run
@@ -453,5 +466,18 @@ func TestDraw(t *testing.T) {
 				t.Errorf("doubts %q, want one with %q", m.Doubts, tt.doubt)
 			}
 		})
+	}
+}
+
+// Of two who contradict each other at one time, the one is believed with whom
+// more is restored.
+func TestContradictionAtOnce(t *testing.T) {
+	e := Evidence{Basis: Stated, Source: "anna", First: monday, Last: monday}
+	var said Statements
+	for _, v := range []Verdict{Added, Rejected, Confirmed} {
+		said.Rulings = append(said.Rulings, Ruling{Verdict: v, From: "host/a", To: "host/b", Need: Run, Evidence: e})
+	}
+	if m := Draw(nil, said); len(m.Dependencies) != 1 || len(m.Doubts) != 1 {
+		t.Errorf("the map is\n%s\nwith doubts %q, want the dependency and a doubt", shown(m), m.Doubts)
 	}
 }
