@@ -16,11 +16,16 @@ import (
 
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/facts"
+	"strongroom/internal/estate/facts/backstage"
 	"strongroom/internal/estate/facts/compose"
+	"strongroom/internal/estate/facts/csv"
+	"strongroom/internal/estate/facts/cyclonedx"
 	"strongroom/internal/estate/facts/hostconf"
 	"strongroom/internal/estate/facts/identity"
+	"strongroom/internal/estate/facts/kubernetes"
 	"strongroom/internal/estate/facts/sockets"
 	"strongroom/internal/estate/facts/systemd"
+	"strongroom/internal/estate/facts/terraform"
 	"strongroom/internal/estate/facts/zone"
 )
 
@@ -36,7 +41,7 @@ func Wants(name string) bool {
 	if !isNear(name) {
 		return false
 	}
-	return ofHost(name) || composeRank(name) > 0 || zoneName(name) != ""
+	return ofHost(name) || composeRank(name) > 0 || zoneName(name) != "" || byItself(name) != nil || isManifest(name)
 }
 
 // isNear reports whether a path is worth a closer look. Each of the millions of
@@ -44,8 +49,13 @@ func Wants(name string) bool {
 // are.
 func isNear(name string) bool {
 	base := name[strings.LastIndexByte(name, '/')+1:]
-	if strings.HasSuffix(base, ".env") || composeRank(base) > 0 {
+	switch path.Ext(base) {
+	case ".env", ".tfstate":
 		return true
+	case ".yaml", ".yml", ".json", ".csv":
+		if composeRank(base) > 0 || byItself(base) != nil || isManifest(name) {
+			return true
+		}
 	}
 	top, rest, _ := strings.Cut(name, "/")
 	switch top {
@@ -89,6 +99,43 @@ func composeRank(name string) int {
 		return 3
 	}
 	return 0
+}
+
+var readZone = alone(zone.Read)
+
+// alone makes a reader of one that takes one file.
+func alone(read func(facts.Place, []byte) (estate.Facts, error)) reader {
+	return func(p facts.Place, files []facts.File) (estate.Facts, error) {
+		return read(p.At(files[0]), files[0].Data)
+	}
+}
+
+// byItself returns the reader of a file that says all that it says by itself,
+// wherever it lies; nil for other files.
+func byItself(name string) reader {
+	switch base := path.Base(name); {
+	case strings.HasSuffix(base, ".tfstate"):
+		return alone(terraform.Read)
+	case base == "catalog-info.yaml", base == "catalog-info.yml":
+		return backstage.Read
+	case base == "bom.json", strings.HasSuffix(base, ".cdx.json"):
+		return alone(cyclonedx.Read)
+	case base == "dependencies.csv":
+		return alone(csv.Read)
+	}
+	return nil
+}
+
+// manifests are folders in which manifests of Kubernetes lie, by habit: that a
+// file is one, its name does not say.
+var manifests = []string{"kubernetes", "k8s", "manifests"}
+
+// isManifest reports whether a file may be a manifest of Kubernetes.
+func isManifest(name string) bool {
+	if !strings.HasSuffix(name, ".yaml") && !strings.HasSuffix(name, ".yml") {
+		return false
+	}
+	return slices.ContainsFunc(manifests, func(folder string) bool { return strings.Contains("/"+name, "/"+folder+"/") })
 }
 
 // zoneName returns the name of the zone that a file holds, as DNS servers are
@@ -135,16 +182,19 @@ func Read(p facts.Place, files []facts.File) (estate.Facts, error) {
 			runsOn(&all, host, at, found)
 		}
 	}
+	// What a cluster is called its manifests do not say: it is the source's name.
+	cluster := p
+	cluster.Scope = p.Source
+	read(&all, cluster, pick(files, isManifest), kubernetes.Read)
 	for _, f := range files {
-		name := zoneName(clean(f.Path))
-		if name == "" {
-			continue
+		at, name := p, clean(f.Path)
+		if zone := zoneName(name); zone != "" {
+			at.Scope = zone
+			read(&all, at, []facts.File{f}, readZone)
+		} else if r := byItself(name); r != nil {
+			at.Scope = path.Join(p.Source, path.Dir(name))
+			read(&all, at, []facts.File{f}, r)
 		}
-		at := p
-		at.Scope = name
-		read(&all, at, []facts.File{f}, func(p facts.Place, files []facts.File) (estate.Facts, error) {
-			return zone.Read(p.At(files[0]), files[0].Data)
-		})
 	}
 	return all.Facts()
 }

@@ -79,6 +79,63 @@ func TestHost(t *testing.T) {
 	}
 }
 
+// What a repository holds, which belongs to no host.
+func TestRepository(t *testing.T) {
+	files := []facts.File{
+		{Path: "infra/erp/terraform.tfstate", Data: []byte(`{"version":4,"terraform_version":"1.11.4","resources":[
+			{"mode":"managed","type":"aws_instance","name":"web","instances":[{"attributes":{"password":"hush"},"dependencies":["aws_vpc.main"]}]},
+			{"mode":"managed","type":"aws_vpc","name":"main","instances":[{"attributes":{}}]}]}`)},
+		{Path: "infra/dependencies.csv", Data: []byte("from,to,port,kind\nhost/erp,10.0.0.5,5432,run\n")},
+		{Path: "deploy/k8s/shop.yaml", Data: []byte(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, env: [{name: DB_HOST, value: db}]}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db}
+spec: {template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db}]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {selector: {app: db}, ports: [{port: 5432}]}
+`)},
+		{Path: "catalog-info.yaml", Data: []byte("apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: web}\nspec: {type: service, owner: team-a, dependsOn: ['resource:db']}\n")},
+		{Path: "bom.json", Data: []byte(`{"bomFormat":"CycloneDX","specVersion":"1.6","services":[{"bom-ref":"a","name":"a"},{"bom-ref":"b","name":"b"}],"dependencies":[{"ref":"a","dependsOn":["b"]}]}`)},
+	}
+	for _, f := range files {
+		if !formats.Wants(f.Path) {
+			t.Errorf("%s is not wanted", f.Path)
+		}
+	}
+	got, err := formats.Read(facts.Place{Source: "repo", Path: "repo", Seen: place.Seen}, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var links []string
+	for line := range strings.Lines(spell(got)) {
+		if strings.Contains(line, "->") || strings.HasPrefix(line, "?") {
+			links = append(links, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		"host/erp -> 10.0.0.5 run",
+		"host/repo/infra/erp/aws_instance.web -> resource/repo/infra/erp/aws_vpc.main start",
+		"service/repo/a -> service/repo/b run",
+		"service/repo/default/web -> resource/repo/default/db run",
+		"service/repo/default/web -> service/repo/default/db run",
+	}
+	slices.Sort(links)
+	if diff := cmp.Diff(want, links); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if strings.Contains(fmt.Sprint(got), "hush") {
+		t.Error("a password is among the facts")
+	}
+}
+
 // What cannot be read is a doubt, and the rest is found all the same.
 func TestFilesThatAreNone(t *testing.T) {
 	files := append(slices.Clone(host),
