@@ -60,8 +60,10 @@ func TestReleaseInABrowser(t *testing.T) {
 	ada.Click("#heard-kim")
 	ada.Press("Take in whose words you have heard")
 	ada.Press("Propose it with your passkey")
-	ada.says("#joining-panel", "You have proposed version 3.")
-	s.as("bob", "people", "agree", "--yes", "--words", ada.Text("#joining-panel .words"))
+	ada.says("#people-status", "You have proposed version 3.")
+	ada.says("#enrolments", "Taken in") // as the page says by itself
+	ada.says("#proposals", "You have agreed.")
+	s.as("bob", "people", "agree", "--yes", "--words", ada.Text("#proposals dd.words"))
 	ada.keep()
 	s.as("safe", "collect", "erp-files")
 
@@ -93,6 +95,7 @@ func TestReleaseInABrowser(t *testing.T) {
 	}
 	ada.Click("#release-button")
 	ada.says("#ended", "It is released.")
+	ada.says("#asked", "Open until")
 	if n := ada.keep(); n != 1 {
 		t.Errorf("the release took %d touches", n)
 	}
@@ -111,6 +114,7 @@ func TestReleaseInABrowser(t *testing.T) {
 	kim.Fill("#reason", "bob has it all back")
 	kim.Press("Close it")
 	kim.says("#ended", "It is closed.")
+	kim.says("#asked", "closed")
 	kim.keep()
 	if out, err := s.run("bob", "restore", "erp-files", "--from", gate, "--to", "late"); err == nil {
 		t.Errorf("after the end the gate lets in:\n%s", out)

@@ -6,6 +6,7 @@ import {
 } from "./shared-SPGPUNG4.js";
 import {
   Safe,
+  Trouble,
   action,
   byId,
   field,
@@ -31,17 +32,21 @@ import {
 } from "./shared-VD352PJE.js";
 
 // enrolment.ts
-var broken = "The link of the invitation is not whole.";
+var openAgain = "Open the link of your invitation once more. It is good for half an hour, until your keys were sent.";
 function parseInvitation(fragment) {
+  if (fragment === "" || fragment === "#") {
+    throw new Trouble("This page begins with the link of an invitation, and does not keep it.", openAgain);
+  }
+  const broken = new Trouble("The link of the invitation is not whole.", "Copy all of it, from https:// to its end. Whoever keeps the safe’s host makes a new one: strongroom people invite.");
   let i;
   try {
     i = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(fragment.replace(/^#/, ""))));
   } catch {
-    throw new Error(broken);
+    throw broken;
   }
   const { safe: safe2, store, person, roles, token } = i;
   if (![safe2, store, person, token].every((s) => typeof s === "string" && s !== "") || !Array.isArray(roles) || roles.length === 0 || !roles.every((r) => typeof r === "string")) {
-    throw new Error(broken);
+    throw broken;
   }
   return { safe: safe2, store, person, roles, token };
 }
@@ -167,7 +172,8 @@ function personalPage(p) {
     facts: [
       { label: "Store", value: p.store },
       { label: "Address of the safe", value: p.url },
-      { label: "Public key", value: p.key.recipient }
+      { label: "Public key", value: p.key.recipient },
+      { label: "Words of the safe. Write them here once you have compared them; the page People has them as those of the first version", value: "_".repeat(60) }
     ],
     steps: [
       {
@@ -387,7 +393,7 @@ function send(draft) {
     if (document.getElementById("words") === null) {
       where.append(
         h("p", { id: "words", class: "words" }, wordsOf(await sha256(bytes))),
-        h("p", {}, "Read them by telephone to the one who takes you into the roster. Somebody who had put other keys in your place would have other words.")
+        ...draft.begun.founding === void 0 ? [] : [h("p", {}, founding)]
       );
     }
     await safe.post("/v1/enrol", fields);
@@ -397,6 +403,7 @@ function send(draft) {
   where.append(h("p", { class: "actions" }, button));
   button.focus();
 }
+var founding = "Nobody stands in the roster yet. An operator who has enrolled from a terminal takes all in (strongroom people add, and the names of all), and hears your words. Then sign in, and agree on the page People.";
 async function enrolment(draft) {
   const now = /* @__PURE__ */ new Date();
   const { personal, outer, begun, invitation } = draft;
@@ -431,12 +438,13 @@ function keyringOf(draft) {
     periods: periodsOf(draft)
   });
 }
-function periodsOf({ begun: { founding }, wrappedOuter }) {
-  if (founding === void 0 || wrappedOuter === void 0) {
+function periodsOf({ begun: { founding: founding2 }, wrappedOuter }) {
+  if (founding2 === void 0 || wrappedOuter === void 0) {
     return /* @__PURE__ */ new Map();
   }
-  return /* @__PURE__ */ new Map([[founding.period, wrappedOuter]]);
+  return /* @__PURE__ */ new Map([[founding2.period, wrappedOuter]]);
 }
+addEventListener("hashchange", () => location.reload());
 try {
   start();
 } catch (error) {

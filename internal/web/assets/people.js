@@ -10,6 +10,7 @@ import {
   openCopies,
   personOf,
   readRoster,
+  redraw,
   renewed,
   signAct,
   signerOf,
@@ -17,7 +18,7 @@ import {
   unfit,
   unfounded,
   when
-} from "./shared-BOAOCXKB.js";
+} from "./shared-YKYQAM5Q.js";
 import {
   askKeyring,
   passkeyOf
@@ -362,8 +363,15 @@ function signs(m, act) {
 function again() {
   return h("a", { href: location.pathname }, "Look at it anew");
 }
-function ended(panel, text, ...more) {
-  panel.replaceChildren(h("p", { class: "ended" }, h("strong", {}, text), " ", more.join(" "), " ", again()));
+async function ended(at, text, more = "") {
+  at.status.replaceChildren(h("span", { class: "ended" }, h("strong", {}, text), " ", more));
+  try {
+    await at.redraw();
+  } catch {
+    at.status.append(" ", again());
+  }
+  at.status.tabIndex = -1;
+  at.status.focus();
 }
 async function openOuterKeys(m) {
   const { roster, me } = m.everyone;
@@ -375,6 +383,14 @@ async function openOuterKeys(m) {
 }
 async function digestOf(b) {
   return toHex(await sha256(b));
+}
+function beside({ me }, p) {
+  const others = p.agreed.filter((name) => name !== me);
+  if (p.by !== me) {
+    return `version ${p.next.n}, which ${p.by} has proposed, waits, too. Once one of the two is in force, the other is dropped.`;
+  }
+  const agreed = others.length === 0 ? "" : ` What ${others.join(" and ")} agreed on counts no more, and the wait begins anew.`;
+  return `version ${p.next.n}, which you have proposed before, is dropped by this.${agreed}`;
 }
 async function offerProposal(m, panel, composed) {
   const bytes = encodeRoster(composed);
@@ -388,12 +404,12 @@ async function offerProposal(m, panel, composed) {
   const propose = action("Propose it with your passkey", m.status, async () => {
     const signed = await signs(m, agree({ n: next.n, digest: await digestOf(bytes), after: 0 }));
     await m.safe.post("/v1/roster/propose", { roster: toBase64(bytes), signed });
-    ended(panel, `You have proposed version ${next.n}.`, "An operator agrees, and has the words read by you.");
-    panel.prepend(h("p", {}, "Its words:"), h("p", { class: "words" }, wordsOf(await sha256(bytes))));
+    await ended(m, `You have proposed version ${next.n}. Its words: ${wordsOf(await sha256(bytes))}.`, "An operator calls you, has them read by you, and agrees.");
   }, { class: "first" });
   panel.replaceChildren(
     h("p", {}, `Version ${next.n} of the roster:`),
     h("ul", { class: "list" }, ...lines.map((line) => h("li", {}, h("bdi", {}, line)))),
+    ...e.proposals.map((p) => h("p", { class: "beside" }, h("span", { class: "note" }, "Note: "), beside(e, p))),
     h("p", { class: "actions" }, propose)
   );
   propose.focus();
@@ -401,9 +417,11 @@ async function offerProposal(m, panel, composed) {
 
 // joining.ts
 async function offerJoining(m, panel) {
-  const able = m.everyone.enrolments.filter((x) => !x.enrolment.person.roles.includes("operator"));
+  const { enrolments, proposals } = m.everyone;
+  const waiting = enrolments.filter(({ enrolment: { person } }) => !proposals.some((p) => standsAs(p.next, person)));
+  const able = waiting.filter((x) => !x.enrolment.person.roles.includes("operator"));
   if (able.length === 0) {
-    panel.replaceChildren(h("p", {}, "Operators are taken in by an operator, from a terminal."));
+    panel.replaceChildren(...waiting.length === 0 ? [] : [h("p", {}, "Operators are taken in by an operator, from a terminal.")]);
     return;
   }
   const boxes = /* @__PURE__ */ new Map();
@@ -442,7 +460,7 @@ function offerKeys(m, panel) {
       "Every 60 days: one touch shows that your keys still open what they should. They do not leave this page.",
       "Check your keys",
       "check-keys",
-      () => check(m, panel)
+      () => check(m)
     );
     const without = lacking(roster, me);
     if (without.length > 0) {
@@ -464,18 +482,18 @@ function lacking(r, me) {
   const others = (r.people ?? []).filter((p) => p.roles.includes("keykeeper") && r.periods.some((q) => has(q, me) && !has(q, p.name)));
   return others.map((p) => p.name);
 }
-async function check(m, panel) {
+async function check(m) {
   const keys = await openOuterKeys(m);
   const proven = [];
   for (const [period, key] of keys) {
     const challenge = await m.safe.post("/v1/keys/check", { role: "outer", period, paper: false });
     const nonce = await answerOuterProof(key, fromBase64(challenge.sealed));
     await m.safe.post("/v1/keys/answer", { id: challenge.id, nonce });
-    proven.push(h("p", {}, `The outer key of period ${period} is proven.`));
+    proven.push(`The outer key of period ${period} is proven.`);
   }
-  panel.replaceChildren(h("div", { class: "ended" }, ...proven, h("p", {}, again())));
+  await ended(m, proven.join(" "));
   if (m.keyring !== void 0) {
-    offerKeeping(m, m.keyring, keys, panel);
+    offerKeeping(m, m.keyring, keys, byId("keys-panel"));
   }
 }
 function offerKeeping(m, keyring, keys, panel) {
@@ -500,11 +518,19 @@ function offerKeeping(m, keyring, keys, panel) {
 // people.ts
 var safe = new Safe();
 var status = byId("people-status");
-var known = Number(byId("roster").dataset.version);
 async function start() {
-  const everyone = await askEveryone(safe, known);
+  const everyone = await askEveryone(safe, known());
   const self = everyone.self;
-  const m = self && await memberAt({ safe, status, everyone }, self);
+  const at = {
+    safe,
+    status,
+    everyone,
+    redraw: async () => {
+      await redraw(status);
+      await start();
+    }
+  };
+  const m = self && await memberAt(at, self);
   document.querySelector("#roster dd.words")?.replaceChildren(wordsOf(await sha256(everyone.bytes)));
   for (const place of document.querySelectorAll("[data-proposal]")) {
     const p = everyone.proposals.find((p2) => p2.digest === place.dataset.proposal);
@@ -516,7 +542,7 @@ async function start() {
       panel.replaceChildren(h("p", {}, "It is decided, or proposed anew. ", again()));
       continue;
     }
-    await showProposal(everyone, m, p, place, panel);
+    await showProposal(at, m, p, place, panel);
   }
   if (m === void 0) {
     return;
@@ -532,7 +558,11 @@ async function start() {
     await offerJoining(m, joining);
   }
 }
-async function showProposal(e, m, p, place, panel) {
+function known() {
+  return Number(byId("roster").dataset.version);
+}
+async function showProposal(at, m, p, place, panel) {
+  const e = at.everyone;
   const words = wordsOf(await sha256(p.bytes));
   const lifted = e.suspensions.filter((s) => p.next.lifted?.includes(s.entry));
   const lines = [...await changes(e.roster, p.next), ...lifted.map((s) => `ledger entry ${s.entry} suspends ${s.person}, as the safe says`)];
@@ -548,7 +578,7 @@ async function showProposal(e, m, p, place, panel) {
     } else if (p.agreed.includes(e.me)) {
       parts.push(h("p", {}, "You have agreed."));
     } else if (voter !== void 0) {
-      parts.push(agreeForm(e, p, voter, panel, own));
+      parts.push(agreeForm(at, p, voter, own));
     }
   } catch (error) {
     const why = h("p", {});
@@ -556,7 +586,7 @@ async function showProposal(e, m, p, place, panel) {
     parts.push(why);
   }
   if (m !== void 0 && (!objected || p.papers)) {
-    parts.push(objectForm(m, p, panel));
+    parts.push(objectForm(m, p));
   }
   panel.replaceChildren(...parts);
 }
@@ -594,17 +624,18 @@ async function mayAgree(e, p) {
 function sameKeys(a, b) {
   return a.key === b.key && keysOf(a).join() === keysOf(b).join();
 }
-function agreeForm(e, p, voter, panel, own) {
+function agreeForm(at, p, voter, own) {
+  const e = at.everyone;
   const id = p.digest.slice(0, 8);
   const compared = h("input", { id: `compared-${id}`, type: "checkbox", required: true });
-  const others = p.papers ? "another person of the safe" : p.by;
+  const others = p.papers || p.by === e.me ? "another person of the safe" : p.by;
   const button = action("Agree with your passkey", status, async () => {
     if (!compared.reportValidity()) {
       return;
     }
     const signer = signerOf(e.store, voter, (founded(e.roster) ? e.roster.domain : p.next.domain) ?? "", suspendedKeys(e, e.me));
     await safe.post("/v1/roster/agree", { signed: await signAct(signer, agree({ n: p.next.n, digest: p.digest, after: p.after })) });
-    ended(panel, `You have agreed with version ${p.next.n}.`, await comesIntoForce(p));
+    await ended(at, `You have agreed with version ${p.next.n}.`, await comesIntoForce(p));
   }, { class: "first", id: `agree-${id}` });
   return h(
     "div",
@@ -618,7 +649,7 @@ function agreeForm(e, p, voter, panel, own) {
 }
 async function comesIntoForce(p) {
   try {
-    const e = await askEveryone(safe, known);
+    const e = await askEveryone(safe, known());
     if (await digestOf(e.bytes) === p.digest) {
       return "It is in force.";
     }
@@ -628,7 +659,7 @@ async function comesIntoForce(p) {
     return "";
   }
 }
-function objectForm(m, p, panel) {
+function objectForm(m, p) {
   const id = p.digest.slice(0, 8);
   const reason = reasonField(`objection-${id}`);
   const button = action("Object with your passkey", status, async () => {
@@ -636,7 +667,7 @@ function objectForm(m, p, panel) {
       return;
     }
     await safe.post("/v1/roster/object", { signed: await signs(m, object({ n: p.next.n, digest: p.digest, reason: reason.value.trim() })) });
-    ended(panel, `You have objected to version ${p.next.n}.`, "What was agreed on it counts no more.");
+    await ended(m, `You have objected to version ${p.next.n}.`, "What was agreed on it counts no more.");
   }, { id: `object-${id}` });
   return h(
     "details",
@@ -681,7 +712,7 @@ async function offerSuspension(m, place) {
         }
         const act = suspend({ person: name, ...which.value === "" ? {} : { key: which.value }, reason: reason.value.trim() });
         await safe.post("/v1/people/suspend", { signed: await signs(m, act) });
-        ended(details.parentElement, which.value === "" ? `${name} is suspended.` : `This key of ${name} is suspended.`);
+        await ended(m, which.value === "" ? `${name} is suspended.` : `This key of ${name} is suspended.`);
       }, { id: `suspend-${name}` })
     )
   );

@@ -10,10 +10,11 @@ import {
   keepUnderPasskey,
   personOf,
   readRoster,
+  redraw,
   signAct,
   signerOf,
   when
-} from "./shared-BOAOCXKB.js";
+} from "./shared-YKYQAM5Q.js";
 import {
   askKeyring,
   passkeyOf
@@ -138,6 +139,7 @@ async function whoIsHere(safe, known) {
   if (known !== void 0 && !me.passkeys?.some((k) => equal(credentialOf(k), known.passkey))) {
     throw new Trouble(`The safe says that you are ${me.name}, whose passkey is not the one that you have touched.`, tellColleagues);
   }
+  const stopped = checkSuspended(me, everyone.suspensions ?? []);
   const keykeeper = me.roles.includes("keykeeper");
   const domain = roster.domain ?? "";
   return {
@@ -145,11 +147,26 @@ async function whoIsHere(safe, known) {
     store: session.store,
     domain,
     recipient: keykeeper ? me.key ?? "" : "",
-    signer: signerOf(session.store, me, domain, []),
+    signer: signerOf(session.store, me, domain, stopped),
     keyring: keykeeper ? await askKeyring(safe, session.store, session.person) : void 0,
     roster,
     digest: toHex(await sha256(bytes))
   };
+}
+function checkSuspended(me, suspensions) {
+  const own = suspensions.filter((s) => s.person === me.name);
+  const stopped = own.flatMap((s) => s.key ?? []);
+  const release = (me.passkeys ?? []).filter((k) => k.use === "release");
+  if (own.some((s) => s.key === void 0)) {
+    throw new Trouble("You are suspended: nothing that you sign counts.", `Another keykeeper and an operator lift that (strongroom people lift ${me.name}), which takes a day. Until then another keykeeper releases.`);
+  }
+  if (release.length > 0 && release.every((k) => stopped.includes(k.key))) {
+    throw new Trouble(
+      "Your passkey that signs is suspended: nothing that it signs counts.",
+      "If it is lost, enrol anew with another device: whoever keeps the safe’s host invites you. Until you are taken in again another keykeeper releases."
+    );
+  }
+  return stopped;
 }
 function periodAt(keeper, at) {
   const { periods } = keeper.roster;
@@ -461,10 +478,8 @@ async function list(safe, keeper) {
   const all = await safe.get("/v1/openings") ?? [];
   const pending = all.filter((o) => o.state === "requested" || o.state === "open");
   const items = pending.map((o) => {
-    const q = JSON.parse(o.request.statement);
     const go = action(o.state === "open" ? "Close or prolong" : "Release or refuse", status, () => look(safe, keeper, o.id), { "data-opening": o.id });
-    const who = o.state === "open" ? " can read, since a request of " : " asks, on ";
-    return h("li", {}, h("p", {}, h("bdi", {}, h("strong", {}, q.person)), who, when(new Date(q.time)), ": “", h("bdi", {}, q.what.reason), "”"), h("p", { class: "actions" }, go));
+    return h("li", {}, whoAsks(o), h("p", { class: "actions" }, go));
   });
   body.replaceChildren(
     h("p", {}, "You are ", h("bdi", {}, h("strong", {}, keeper.person)), items.length > 0 ? ". These openings wait for somebody:" : ". No opening waits for anybody."),
@@ -472,14 +487,20 @@ async function list(safe, keeper) {
     h("p", { class: "actions" }, action("Look again", status, () => list(safe, keeper), { id: "look-again" }))
   );
 }
+function whoAsks(o) {
+  const q = JSON.parse(o.request.statement);
+  const who = o.state === "open" ? " can read, since a request of " : o.state === "requested" ? " asks, on " : " asked, on ";
+  return h("p", {}, h("bdi", {}, h("strong", {}, q.person)), who, when(new Date(q.time)), ": “", h("bdi", {}, q.what.reason), "”");
+}
 async function look(safe, keeper, opening) {
-  const { state } = await safe.get(`/v1/openings/${opening}`);
-  show({ safe, keeper, opening, state, back: () => action("Look at what else waits", status, () => list(safe, keeper), { id: "back" }) });
+  const asked = await safe.get(`/v1/openings/${opening}`);
+  show({ safe, keeper, opening, state: asked.state, asked, back: () => action("Look at what else waits", status, () => list(safe, keeper), { id: "back" }) });
 }
 function show(task) {
-  const { keeper, state } = task;
+  const { keeper, state, asked } = task;
+  const first = asked === void 0 ? [] : [whoAsks(asked)];
   if (state !== "requested" && state !== "open") {
-    body.replaceChildren(h("p", {}, "This opening is over: there is nothing to do."), h("p", { class: "actions" }, task.back()));
+    body.replaceChildren(...first, h("p", {}, "This opening is over: there is nothing to do."), h("p", { class: "actions" }, task.back()));
     return;
   }
   const parts = [];
@@ -490,7 +511,8 @@ function show(task) {
   if (state === "open" || keeper.recipient !== "") {
     parts.push(stopForm(task));
   }
-  body.replaceChildren(...parts.length > 0 ? parts : [h("p", {}, "A keykeeper releases or refuses it.")]);
+  const last = asked === void 0 ? [] : [h("p", { class: "actions" }, task.back())];
+  body.replaceChildren(...first, ...parts.length > 0 ? parts : [h("p", {}, "A keykeeper releases or refuses it.")], ...last);
 }
 function stopForm(task) {
   const { safe, keeper, opening } = task;
@@ -502,13 +524,17 @@ function stopForm(task) {
     }
     const act = closes ? close(opening, reason.value.trim()) : refuse(opening, reason.value.trim());
     await safe.post(`/v1/openings/${opening}/${closes ? "close" : "refuse"}`, { signed: await signAct(keeper.signer, act) });
-    ended(task, closes ? "It is closed." : "It is refused.");
+    await ended(task, closes ? "It is closed." : "It is refused.");
   }, { id: closes ? "close" : "refuse" });
   return h("div", {}, field(closes ? "Why it is to be closed" : "Why it is refused", reason, "The team reads it, and the ledger keeps it."), h("p", { class: "actions" }, button));
 }
-function ended(task, text) {
-  body.replaceChildren(h("p", { id: "ended" }, h("strong", {}, text), " ", task.back()));
+async function ended(task, text) {
+  body.replaceChildren(h("p", { id: "ended", tabindex: "-1" }, h("strong", {}, text), " ", task.back()));
   status.replaceChildren();
+  if (!task.safe.elsewhere) {
+    await redraw(section).catch(() => void 0);
+  }
+  byId("ended").focus();
 }
 async function showGrant(task, check) {
   const { safe, keeper, opening } = task;
@@ -584,7 +610,7 @@ function askForTouch(where, keeper, r, ring, digest, send) {
     );
   }
   if (wrapped === void 0) {
-    offer(where, `The key of period ${newest} is not under your passkey yet. ${personalDoes}`, label, personal, "release-button");
+    offer(where, `The key of period ${newest} is not under your passkey yet: “Check your keys”, on the page People, puts it there. ${personalDoes}`, label, personal, "release-button");
     return;
   }
   offer(where, "", "Release with your passkey", async () => {
@@ -654,7 +680,7 @@ async function openAll(task, keyring, r, ring, release) {
   } finally {
     opener.close();
   }
-  ended(task, "It is released.");
+  await ended(task, "It is released.");
   offerKeeping(safe, keeper, keyring, ring, r);
 }
 async function openAvailable(task, opener, r, ring, inner, progress) {

@@ -102,6 +102,12 @@ func TestReleaseFromElsewhere(t *testing.T) {
 		t.Errorf("the list says %q", got)
 	}
 	p.Press("Release or refuse")
+	p.Wait(`document.querySelector("#reason")`)
+	if got := p.Text("#release-panel"); !strings.Contains(got, "bob asks, on ") || !strings.Contains(got, "“restore drill <b>bold</b>”") {
+		t.Errorf("whoever refuses does not see what: %q", got)
+	}
+	p.Press("Look at what else waits")
+	p.Press("Release or refuse")
 	p.Fill("#reason", "twice is too much")
 	p.Press("Refuse it")
 	p.Wait(`document.querySelector("#ended")`)
@@ -188,6 +194,7 @@ func TestElsewhereHoldsTheSafeToItsPin(t *testing.T) {
 	signIn(t, "", 1)
 	p.Press("Look at what would be released")
 	p.Wait(`document.querySelector("#release-status").innerText.includes("no SSH key of bob has signed the request")`)
+	Eval[bool](p, "scrollTo(0, document.documentElement.scrollHeight), true") // what it says stays in view, and is over the button in a low window
 	e.change(func() {
 		e.tamper = func(g *api.Granted) {
 			grant := must(opening.ParseGrant(g.Grant))(t)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -41,7 +42,7 @@ func TestTakeIn(t *testing.T) {
 	p.Wait(`document.querySelector("#joining-panel .list")`)
 	shown := p.texts("#joining-panel .list li")
 	p.Press("Propose it with your passkey")
-	p.Wait(`document.querySelector("#joining-panel .ended")`)
+	p.Wait(`document.querySelector(".ended") && document.activeElement.id === "people-status"`)
 	if n := p.spied(secrets); n != 2 || len(s.proposals) != 1 {
 		t.Fatalf("%d touches, %d proposals: %s", n, len(s.proposals), p.Text("body"))
 	}
@@ -49,8 +50,14 @@ func TestTakeIn(t *testing.T) {
 	if diff := cmp.Diff(compose.Changes(s.team.Roster, next), shown); diff != "" {
 		t.Errorf("what it changes (-a terminal +the page)\n%s", diff)
 	}
-	if got := p.Text("#joining-panel .words"); got != words.Of(next.Digest()) {
-		t.Errorf("the page shows the words %q", got)
+	for _, where := range []string{".ended", "#proposals dd.words"} {
+		if got := p.Text(where); !strings.Contains(got, words.Of(next.Digest())) {
+			t.Errorf("%s shows the words %q", where, got)
+		}
+	}
+	// Who is proposed is not to be taken in once more.
+	if got := p.Text("#joining-panel"); got != "Operators are taken in by an operator, from a terminal." {
+		t.Errorf("the page offers: %s", got)
 	}
 	if _, ok := next.Person("olga"); ok || len(next.People) != 5 {
 		t.Errorf("there are %d people", len(next.People))
@@ -65,6 +72,17 @@ func TestTakeIn(t *testing.T) {
 		if _, ok := next.Periods[i].OuterCopy("eva"); ok {
 			t.Error("an officer has a copy")
 		}
+	}
+	// Nor does another version take the place of one that is agreed on, unsaid.
+	agreed := s.team.People["bob"].States(t, s.team.Store, time.Now(), access.Agree{Number: next.Number, Digest: next.Digest()})
+	s.change(func() {
+		s.proposals[0] = must(s.proposals[0].Agree(s.team.Roster, agreed, access.Situation{Now: time.Now(), Snapshots: true}))(t)
+	})
+	p.Go(s.url + "/people")
+	p.Press("Begin a new period")
+	p.Wait(`document.querySelector(".beside")`)
+	if got, want := p.Text(".beside"), "Note: version 3, which you have proposed before, is dropped by this. What bob agreed on counts no more, and the wait begins anew."; got != want {
+		t.Errorf("the page says %q, want %q", got, want)
 	}
 	secrets["the first outer key"], secrets["the second outer key"] = []byte(s.team.Outer.PrivateLine()), []byte(second.PrivateLine())
 	p.keepsToItself(secrets)

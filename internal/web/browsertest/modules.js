@@ -10350,17 +10350,34 @@ __export(enrolment_exports, {
   encodeEnrolment: () => encodeEnrolment,
   parseInvitation: () => parseInvitation
 });
-var broken = "The link of the invitation is not whole.";
+
+// trouble.ts
+var Trouble = class extends Error {
+  constructor(message, remedy, options) {
+    super(message, options);
+    this.remedy = remedy;
+    this.name = "Trouble";
+  }
+  remedy;
+};
+var tellColleagues = "Nothing was released. Do not try again before you have spoken with your colleagues: the safe, or somebody in its place, shows something that does not hold.";
+
+// enrolment.ts
+var openAgain = "Open the link of your invitation once more. It is good for half an hour, until your keys were sent.";
 function parseInvitation(fragment) {
+  if (fragment === "" || fragment === "#") {
+    throw new Trouble("This page begins with the link of an invitation, and does not keep it.", openAgain);
+  }
+  const broken = new Trouble("The link of the invitation is not whole.", "Copy all of it, from https:// to its end. Whoever keeps the safe’s host makes a new one: strongroom people invite.");
   let i;
   try {
     i = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(fragment.replace(/^#/, ""))));
   } catch {
-    throw new Error(broken);
+    throw broken;
   }
   const { safe, store, person, roles: roles2, token } = i;
   if (![safe, store, person, token].every((s) => typeof s === "string" && s !== "") || !Array.isArray(roles2) || roles2.length === 0 || !roles2.every((r) => typeof r === "string")) {
-    throw new Error(broken);
+    throw broken;
   }
   return { safe, store, person, roles: roles2, token };
 }
@@ -10444,19 +10461,6 @@ __export(keyring_exports, {
   encodeKeyring: () => encodeKeyring,
   passkeyOf: () => passkeyOf
 });
-
-// trouble.ts
-var Trouble = class extends Error {
-  constructor(message, remedy, options) {
-    super(message, options);
-    this.remedy = remedy;
-    this.name = "Trouble";
-  }
-  remedy;
-};
-var tellColleagues = "Nothing was released. Do not try again before you have spoken with your colleagues: the safe, or somebody in its place, shows something that does not hold.";
-
-// keyring.ts
 function encodeKeyring(k) {
   const periods = [...k.periods].sort(([a], [b]) => a - b).map(([n, sealed]) => ({ n, sealed: toBase64(sealed) }));
   return spell({
@@ -10681,7 +10685,8 @@ function personalPage(p) {
     facts: [
       { label: "Store", value: p.store },
       { label: "Address of the safe", value: p.url },
-      { label: "Public key", value: p.key.recipient }
+      { label: "Public key", value: p.key.recipient },
+      { label: "Words of the safe. Write them here once you have compared them; the page People has them as those of the first version", value: "_".repeat(60) }
     ],
     steps: [
       {

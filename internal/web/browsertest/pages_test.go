@@ -17,6 +17,7 @@ import (
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/compose"
 	"strongroom/internal/access/opening"
+	"strongroom/internal/access/signature"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/words"
 	"strongroom/internal/store/seal"
@@ -219,7 +220,17 @@ func TestEnrolmentIsToldWhatIsWrong(t *testing.T) {
 	t.Run("a link that is not whole", func(t *testing.T) {
 		link := s.invitation(access.Keykeeper)
 		p, _ := s.visit(link[:len(link)-7])
-		p.Wait(`document.querySelector("#enrol-status").innerText.includes("not whole")`)
+		p.Wait(`document.querySelector("#enrol-status").innerText.includes("not whole. Copy all of it")`)
+	})
+	t.Run("a page that was loaded anew", func(t *testing.T) {
+		link := s.invitation(access.Keykeeper)
+		p, _ := s.visit(link)
+		p.Wait(`document.querySelector("#enrol-check button")`)
+		Eval[bool](p, "location.reload(); true")
+		p.Wait(`document.querySelector("#enrol-status").innerText.includes("Open the link of your invitation once more")`)
+		// In the same window, where nothing but the fragment changes.
+		Eval[bool](p, fmt.Sprintf("location.href = %q; true", link))
+		p.Wait(`document.querySelector("#enrol-check button")`)
 	})
 	t.Run("an operator", func(t *testing.T) {
 		p, _ := s.visit(s.invitation(access.Operator))
@@ -416,7 +427,7 @@ func TestReleaseAsksForThePersonalKey(t *testing.T) {
 	// The copy of the second period is of no use here, and so is left alone.
 	p.Go(address)
 	p.Press("Look at what would be released")
-	p.Wait(`document.querySelector("#ask .why").innerText.includes("The key of period 1 is not under your passkey yet. Your personal key can do instead")`)
+	p.Wait(`document.querySelector("#ask .why").innerText.includes("The key of period 1 is not under your passkey yet: “Check your keys”, on the page People, puts it there. Your personal key can do instead")`)
 	p.Press("Release with your personal key")
 	p.Wait(`document.querySelector("#ended")`)
 	p.Click("#keep")
@@ -569,6 +580,33 @@ func TestReleaseIsRefusedByThePage(t *testing.T) {
 	}
 }
 
+// TestWhoIsSuspendedIsToldAtOnce, and not after a touch.
+func TestWhoIsSuspendedIsToldAtOnce(t *testing.T) {
+	s, p, _ := keykeeper(t)
+	s.snapshot("erp-files", s.team.Outer.Recipient(), time.Now().Add(-time.Hour))
+	id := safe.NewOpeningID(time.Now())
+	s.ask(id)
+	ada, _ := s.team.Roster.Person("ada")
+	for _, tt := range []struct {
+		what string
+		key  signature.Key
+		want string
+	}{
+		{"the person", signature.Key{}, "You are suspended: nothing that you sign counts. Another keykeeper and an operator lift that (strongroom people lift ada)"},
+		{"the key", signature.FromPasskey(ada.PasskeysFor(access.Release)[0]), "Your passkey that signs is suspended: nothing that it signs counts. If it is lost, enrol anew"},
+	} {
+		s.change(func() { s.suspensions = access.Suspensions{{Entry: 9, Person: "ada", Key: tt.key}} })
+		p.Go(fmt.Sprintf("%s/openings/%s?state=requested", s.url, id))
+		p.Wait(`document.querySelector("#release-status").innerText !== ""`)
+		if got := p.Text("#release-status"); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s is suspended, and the page says %q, want %q", tt.what, got, tt.want)
+		}
+		if n := Eval[int](p, `document.querySelectorAll("#release button").length`); n != 0 {
+			t.Errorf("%s is suspended, and there are %d things to press", tt.what, n)
+		}
+	}
+}
+
 // TestRefuseAndClose signs acts.
 func TestRefuseAndClose(t *testing.T) {
 	s, p, _ := keykeeper(t)
@@ -583,6 +621,8 @@ func TestRefuseAndClose(t *testing.T) {
 	p.Fill("#reason", "who is that?")
 	p.Press("Refuse it")
 	p.Wait(`document.querySelector("#ended")`)
+	// Around it the page shows how things are now.
+	p.Wait(`document.querySelector("#acts").innerText === "1 acts" && document.activeElement.id === "ended"`)
 	p.Go(fmt.Sprintf("%s/openings/%s?state=open", s.url, id))
 	p.Fill("#reason", "fertig – “danke” & <b>")
 	p.Press("Close it")

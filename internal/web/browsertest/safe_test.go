@@ -35,7 +35,7 @@ const (
 	signInPage = `<h1>Sign in</h1><button type="button" id="sign-in-button">Sign in</button><p id="sign-in-status" role="status"></p>`
 	enrolPage  = `<section id="enrol"><p id="enrol-status" role="status"></p><ol><li id="enrol-check"></li><li id="enrol-sign-in"></li>` +
 		`<li id="enrol-release"></li><li id="enrol-paper"></li><li id="enrol-words"></li></ol></section>`
-	releasePage = `<section id="release" data-opening="%s" data-state="%s"><h2>Release</h2><div id="release-panel"><p>without a script</p></div></section>`
+	releasePage = `<p id="acts">%d acts</p><section id="release" data-opening="%s" data-state="%s"><h2>Release</h2><div id="release-panel"><p>without a script</p></div></section>`
 )
 
 // An enrolling is what the page sends to enrol.
@@ -179,7 +179,7 @@ func makeSafe(t testing.TB, domain string) (*fakeSafe, *http.ServeMux) {
 		return []api.Opening{{ID: s.request.Opening, State: opening.Requested, Request: s.requested}, {ID: safe.NewOpeningID(made), State: opening.Closed, Request: s.requested}}, nil
 	})
 	handle("GET /v1/openings/{id}", func(*http.Request, []byte) (any, error) {
-		return api.Opening{ID: s.request.Opening, State: opening.Requested}, nil
+		return api.Opening{ID: s.request.Opening, State: opening.Requested, Request: s.requested}, nil
 	})
 	handle("POST /v1/openings/{id}/grant", s.makeGrant)
 	handle("GET /v1/openings/{id}/envelopes", s.handOut)
@@ -197,13 +197,16 @@ func makeSafe(t testing.TB, domain string) (*fakeSafe, *http.ServeMux) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			w.Header().Set("Content-Security-Policy", policy)
-			fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>test</title><script type="module" src="/assets/%s"></script><main>%s</main>`, script, body)
+			fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><title>test</title><script type="module" src="/assets/%s"></script><main id="main">%s</main>`, script, body)
 		}
 	}
 	mux.HandleFunc("GET /sign-in", page("signin.js", signInPage))
 	mux.HandleFunc("GET /enrol", page("enrol.js", enrolPage))
 	mux.HandleFunc("GET /openings/{id}", func(w http.ResponseWriter, r *http.Request) {
-		page("release.js", fmt.Sprintf(releasePage, r.PathValue("id"), r.URL.Query().Get("state")))(w, r)
+		s.mu.Lock()
+		acts := len(s.acts)
+		s.mu.Unlock()
+		page("release.js", fmt.Sprintf(releasePage, acts, r.PathValue("id"), r.URL.Query().Get("state")))(w, r)
 	})
 	return s, mux
 }

@@ -28,7 +28,7 @@ export interface Signed {
 
 export async function signAct(s: Signer, act: Act): Promise<Signed> {
   if (s.passkeys.length === 0) {
-    throw new Trouble("You have no passkey that signs.", "Use a terminal, with your SSH key.");
+    throw new Trouble("You have no passkey that signs, or it is suspended.", "Enrol anew with another device, or use a terminal, if you have an SSH key.");
   }
   const bytes = statement(s.store, s.person, new Date(), act);
   const assertion = await sign(s.domain, s.passkeys, await challenge(actNamespace, bytes));

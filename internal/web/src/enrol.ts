@@ -258,7 +258,7 @@ function send(draft: Draft): void {
       // the words are needed all the same.
       where.append(
         h("p", { id: "words", class: "words" }, wordsOf(await sha256(bytes))),
-        h("p", {}, "Read them by telephone to the one who takes you into the roster. Somebody who had put other keys in your place would have other words."),
+        ...(draft.begun.founding === undefined ? [] : [h("p", {}, founding)]),
       );
     }
     await safe.post("/v1/enrol", fields);
@@ -268,6 +268,9 @@ function send(draft: Draft): void {
   where.append(h("p", { class: "actions" }, button));
   button.focus();
 }
+
+const founding =
+  "Nobody stands in the roster yet. An operator who has enrolled from a terminal takes all in (strongroom people add, and the names of all), and hears your words. Then sign in, and agree on the page People.";
 
 async function enrolment(draft: Draft): Promise<Bytes> {
   const now = new Date();
@@ -312,6 +315,9 @@ function periodsOf({ begun: { founding }, wrappedOuter }: Draft): Map<number, By
   return new Map([[founding.period, wrappedOuter]]);
 }
 
+// Another link in the same window, or the same one once more, changes nothing
+// but the fragment.
+addEventListener("hashchange", () => location.reload());
 try {
   start();
 } catch (error) {

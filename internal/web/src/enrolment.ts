@@ -3,6 +3,7 @@
 
 import { type Bytes, fromBase64url, toBase64 } from "./base64.ts";
 import { spell, spellTime, text } from "./statement.ts";
+import { Trouble } from "./trouble.ts";
 import type { Registration } from "./webauthn.ts";
 
 /** The part of an invitation's link that no server sees. */
@@ -14,15 +15,19 @@ export interface Invitation {
   token: string;
 }
 
-const broken = "The link of the invitation is not whole.";
+const openAgain = "Open the link of your invitation once more. It is good for half an hour, until your keys were sent.";
 
 /** Reads the fragment of the link. */
 export function parseInvitation(fragment: string): Invitation {
+  if (fragment === "" || fragment === "#") {
+    throw new Trouble("This page begins with the link of an invitation, and does not keep it.", openAgain);
+  }
+  const broken = new Trouble("The link of the invitation is not whole.", "Copy all of it, from https:// to its end. Whoever keeps the safe’s host makes a new one: strongroom people invite.");
   let i: Partial<Invitation>;
   try {
     i = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(fragment.replace(/^#/, "")))) as Partial<Invitation>;
   } catch {
-    throw new Error(broken);
+    throw broken;
   }
   const { safe, store, person, roles, token } = i;
   if (
@@ -31,7 +36,7 @@ export function parseInvitation(fragment: string): Invitation {
     roles.length === 0 ||
     !roles.every((r) => typeof r === "string")
   ) {
-    throw new Error(broken);
+    throw broken;
   }
   return { safe, store, person, roles, token } as Invitation;
 }

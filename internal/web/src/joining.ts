@@ -8,13 +8,16 @@ import { add } from "./compose.ts";
 import { action, h } from "./dom.ts";
 import type { Enrolled } from "./everyone.ts";
 import { digestOf, type Member, offerProposal, openOuterKeys } from "./place.ts";
+import { standsAs } from "./roster.ts";
 import { wordsOf } from "./words.ts";
 
 /** Fills the place below those who have sent their keys. */
 export async function offerJoining(m: Member, panel: HTMLElement): Promise<void> {
-  const able = m.everyone.enrolments.filter((x) => !x.enrolment.person.roles.includes("operator"));
+  const { enrolments, proposals } = m.everyone;
+  const waiting = enrolments.filter(({ enrolment: { person } }) => !proposals.some((p) => standsAs(p.next, person)));
+  const able = waiting.filter((x) => !x.enrolment.person.roles.includes("operator"));
   if (able.length === 0) {
-    panel.replaceChildren(h("p", {}, "Operators are taken in by an operator, from a terminal."));
+    panel.replaceChildren(...(waiting.length === 0 ? [] : [h("p", {}, "Operators are taken in by an operator, from a terminal.")]));
     return;
   }
   const boxes = new Map<HTMLInputElement, Enrolled>();

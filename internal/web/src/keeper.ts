@@ -8,11 +8,12 @@
 import { type Signer, signerOf } from "./acting.ts";
 import type { Safe } from "./api.ts";
 import { type Bytes, equal, fromBase64, sha256, toHex } from "./base64.ts";
+import type { Suspension } from "./everyone.ts";
 import { openCopy, type Passkey, type PrivateKey, unwrapAndSign } from "./keys.ts";
 import { askKeyring, type Keyring, passkeyOf } from "./keyring.ts";
 import { checkRoster, checkSafe, type Pin } from "./pin.ts";
 import { timeOfRun } from "./review.ts";
-import { credentialOf, personOf, readRoster, type Roster } from "./roster.ts";
+import { credentialOf, type Person, personOf, readRoster, type Roster } from "./roster.ts";
 import { reasonOf, tellColleagues, Trouble } from "./trouble.ts";
 import { type Assertion, PasskeyError } from "./webauthn.ts";
 
@@ -44,7 +45,7 @@ export interface Known {
 /** Asks the safe who is signed in. */
 export async function whoIsHere(safe: Safe, known?: Known): Promise<Keeper> {
   const session = await safe.get<SessionAnswer>("/v1/session");
-  const everyone = await safe.get<{ current: string }>("/v1/people");
+  const everyone = await safe.get<{ current: string; suspensions: Suspension[] | null }>("/v1/people");
   const bytes = fromBase64(everyone.current);
   const roster = readRoster(bytes);
   if (known !== undefined) {
@@ -58,6 +59,7 @@ export async function whoIsHere(safe: Safe, known?: Known): Promise<Keeper> {
   if (known !== undefined && !me.passkeys?.some((k) => equal(credentialOf(k), known.passkey))) {
     throw new Trouble(`The safe says that you are ${me.name}, whose passkey is not the one that you have touched.`, tellColleagues);
   }
+  const stopped = checkSuspended(me, everyone.suspensions ?? []);
   const keykeeper = me.roles.includes("keykeeper");
   const domain = roster.domain ?? "";
   return {
@@ -65,11 +67,29 @@ export async function whoIsHere(safe: Safe, known?: Known): Promise<Keeper> {
     store: session.store,
     domain,
     recipient: keykeeper ? (me.key ?? "") : "",
-    signer: signerOf(session.store, me, domain, []),
+    signer: signerOf(session.store, me, domain, stopped),
     keyring: keykeeper ? await askKeyring(safe, session.store, session.person) : undefined,
     roster,
     digest: toHex(await sha256(bytes)),
   };
+}
+
+// Says so before anything is touched or opened, if nothing that the person signs
+// counts. Returns the keys of theirs that are suspended by themselves.
+function checkSuspended(me: Person, suspensions: Suspension[]): string[] {
+  const own = suspensions.filter((s) => s.person === me.name);
+  const stopped = own.flatMap((s) => s.key ?? []);
+  const release = (me.passkeys ?? []).filter((k) => k.use === "release");
+  if (own.some((s) => s.key === undefined)) {
+    throw new Trouble("You are suspended: nothing that you sign counts.", `Another keykeeper and an operator lift that (strongroom people lift ${me.name}), which takes a day. Until then another keykeeper releases.`);
+  }
+  if (release.length > 0 && release.every((k) => stopped.includes(k.key))) {
+    throw new Trouble(
+      "Your passkey that signs is suspended: nothing that it signs counts.",
+      "If it is lost, enrol anew with another device: whoever keeps the safe’s host invites you. Until you are taken in again another keykeeper releases.",
+    );
+  }
+  return stopped;
 }
 
 /** The period whose key runs of that time are sealed to, as far as times tell: a roster comes into force a day after its period begins. */

@@ -5,10 +5,10 @@
 import { fromBase64 } from "./base64.ts";
 import { add, renew } from "./compose.ts";
 import { keepUnderPasskey, type OuterKeys } from "./copies.ts";
-import { action, h } from "./dom.ts";
+import { action, byId, h } from "./dom.ts";
 import { answerOuterProof } from "./keys.ts";
 import type { Keyring } from "./keyring.ts";
-import { again, digestOf, type Member, offerProposal, openOuterKeys } from "./place.ts";
+import { digestOf, ended, type Member, offerProposal, openOuterKeys } from "./place.ts";
 import type { Period, Roster } from "./roster.ts";
 
 /** Fills the section of the keys. */
@@ -23,7 +23,7 @@ export function offerKeys(m: Member, panel: HTMLElement): void {
       "Every 60 days: one touch shows that your keys still open what they should. They do not leave this page.",
       "Check your keys",
       "check-keys",
-      () => check(m, panel),
+      () => check(m),
     );
     const without = lacking(roster, me);
     if (without.length > 0) {
@@ -49,18 +49,18 @@ function lacking(r: Roster, me: string): string[] {
 }
 
 // Answers a challenge to each key that opens, and offers to keep the newest.
-async function check(m: Member, panel: HTMLElement): Promise<void> {
+async function check(m: Member): Promise<void> {
   const keys = await openOuterKeys(m);
-  const proven: HTMLElement[] = [];
+  const proven: string[] = [];
   for (const [period, key] of keys) {
     const challenge = await m.safe.post<{ id: string; sealed: string }>("/v1/keys/check", { role: "outer", period, paper: false });
     const nonce = await answerOuterProof(key, fromBase64(challenge.sealed));
     await m.safe.post("/v1/keys/answer", { id: challenge.id, nonce });
-    proven.push(h("p", {}, `The outer key of period ${period} is proven.`));
+    proven.push(`The outer key of period ${period} is proven.`);
   }
-  panel.replaceChildren(h("div", { class: "ended" }, ...proven, h("p", {}, again())));
+  await ended(m, proven.join(" "));
   if (m.keyring !== undefined) {
-    offerKeeping(m, m.keyring, keys, panel);
+    offerKeeping(m, m.keyring, keys, byId("keys-panel")); // which was drawn anew
   }
 }
 

@@ -132,6 +132,7 @@ export function personalPage(p: {
       { label: "Store", value: p.store },
       { label: "Address of the safe", value: p.url },
       { label: "Public key", value: p.key.recipient },
+      { label: "Words of the safe. Write them here once you have compared them; the page People has them as those of the first version", value: "_".repeat(60) },
     ],
     steps: [
       {

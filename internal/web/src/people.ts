@@ -15,7 +15,8 @@ import { action, byId, field, h, showError } from "./dom.ts";
 import { askEveryone, type Everyone, type Proposal, suspendedKeys } from "./everyone.ts";
 import { offerJoining } from "./joining.ts";
 import { offerKeys } from "./ownkeys.ts";
-import { again, digestOf, ended, type Member, memberAt, signs } from "./place.ts";
+import { again, digestOf, ended, type Member, memberAt, type Place, signs } from "./place.ts";
+import { redraw } from "./redraw.ts";
 import { current, fingerprint, founded, keysOf, type Passkey, type Person, personOf, renewed, standsAs, unfit, unfounded } from "./roster.ts";
 import { agree, object, suspend } from "./statement.ts";
 import { when } from "./time.ts";
@@ -24,12 +25,20 @@ import { wordsOf } from "./words.ts";
 
 const safe = new Safe();
 const status = byId("people-status");
-const known = Number(byId("roster").dataset.version);
 
 async function start(): Promise<void> {
-  const everyone = await askEveryone(safe, known);
+  const everyone = await askEveryone(safe, known());
   const self = everyone.self;
-  const m = self && (await memberAt({ safe, status, everyone }, self));
+  const at: Place = {
+    safe,
+    status,
+    everyone,
+    redraw: async () => {
+      await redraw(status);
+      await start();
+    },
+  };
+  const m = self && (await memberAt(at, self));
   document.querySelector("#roster dd.words")?.replaceChildren(wordsOf(await sha256(everyone.bytes)));
   for (const place of document.querySelectorAll<HTMLElement>("[data-proposal]")) {
     const p = everyone.proposals.find((p) => p.digest === place.dataset.proposal);
@@ -41,7 +50,7 @@ async function start(): Promise<void> {
       panel.replaceChildren(h("p", {}, "It is decided, or proposed anew. ", again()));
       continue;
     }
-    await showProposal(everyone, m, p, place, panel);
+    await showProposal(at, m, p, place, panel);
   }
   if (m === undefined) {
     return; // whoever is in no roster yet agrees with the one that founds the safe, and does nothing else
@@ -58,7 +67,13 @@ async function start(): Promise<void> {
   }
 }
 
-async function showProposal(e: Everyone, m: Member | undefined, p: Proposal, place: HTMLElement, panel: HTMLElement): Promise<void> {
+// The version of the roster that was in force when the page was drawn.
+function known(): number {
+  return Number(byId("roster").dataset.version);
+}
+
+async function showProposal(at: Place, m: Member | undefined, p: Proposal, place: HTMLElement, panel: HTMLElement): Promise<void> {
+  const e = at.everyone;
   const words = wordsOf(await sha256(p.bytes));
   const lifted = e.suspensions.filter((s) => p.next.lifted?.includes(s.entry));
   const lines = [...(await changes(e.roster, p.next)), ...lifted.map((s) => `ledger entry ${s.entry} suspends ${s.person}, as the safe says`)];
@@ -75,7 +90,7 @@ async function showProposal(e: Everyone, m: Member | undefined, p: Proposal, pla
     } else if (p.agreed.includes(e.me)) {
       parts.push(h("p", {}, "You have agreed."));
     } else if (voter !== undefined) {
-      parts.push(agreeForm(e, p, voter, panel, own));
+      parts.push(agreeForm(at, p, voter, own));
     }
   } catch (error) {
     const why = h("p", {});
@@ -83,7 +98,7 @@ async function showProposal(e: Everyone, m: Member | undefined, p: Proposal, pla
     parts.push(why);
   }
   if (m !== undefined && (!objected || p.papers)) {
-    parts.push(objectForm(m, p, panel));
+    parts.push(objectForm(m, p));
   }
   panel.replaceChildren(...parts);
 }
@@ -130,17 +145,18 @@ function sameKeys(a: Person, b: Person): boolean {
   return a.key === b.key && keysOf(a).join() === keysOf(b).join();
 }
 
-function agreeForm(e: Everyone, p: Proposal, voter: Person, panel: HTMLElement, own: string): HTMLElement {
+function agreeForm(at: Place, p: Proposal, voter: Person, own: string): HTMLElement {
+  const e = at.everyone;
   const id = p.digest.slice(0, 8);
   const compared = h("input", { id: `compared-${id}`, type: "checkbox", required: true });
-  const others = p.papers ? "another person of the safe" : p.by;
+  const others = p.papers || p.by === e.me ? "another person of the safe" : p.by;
   const button = action("Agree with your passkey", status, async () => {
     if (!compared.reportValidity()) {
       return;
     }
     const signer = signerOf(e.store, voter, (founded(e.roster) ? e.roster.domain : p.next.domain) ?? "", suspendedKeys(e, e.me));
     await safe.post("/v1/roster/agree", { signed: await signAct(signer, agree({ n: p.next.n, digest: p.digest, after: p.after })) });
-    ended(panel, `You have agreed with version ${p.next.n}.`, await comesIntoForce(p));
+    await ended(at, `You have agreed with version ${p.next.n}.`, await comesIntoForce(p));
   }, { class: "first", id: `agree-${id}` });
   return h(
     "div",
@@ -157,7 +173,7 @@ function agreeForm(e: Everyone, p: Proposal, voter: Person, panel: HTMLElement, 
 // agreed with stands, whatever is answered now.
 async function comesIntoForce(p: Proposal): Promise<string> {
   try {
-    const e = await askEveryone(safe, known);
+    const e = await askEveryone(safe, known());
     if ((await digestOf(e.bytes)) === p.digest) {
       return "It is in force.";
     }
@@ -168,7 +184,7 @@ async function comesIntoForce(p: Proposal): Promise<string> {
   }
 }
 
-function objectForm(m: Member, p: Proposal, panel: HTMLElement): HTMLElement {
+function objectForm(m: Member, p: Proposal): HTMLElement {
   const id = p.digest.slice(0, 8);
   const reason = reasonField(`objection-${id}`);
   const button = action("Object with your passkey", status, async () => {
@@ -176,7 +192,7 @@ function objectForm(m: Member, p: Proposal, panel: HTMLElement): HTMLElement {
       return;
     }
     await safe.post("/v1/roster/object", { signed: await signs(m, object({ n: p.next.n, digest: p.digest, reason: reason.value.trim() })) });
-    ended(panel, `You have objected to version ${p.next.n}.`, "What was agreed on it counts no more.");
+    await ended(m, `You have objected to version ${p.next.n}.`, "What was agreed on it counts no more.");
   }, { id: `object-${id}` });
   return h(
     "details",
@@ -224,7 +240,7 @@ async function offerSuspension(m: Member, place: HTMLElement): Promise<void> {
         }
         const act = suspend({ person: name, ...(which.value === "" ? {} : { key: which.value }), reason: reason.value.trim() });
         await safe.post("/v1/people/suspend", { signed: await signs(m, act) });
-        ended(details.parentElement as HTMLElement, which.value === "" ? `${name} is suspended.` : `This key of ${name} is suspended.`);
+        await ended(m, which.value === "" ? `${name} is suspended.` : `This key of ${name} is suspended.`);
       }, { id: `suspend-${name}` }),
     ),
   );

@@ -7,7 +7,7 @@ import { changes } from "./changes.ts";
 import { encodeRoster } from "./compose.ts";
 import { openCopies, type OuterKeys } from "./copies.ts";
 import { action, h } from "./dom.ts";
-import { type Everyone, suspendedKeys } from "./everyone.ts";
+import { type Everyone, type Proposal, suspendedKeys } from "./everyone.ts";
 import { unwrap } from "./keys.ts";
 import { askKeyring, type Keyring, passkeyOf } from "./keyring.ts";
 import { type Person, readRoster, type Roster, unfit } from "./roster.ts";
@@ -19,6 +19,7 @@ export interface Place {
   safe: Safe;
   status: HTMLElement;
   everyone: Everyone;
+  redraw: () => Promise<void>; // the whole page but its status, as things are now
 }
 
 /** Somebody of the roster at a page. */
@@ -47,9 +48,16 @@ export function again(): HTMLElement {
   return h("a", { href: location.pathname }, "Look at it anew");
 }
 
-/** Puts what was done in the place of what could be done. */
-export function ended(panel: HTMLElement, text: string, ...more: string[]): void {
-  panel.replaceChildren(h("p", { class: "ended" }, h("strong", {}, text), " ", more.join(" "), " ", again()));
+/** Says what was done, and shows how things are now. */
+export async function ended(at: Place, text: string, more = ""): Promise<void> {
+  at.status.replaceChildren(h("span", { class: "ended" }, h("strong", {}, text), " ", more));
+  try {
+    await at.redraw();
+  } catch {
+    at.status.append(" ", again()); // it is done all the same
+  }
+  at.status.tabIndex = -1;
+  at.status.focus(); // what was pressed is gone
 }
 
 /** Unwraps the personal key with one touch, and opens the copies of all outer keys with it. */
@@ -65,6 +73,16 @@ export async function openOuterKeys(m: Member): Promise<OuterKeys> {
 /** The digest of the roster in force. */
 export async function digestOf(b: Bytes): Promise<string> {
   return toHex(await sha256(b));
+}
+
+// What becomes of a version that waits when another is proposed.
+function beside({ me }: Everyone, p: Proposal): string {
+  const others = p.agreed.filter((name) => name !== me);
+  if (p.by !== me) {
+    return `version ${p.next.n}, which ${p.by} has proposed, waits, too. Once one of the two is in force, the other is dropped.`;
+  }
+  const agreed = others.length === 0 ? "" : ` What ${others.join(" and ")} agreed on counts no more, and the wait begins anew.`;
+  return `version ${p.next.n}, which you have proposed before, is dropped by this.${agreed}`;
 }
 
 /**
@@ -83,12 +101,12 @@ export async function offerProposal(m: Member, panel: HTMLElement, composed: Ros
   const propose = action("Propose it with your passkey", m.status, async () => {
     const signed = await signs(m, agree({ n: next.n, digest: await digestOf(bytes), after: 0 }));
     await m.safe.post("/v1/roster/propose", { roster: toBase64(bytes), signed });
-    ended(panel, `You have proposed version ${next.n}.`, "An operator agrees, and has the words read by you.");
-    panel.prepend(h("p", {}, "Its words:"), h("p", { class: "words" }, wordsOf(await sha256(bytes))));
+    await ended(m, `You have proposed version ${next.n}. Its words: ${wordsOf(await sha256(bytes))}.`, "An operator calls you, has them read by you, and agrees.");
   }, { class: "first" });
   panel.replaceChildren(
     h("p", {}, `Version ${next.n} of the roster:`),
     h("ul", { class: "list" }, ...lines.map((line) => h("li", {}, h("bdi", {}, line)))),
+    ...e.proposals.map((p) => h("p", { class: "beside" }, h("span", { class: "note" }, "Note: "), beside(e, p))),
     h("p", { class: "actions" }, propose),
   );
   propose.focus();

@@ -14,6 +14,7 @@ import type { Keyring } from "./keyring.ts";
 import { type Keeper, periodAt, periodsOf, Ring, whoIsHere, WrappedError } from "./keeper.ts";
 import { Opener } from "./opener.ts";
 import { pinOf } from "./pin.ts";
+import { redraw } from "./redraw.ts";
 import { type Disclosed, review, type Review, timeOfRun } from "./review.ts";
 import { personOf } from "./roster.ts";
 import { signIn } from "./session.ts";
@@ -49,6 +50,7 @@ interface Task {
   opening: string;
   state: string;
   back: () => Node; // leads on when it is done
+  asked?: OpeningAnswer; // to be shown, where nothing else on the page does
 }
 
 async function start(): Promise<void> {
@@ -95,10 +97,8 @@ async function list(safe: Safe, keeper: Keeper): Promise<void> {
   const all = (await safe.get<OpeningAnswer[] | null>("/v1/openings")) ?? [];
   const pending = all.filter((o) => o.state === "requested" || o.state === "open");
   const items = pending.map((o) => {
-    const q = JSON.parse(o.request.statement) as { person: string; time: string; what: { reason: string } };
     const go = action(o.state === "open" ? "Close or prolong" : "Release or refuse", status, () => look(safe, keeper, o.id), { "data-opening": o.id });
-    const who = o.state === "open" ? " can read, since a request of " : " asks, on ";
-    return h("li", {}, h("p", {}, h("bdi", {}, h("strong", {}, q.person)), who, when(new Date(q.time)), ": “", h("bdi", {}, q.what.reason), "”"), h("p", { class: "actions" }, go));
+    return h("li", {}, whoAsks(o), h("p", { class: "actions" }, go));
   });
   body.replaceChildren(
     h("p", {}, "You are ", h("bdi", {}, h("strong", {}, keeper.person)), items.length > 0 ? ". These openings wait for somebody:" : ". No opening waits for anybody."),
@@ -107,15 +107,22 @@ async function list(safe: Safe, keeper: Keeper): Promise<void> {
   );
 }
 
+function whoAsks(o: OpeningAnswer): HTMLElement {
+  const q = JSON.parse(o.request.statement) as { person: string; time: string; what: { reason: string } };
+  const who = o.state === "open" ? " can read, since a request of " : o.state === "requested" ? " asks, on " : " asked, on ";
+  return h("p", {}, h("bdi", {}, h("strong", {}, q.person)), who, when(new Date(q.time)), ": “", h("bdi", {}, q.what.reason), "”");
+}
+
 async function look(safe: Safe, keeper: Keeper, opening: string): Promise<void> {
-  const { state } = await safe.get<OpeningAnswer>(`/v1/openings/${opening}`);
-  show({ safe, keeper, opening, state, back: () => action("Look at what else waits", status, () => list(safe, keeper), { id: "back" }) });
+  const asked = await safe.get<OpeningAnswer>(`/v1/openings/${opening}`);
+  show({ safe, keeper, opening, state: asked.state, asked, back: () => action("Look at what else waits", status, () => list(safe, keeper), { id: "back" }) });
 }
 
 function show(task: Task): void {
-  const { keeper, state } = task;
+  const { keeper, state, asked } = task;
+  const first = asked === undefined ? [] : [whoAsks(asked)];
   if (state !== "requested" && state !== "open") {
-    body.replaceChildren(h("p", {}, "This opening is over: there is nothing to do."), h("p", { class: "actions" }, task.back()));
+    body.replaceChildren(...first, h("p", {}, "This opening is over: there is nothing to do."), h("p", { class: "actions" }, task.back()));
     return;
   }
   const parts: HTMLElement[] = [];
@@ -126,7 +133,8 @@ function show(task: Task): void {
   if (state === "open" || keeper.recipient !== "") {
     parts.push(stopForm(task));
   }
-  body.replaceChildren(...(parts.length > 0 ? parts : [h("p", {}, "A keykeeper releases or refuses it.")]));
+  const last = asked === undefined ? [] : [h("p", { class: "actions" }, task.back())];
+  body.replaceChildren(...first, ...(parts.length > 0 ? parts : [h("p", {}, "A keykeeper releases or refuses it.")]), ...last);
 }
 
 // Refusing and closing: a reason, and a touch that signs it.
@@ -140,14 +148,19 @@ function stopForm(task: Task): HTMLElement {
     }
     const act = closes ? close(opening, reason.value.trim()) : refuse(opening, reason.value.trim());
     await safe.post(`/v1/openings/${opening}/${closes ? "close" : "refuse"}`, { signed: await signAct(keeper.signer, act) });
-    ended(task, closes ? "It is closed." : "It is refused.");
+    await ended(task, closes ? "It is closed." : "It is refused.");
   }, { id: closes ? "close" : "refuse" });
   return h("div", {}, field(closes ? "Why it is to be closed" : "Why it is refused", reason, "The team reads it, and the ledger keeps it."), h("p", { class: "actions" }, button));
 }
 
-function ended(task: Task, text: string): void {
-  body.replaceChildren(h("p", { id: "ended" }, h("strong", {}, text), " ", task.back()));
+// Says what was done; around that the safe's own page shows how things are now.
+async function ended(task: Task, text: string): Promise<void> {
+  body.replaceChildren(h("p", { id: "ended", tabindex: "-1" }, h("strong", {}, text), " ", task.back()));
   status.replaceChildren();
+  if (!task.safe.elsewhere) {
+    await redraw(section).catch(() => undefined); // it is done all the same, and the way back leads to how things are
+  }
+  byId("ended").focus(); // what was pressed is gone
 }
 
 // Shows what a grant says, checked, and asks for the touch.
@@ -236,7 +249,7 @@ function askForTouch(where: HTMLElement, keeper: Keeper, r: Review, ring: Ring, 
     );
   }
   if (wrapped === undefined) {
-    offer(where, `The key of period ${newest} is not under your passkey yet. ${personalDoes}`, label, personal, "release-button");
+    offer(where, `The key of period ${newest} is not under your passkey yet: “Check your keys”, on the page People, puts it there. ${personalDoes}`, label, personal, "release-button");
     return;
   }
   offer(where, "", "Release with your passkey", async () => {
@@ -315,7 +328,7 @@ async function openAll(task: Task, keyring: Keyring, r: Review, ring: Ring, rele
   } finally {
     opener.close();
   }
-  ended(task, "It is released.");
+  await ended(task, "It is released.");
   offerKeeping(safe, keeper, keyring, ring, r);
 }
 

@@ -3,7 +3,8 @@ import {
   passkeyOf
 } from "./shared-SPGPUNG4.js";
 import {
-  Trouble
+  Trouble,
+  byId
 } from "./shared-V4GRTI2L.js";
 import {
   openCopy,
@@ -119,7 +120,7 @@ function signerOf(store, person, domain, suspended) {
 }
 async function signAct(s, act) {
   if (s.passkeys.length === 0) {
-    throw new Trouble("You have no passkey that signs.", "Use a terminal, with your SSH key.");
+    throw new Trouble("You have no passkey that signs, or it is suspended.", "Enrol anew with another device, or use a terminal, if you have an SSH key.");
   }
   const bytes = statement(s.store, s.person, /* @__PURE__ */ new Date(), act);
   const assertion = await sign(s.domain, s.passkeys, await challenge(actNamespace, bytes));
@@ -152,6 +153,38 @@ async function keepUnderPasskey(safe, keyring, domain, period, key) {
   await safe.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
 }
 
+// redraw.ts
+async function redraw(keep) {
+  const fresh = await askPage();
+  const main = byId("main");
+  const drawn = fresh.getElementById("main");
+  if (drawn === null) {
+    throw new Error("the safe shows another page");
+  }
+  const at = [...main.children].indexOf(keep);
+  const parts = [...drawn.children].filter((part) => part.id !== keep.id);
+  parts.splice(at, 0, keep);
+  document.title = fresh.title;
+  main.replaceChildren(...parts);
+}
+function askPage() {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.responseType = "document";
+    request.open("GET", location.pathname + location.search);
+    request.onload = () => {
+      const here = new URL(request.responseURL).pathname === location.pathname;
+      if (request.status === 200 && here && request.responseXML !== null) {
+        resolve(request.responseXML);
+      } else {
+        reject(new Error(`the safe answered with status ${request.status}`));
+      }
+    };
+    request.onerror = () => reject(new Error("the safe cannot be reached"));
+    request.send();
+  });
+}
+
 // time.ts
 function when(t) {
   return `${t.toISOString().slice(0, 16).replace("T", " ")} UTC`;
@@ -176,6 +209,7 @@ export {
   signAct,
   openCopies,
   keepUnderPasskey,
+  redraw,
   when,
   day
 };

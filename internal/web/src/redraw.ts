@@ -1,0 +1,43 @@
+// Drawing a page anew after something was done on it: what the safe drew before
+// tells how things were.
+
+import { byId } from "./dom.ts";
+
+/**
+ * Replaces what the safe has drawn by how things are now, but for one part of
+ * the page, which stays as it is and where it is. What scripts have added to
+ * other parts is gone.
+ */
+export async function redraw(keep: HTMLElement): Promise<void> {
+  const fresh = await askPage();
+  const main = byId("main");
+  const drawn = fresh.getElementById("main");
+  if (drawn === null) {
+    throw new Error("the safe shows another page");
+  }
+  const at = [...main.children].indexOf(keep);
+  const parts = [...drawn.children].filter((part) => part.id !== keep.id);
+  parts.splice(at, 0, keep);
+  document.title = fresh.title;
+  main.replaceChildren(...parts);
+}
+
+// The browser reads it: text does not become elements here, which these pages
+// forbid their scripts.
+function askPage(): Promise<Document> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.responseType = "document";
+    request.open("GET", location.pathname + location.search);
+    request.onload = () => {
+      const here = new URL(request.responseURL).pathname === location.pathname;
+      if (request.status === 200 && here && request.responseXML !== null) {
+        resolve(request.responseXML);
+      } else {
+        reject(new Error(`the safe answered with status ${request.status}`));
+      }
+    };
+    request.onerror = () => reject(new Error("the safe cannot be reached"));
+    request.send();
+  });
+}
