@@ -3,12 +3,14 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"strongroom/internal/access"
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
 	"strongroom/internal/report"
+	"strongroom/internal/safe"
 )
 
 // A Nag is what people should see to. Most is not wrong yet, and will be one day
@@ -75,14 +77,41 @@ func founding(v state.View) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	remedy := "Begin with: strongroom people invite NAME --role keykeeper"
 	for _, p := range proposals {
 		if !p.Ready.IsZero() {
 			return "It is agreed who will, and comes into force on " + p.Ready.Local().Format("2006-01-02 at 15:04"), nil
 		}
-		remedy = "It is proposed who will, and waits for agreement: strongroom people list"
 	}
-	return remedy, nil
+	if len(proposals) > 0 {
+		by := proposals[len(proposals)-1].By
+		return fmt.Sprintf("%s has proposed who will; a keykeeper and an operator agree, on the page People or with: strongroom people agree", by), nil
+	}
+	received, err := v.Enrolments()
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	enrolled := make(map[access.Role]bool)
+	var proposer safe.PersonName // an operator, who has a terminal, or a keykeeper with one
+	for _, r := range received {
+		e, err := access.ParseEnrolment(r.Bytes)
+		if err != nil {
+			return "", fmt.Errorf("reading an enrolment: %w", err)
+		}
+		names = append(names, string(e.Person.Name))
+		for _, role := range e.Person.Roles {
+			enrolled[role] = true
+		}
+		if len(e.Person.SSH) > 0 && proposer == "" {
+			proposer = e.Person.Name
+		}
+	}
+	for _, role := range []access.Role{access.Keykeeper, access.Operator} {
+		if !enrolled[role] {
+			return fmt.Sprintf("Whoever keeps the safe's host goes on with: strongroom people invite NAME --role %s", role), nil
+		}
+	}
+	return fmt.Sprintf("%s, at a terminal, has the words of the others read, and proposes all: strongroom people add %s", proposer, strings.Join(names, " ")), nil
 }
 
 type nagging struct {
@@ -102,7 +131,7 @@ func (n *nagging) roles() {
 		paper := n.proven("", r.key, period, true)
 		n.hands(r, paper.IsZero())
 		if n.old(paper) {
-			n.add(fmt.Sprintf("the %s key on paper was %s", r.key, n.when(paper)), fmt.Sprintf("A %s types it in: strongroom keys check --paper -", r.role))
+			n.add(fmt.Sprintf("the %s key on paper was %s", r.key, n.when(paper)), fmt.Sprintf("The %s who has it types it in: strongroom keys check --paper -", r.role))
 		}
 		for _, p := range n.roster.People {
 			if !p.Has(r.role) {
