@@ -219,6 +219,9 @@ func (e *enrolling) bringRoleKey(enrolment *access.Enrolment) (err error) {
 func (e *enrolling) show(p *profile.Profile, enrolment access.Enrolment, personal seal.PersonalIdentity) error {
 	t, digest := e.talk(), enrolment.Digest()
 	t.Printf("%s is enrolled at the safe %s. The words of this enrolment:\n  %s", p.Person, p.Safe, words.Of(digest))
+	if e.mail == "" {
+		t.Warn("without --mail you get no mails: nobody tells you what happens, or when you are needed. To add an address, enrol anew.")
+	}
 	t.Note("Read them by voice to the person who adds you. The profile is in %s.", p.Dir())
 	hasKey := !enrolment.Person.Key.IsZero()
 	switch {

@@ -289,6 +289,15 @@ func (o seen) emit(t *ui.Terminal) {
 	t.Emit("opening", fields)
 }
 
+// over says how an opening stands, and why if that is known.
+func (o seen) over() string {
+	s := fmt.Sprintf("is %s", o.State)
+	if o.Cause != "" {
+		s += ": " + o.Cause
+	}
+	return s
+}
+
 // chooseOpening finds the opening that a part of an id means, among those of
 // which fits is true; "" if there is one only.
 func chooseOpening(openings []seen, part string, fits func(seen) bool) (seen, error) {
@@ -306,6 +315,8 @@ func chooseOpening(openings []seen, part string, fits func(seen) bool) (seen, er
 		problem := "there is no opening that this could be for"
 		if part != "" {
 			problem = "there is no such opening: " + part
+		} else if len(openings) > 0 { // the newest is the first
+			problem += "; the last one " + openings[0].over()
 		}
 		return seen{}, &ui.UsageError{Problem: problem, Remedy: "See what there is: strongroom opening list --all"}
 	}

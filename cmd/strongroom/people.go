@@ -99,7 +99,11 @@ func (a *app) invite(name safe.PersonName, roles []access.Role) error {
 	if usesPages(s.Config(), roles) {
 		there += ", in a browser, or"
 	}
-	a.talk().Note("The link is good once, until %s. Give it to %s over a way that you trust; %s:\n  strongroom enrol 'LINK' --ssh-key FILE", until.Local().Format("15:04"), name, there)
+	enrol := "strongroom enrol 'LINK' --ssh-key FILE --mail ADDRESS"
+	if slices.Contains(roles, access.Operator) {
+		enrol += " --address IP"
+	}
+	a.talk().Note("The link is good once, until %s. Give it to %s over a way that you trust; %s:\n  %s", until.Local().Format("15:04"), name, there, enrol)
 	a.talk().Emit("invitation", map[string]any{"person": name, "roles": roles, "link": invitation.String(), "until": until.UTC()})
 	return nil
 }

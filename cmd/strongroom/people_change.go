@@ -49,7 +49,7 @@ func (a *app) proposing(cmd *cobra.Command, compose func(*change, *person, api.E
 func explainCompose(err error) error {
 	var need *compose.NeedError
 	if errors.As(err, &need) {
-		return refusedError{ui.WithRemedy(err, fmt.Sprintf("Ask a %s to do it, on their machine. If you are one: do you have a copy of the key of every period? See strongroom people list", need.Role))}
+		return refusedError{ui.WithRemedy(err, fmt.Sprintf("Ask a %s to do it, on their machine. If you are one: do you have a copy of the key of every period? See strongroom people list. If none is left: strongroom people recover %s --outer - --inner -, with both keys from paper", need.Role, need.Person))}
 	}
 	return err
 }

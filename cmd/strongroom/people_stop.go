@@ -67,12 +67,13 @@ anew.`,
 }
 
 func (a *app) peopleSuspendCommand() *cobra.Command {
-	var reason, fingerprint string
+	var reason string
+	var fingerprints []string
 	c := &confirm{}
 	cmd := &cobra.Command{
 		Use:   "suspend NAME --reason TEXT",
 		Short: "Stop somebody, or one of their keys, at once",
-		Long: `Stop somebody at once, or one of their keys: a lost laptop, somebody who has
+		Long: `Stop somebody at once, or some of their keys: a lost laptop, somebody who has
 left. Their openings close, and their agreements count no more. Any person of
 the roster may do it. It lasts until a version of the roster lifts it.`,
 		Example: `  strongroom people suspend otto --reason "laptop lost"
@@ -92,53 +93,94 @@ the roster may do it. It lasts until a version of the roster lifts it.`,
 			if err != nil {
 				return err
 			}
-			act, err := suspension(roster, given[0], fingerprint, text)
+			acts, err := suspensions(roster, given[0], fingerprints, text)
 			if err != nil {
 				return err
 			}
-			if err := c.ask(a, fmt.Sprintf("Suspend %s?", act.Person)); err != nil {
+			if err := c.ask(a, fmt.Sprintf("Suspend %s?", whom(acts))); err != nil {
 				return err
 			}
-			signed, err := p.sign(act)
-			if err == nil {
-				err = explainSent(p.client.Suspend(a.stop, signed))
+			for _, act := range acts {
+				signed, err := p.sign(act)
+				if err == nil {
+					err = explainSent(p.client.Suspend(a.stop, signed))
+				}
+				if err != nil {
+					return err
+				}
+				a.talk().Printf("%s", suspended(act))
+				m := map[string]any{"person": act.Person}
+				if !act.Key.IsZero() {
+					m["key"] = act.Key.Fingerprint()
+				}
+				a.talk().Emit("suspended", m)
 			}
-			if err != nil {
-				return err
-			}
-			a.talk().Printf("%s is suspended.", act.Person)
-			a.talk().Note("What this should have stopped, see: strongroom opening list. It ends with: strongroom people lift %s", act.Person)
-			a.talk().Emit("suspended", map[string]any{"person": act.Person})
+			a.talk().Note("What this should have stopped, see: strongroom opening list. It ends with: strongroom people lift %s", given[0])
 			return nil
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&reason, "reason", "", "why, for everybody to read")
-	f.StringVar(&fingerprint, "key", "", "`fingerprint` of the one SSH key or passkey that is meant, or its beginning")
+	f.StringArrayVar(&fingerprints, "key", nil, "`fingerprint` of the one SSH key or passkey that is meant, or its beginning; may be given several times")
 	c.register(cmd)
 	return cmd
 }
 
-// suspension finds who, and which key, is meant.
-func suspension(roster access.Roster, name, fingerprint string, reason ledger.Text) (access.Suspend, error) {
+// suspended says what an act has suspended.
+func suspended(act access.Suspend) string {
+	if act.Key.IsZero() {
+		return fmt.Sprintf("%s is suspended, with all keys.", act.Person)
+	}
+	return fmt.Sprintf("The key %s of %s is suspended.", act.Key.Fingerprint(), act.Person)
+}
+
+// whom says what acts about one person are to suspend.
+func whom(acts []access.Suspend) string {
+	if acts[0].Key.IsZero() {
+		return string(acts[0].Person)
+	}
+	var keys []string
+	for _, act := range acts {
+		keys = append(keys, act.Key.Fingerprint())
+	}
+	return fmt.Sprintf("the key %s of %s", strings.Join(keys, " and the key "), acts[0].Person)
+}
+
+// suspensions finds who, and which keys, are meant.
+func suspensions(roster access.Roster, name string, fingerprints []string, reason ledger.Text) ([]access.Suspend, error) {
 	person, ok := roster.Person(safe.PersonName(name))
 	if !ok {
-		return access.Suspend{}, &ui.UsageError{Problem: fmt.Sprintf("there is no %q in the roster", name), Remedy: "See who is: strongroom people list"}
+		return nil, &ui.UsageError{Problem: fmt.Sprintf("there is no %q in the roster", name), Remedy: "See who is: strongroom people list"}
 	}
-	act := access.Suspend{Person: person.Name, Reason: reason}
-	if fingerprint == "" {
-		return act, nil
+	if len(fingerprints) == 0 {
+		return []access.Suspend{{Person: person.Name, Reason: reason}}, nil
 	}
+	var acts []access.Suspend
+	for _, fingerprint := range fingerprints {
+		act, err := keySuspension(person, fingerprint, reason)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(acts, act) {
+			acts = append(acts, act)
+		}
+	}
+	return acts, nil
+}
+
+// keySuspension finds the one key of a person that begins like that.
+func keySuspension(person access.Person, fingerprint string, reason ledger.Text) (access.Suspend, error) {
+	act, remedy := access.Suspend{Person: person.Name, Reason: reason}, "There is "+keysOf(person)
 	for _, key := range person.Keys() {
 		if strings.HasPrefix(key.Fingerprint(), fingerprint) || strings.HasPrefix(strings.TrimPrefix(key.Fingerprint(), "SHA256:"), fingerprint) {
 			if !act.Key.IsZero() {
-				return act, &ui.UsageError{Problem: fmt.Sprintf("several keys of %s begin with %q", name, fingerprint), Remedy: "Give more of it."}
+				return act, &ui.UsageError{Problem: fmt.Sprintf("several keys of %s begin with %q", person.Name, fingerprint), Remedy: remedy}
 			}
 			act.Key = key
 		}
 	}
 	if act.Key.IsZero() {
-		return act, &ui.UsageError{Problem: fmt.Sprintf("%s has no key that begins with %q", name, fingerprint), Remedy: "There is " + keysOf(person)}
+		return act, &ui.UsageError{Problem: fmt.Sprintf("%s has no key that begins with %q", person.Name, fingerprint), Remedy: remedy}
 	}
 	return act, nil
 }

@@ -152,7 +152,11 @@ func authorityFolder(cfg *config.Config) string { return filepath.Join(cfg.Dir, 
 func listen(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
 	var c net.ListenConfig
 	c.SetMultipathTCP(false)
-	l, err := c.Listen(ctx, "tcp", at.String())
+	network := "tcp"
+	if at.Addr().Is4() { // of which "tcp" would have 0.0.0.0 mean all addresses of IPv6, too
+		network = "tcp4"
+	}
+	l, err := c.Listen(ctx, network, at.String())
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		err = ui.WithRemedy(fmt.Errorf("listening on %s: something else listens there", at), "Does another strongroom serve run? Stop it, or write another address as serve.listen in the configuration.")

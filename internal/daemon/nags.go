@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +131,7 @@ func (n *nagging) roles() {
 	for _, r := range roleKeys {
 		paper := n.proven("", r.key, period, true)
 		n.hands(r, paper.IsZero())
-		if n.old(paper) {
+		if n.old(paper) && n.terminal(r.role) {
 			n.add(fmt.Sprintf("the %s key on paper was %s", r.key, n.when(paper)), fmt.Sprintf("The %s who has it types it in: strongroom keys check --paper -", r.role))
 		}
 		for _, p := range n.roster.People {
@@ -142,10 +143,17 @@ func (n *nagging) roles() {
 				n.add(fmt.Sprintf("the %s key of %s was %s", r.key, p.Name, n.when(last)), howToProve(p))
 			}
 			if p.Mail == "" {
-				n.add(fmt.Sprintf("%s has no mail address and is told nothing", p.Name), "")
+				n.add(fmt.Sprintf("%s has no mail address and is told nothing", p.Name), fmt.Sprintf("%s enrols anew, with an address for mails: strongroom people invite %s --role %s", p.Name, p.Name, r.role))
 			}
 		}
 	}
+}
+
+// terminal reports whether anybody of the role has an SSH key. A key on paper is
+// typed in at a terminal alone: where nobody has one, a finding would stay for
+// ever, and copies that are proven on the page have to be enough.
+func (n *nagging) terminal(role access.Role) bool {
+	return slices.ContainsFunc(n.roster.People, func(p access.Person) bool { return p.Has(role) && len(p.SSH) > 0 })
 }
 
 // howToProve says how somebody proves their keys: on the page, who has nothing

@@ -153,8 +153,39 @@ func TestKeykeeperWithoutACopy(t *testing.T) {
 					t.Errorf("%q is missing in %s", want, got)
 				}
 			}
+			if remedy := "bob enrols anew, with an address for mails"; strings.Contains(got, remedy) {
+				t.Errorf("bob has an address: %s", got)
+			}
 			if strings.Contains(got, "outer key of kim was never proven") {
 				t.Errorf("kim has nothing to prove: %s", got)
+			}
+		})
+	}
+}
+
+// What nobody can do is no finding, and each has a remedy.
+func TestNagsCanBeSeenTo(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ada   accesstest.Somebody
+		paper bool
+	}{
+		{"a keykeeper has a terminal", accesstest.NewPerson(t, "ada", access.Keykeeper), true},
+		{"all have phones", accesstest.NewPasskeyPerson(t, "ada", access.Keykeeper), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			team := accesstest.NewTeam(t, "bob:operator")
+			c.ada.Mail = ""
+			team.Join(t, c.ada)
+			n := nagging{situation: situation{now: accesstest.Start, roster: team.Roster}}
+			n.roles()
+			if got := fmt.Sprint(n.all); strings.Contains(got, "outer key on paper") != c.paper || !strings.Contains(got, "ada enrols anew, with an address for mails: strongroom people invite ada --role keykeeper") {
+				t.Errorf("got %s", got)
+			}
+			for _, nag := range n.all {
+				if nag.Remedy == "" {
+					t.Errorf("no remedy: %s", nag.Text)
+				}
 			}
 		})
 	}

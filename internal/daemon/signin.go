@@ -62,7 +62,10 @@ func (s *Safe) SignIn(ctx context.Context, from netip.Addr, origin string, m api
 		return "", passkey.Key{}, &api.DeniedError{What: what, Reason: errNotKnown.Error(), Err: err}
 	}
 	if key.Use != access.SignIn {
-		return "", passkey.Key{}, s.settle(ctx, from, what, denyf("%s has touched the passkey that is for releases: the other one signs in", p.Name))
+		// Devices offer both, and nobody but the person could touch it: a slip of
+		// the finger alarms nobody.
+		s.log.Info("the passkey for releases was touched to sign in", "person", p.Name, "from", from)
+		return "", passkey.Key{}, invalid("%s has touched the passkey that is for releases: the other one signs in", p.Name)
 	}
 	return p.Name, key.Key, nil
 }

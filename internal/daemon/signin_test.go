@@ -257,8 +257,15 @@ func TestSignInIsRefused(t *testing.T) {
 	}
 	h.pass(2 * time.Hour)
 	release := *dan.Release
+	refused := len(all[ledger.AccessRefused](h))
 	_, _, err := h.signIn(h.touches(&release, h.challenge()))
-	h.denied(err, "the passkey that is for releases")
+	var wrong *api.InvalidError
+	if !errors.As(err, &wrong) || !strings.Contains(wrong.Reason, "the passkey that is for releases") {
+		t.Errorf("who touches the other passkey is told %v", err)
+	}
+	if n := len(all[ledger.AccessRefused](h)); n != refused {
+		t.Errorf("a slip of the finger is told as %d refused attempts", n-refused)
+	}
 }
 
 // TestClaimedPasskey: who was invited can say that they have somebody's passkey,

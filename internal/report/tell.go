@@ -151,17 +151,17 @@ func tellPeople(who string, what ledger.Event) (t Told, ok bool) {
 	case ledger.RosterProposed:
 		t = Told{Level: Look, What: fmt.Sprintf("%s proposes roster %d", who, e.Version), Detail: joined(e.Changes)}
 	case ledger.RosterAgreed:
-		t = Told{Level: Look, What: fmt.Sprintf("%s agrees with roster %d", who, e.Version)}
+		t = Told{Level: OK, What: fmt.Sprintf("%s agrees with roster %d", who, e.Version)}
 	case ledger.RosterObjected:
 		t = Told{Level: Alarm, What: fmt.Sprintf("%s objects to roster %d", who, e.Version), Detail: string(e.Reason)}
 	case ledger.RosterDropped:
-		t = Told{Level: Look, What: fmt.Sprintf("roster %d is dropped", e.Version), Detail: string(e.Reason)}
+		t = Told{Level: OK, What: fmt.Sprintf("roster %d is dropped", e.Version), Detail: string(e.Reason)}
 	case ledger.RosterChanged:
-		t = Told{Level: Look, What: fmt.Sprintf("roster %d is in force", e.Version)}
+		t = Told{Level: OK, What: fmt.Sprintf("roster %d is in force", e.Version)}
 	case ledger.PersonInvited:
-		t = Told{Level: Look, What: fmt.Sprintf("%s is invited as %s", e.Person, e.Role)}
+		t = Told{Level: OK, What: fmt.Sprintf("%s is invited as %s", e.Person, e.Role)}
 	case ledger.EnrolmentReceived:
-		t = Told{Level: Look, What: fmt.Sprintf("%s sent their keys", e.Person), Detail: fmt.Sprintf("from %s", e.From)}
+		t = Told{Level: OK, What: fmt.Sprintf("%s sent their keys", e.Person), Detail: fmt.Sprintf("from %s", e.From)}
 	case ledger.PersonSuspended:
 		whom := string(e.Person)
 		if e.Key != "" {
@@ -191,9 +191,10 @@ func joined(lines []ledger.Text) string {
 }
 
 func tellOpening(who string, what ledger.Event) (t Told, ok bool) {
-	t.Level = Look
+	t.Level = OK
 	switch e := what.(type) {
 	case ledger.OpeningRequested:
+		t.Level = Look // a keykeeper answers it
 		t.What = fmt.Sprintf("%s asks to read %s", who, Sources(SourcesOf(e.Snapshots)))
 		t.Detail = fmt.Sprintf("from %s, for %s: %s", e.Address, Counted(e.Hours, "hour", "hours"), e.Reason)
 	case ledger.OpeningReleased:

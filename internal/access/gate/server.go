@@ -94,11 +94,16 @@ func New(task Task, store objects, opts Options) (*Server, error) {
 }
 
 // Listen opens the port, as a Server needs it: without Multipath TCP, which
-// would pass by what Landlock confines.
+// would pass by what Landlock confines; and at an address of IPv4 on that alone,
+// where "tcp" would have 0.0.0.0 mean all addresses of IPv6, too.
 func Listen(ctx context.Context, addr netip.AddrPort) (net.Listener, error) {
 	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	config.SetMultipathTCP(false)
-	l, err := config.Listen(ctx, "tcp", addr.String())
+	network := "tcp"
+	if addr.Addr().Is4() {
+		network = "tcp4"
+	}
+	l, err := config.Listen(ctx, network, addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("opening the gate: %w", err)
 	}

@@ -67,7 +67,7 @@ function start(): void {
   step("check").append(
     h("p", {}, "You are ", h("bdi", {}, h("strong", {}, invitation.person)), `, ${invitation.roles.join(" and ")} of the safe `, h("bdi", {}, invitation.safe), "."),
     field("Your name, as others know it", name),
-    field("Address for mails", mail, "The safe tells you there what happens, and when you are needed."),
+    field("Address for mails", mail, "The safe tells you there what happens, and when you are needed. Without one you get no mails."),
     h("p", { class: "actions" }, begin),
   );
 }
