@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"strongroom/internal/access"
 	"strongroom/internal/access/api"
 	"strongroom/internal/access/compose"
+	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/words"
 	"strongroom/internal/ui"
@@ -39,7 +41,7 @@ func (a *app) proposing(cmd *cobra.Command, compose func(*change, *person, api.E
 		if err != nil {
 			return explainCompose(err)
 		}
-		return c.propose(p, roster, next)
+		return c.propose(p, everyone.Proposals, roster, next)
 	}
 	c.confirm.register(cmd)
 	c.phrase.register(cmd)
@@ -54,8 +56,9 @@ func explainCompose(err error) error {
 	return err
 }
 
-// propose shows a version, asks, and proposes it.
-func (c *change) propose(p *person, roster, next access.Roster) error {
+// propose shows a version, and what becomes of one that waits; asks, and
+// proposes it.
+func (c *change) propose(p *person, waiting []access.Proposal, roster, next access.Roster) error {
 	t := c.talk()
 	lines := compose.Changes(roster, next)
 	if len(lines) == 0 {
@@ -64,6 +67,12 @@ func (c *change) propose(p *person, roster, next access.Roster) error {
 	t.Printf("Version %d of the roster:", next.Number)
 	for _, line := range lines {
 		t.Printf("  - %s", line)
+	}
+	for _, other := range waiting {
+		others := slices.DeleteFunc(agreed(other), func(name safe.PersonName) bool { return name == p.profile.Person })
+		if other.By == ledger.Who(p.profile.Person) && len(others) > 0 {
+			t.Warn("version %d, which you have proposed before, is dropped by this: what %s agreed on counts no more, and the wait begins anew", other.Next().Number, joined(others))
+		}
 	}
 	if err := c.confirm.ask(c.app, "Propose this?"); err != nil {
 		return err
