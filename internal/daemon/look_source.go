@@ -75,6 +75,8 @@ func specified(spec config.Spec) (where string, include, exclude []string) {
 			include = []string{s.Text}
 		}
 		return s.Host.String(), include, nil
+	case config.Facts:
+		return s.Host.String(), s.Files, nil
 	case config.Local:
 		return "this host", s.Include, s.Exclude
 	default:

@@ -47,6 +47,12 @@ func specify(task *child.CollectTask, spec config.Spec) error {
 		task.Command = &child.CommandTask{
 			Login: login, Name: spec.Name, Command: spec.Text, EndsWith: spec.EndsWith, AllowEmpty: spec.AllowEmpty, Stall: spec.Stall,
 		}
+	case config.Facts:
+		login, err := loginOf(spec.Login)
+		if err != nil {
+			return err
+		}
+		task.Facts = &child.FactsTask{Login: login, Files: spec.Files, Looks: spec.Looks, Pause: spec.Pause}
 	case config.Local:
 		task.Local = &child.LocalTask{Include: spec.Include, Exclude: spec.Exclude}
 	default:

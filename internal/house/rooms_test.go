@@ -554,6 +554,7 @@ var rooms = []room{
 		"internal/source/tap":           "sees it pass",
 		"internal/source":               "is told which one",
 		"internal/source/command":       "one kind",
+		"internal/source/glance":        "a kind that looks at a host",
 		"internal/source/local":         "another kind",
 		"internal/source/sftp":          "yet another",
 		"internal/source/sshclient":     "whom a command is asked of, and a host that is not the pinned one",

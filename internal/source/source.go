@@ -131,6 +131,9 @@ const (
 	// Unmatched: a line of the include list with wildcards matched nothing. A
 	// warning.
 	Unmatched Kind = "unmatched"
+	// Unseen: something that is looked at where it is there may not be read. A
+	// warning.
+	Unseen Kind = "unseen"
 	// Complaint: the program that makes the entry wrote to its standard error.
 	// A warning.
 	Complaint Kind = "complaint"

@@ -12,6 +12,7 @@ import (
 	"net"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -23,6 +24,7 @@ import (
 	"strongroom/internal/safe"
 	"strongroom/internal/source"
 	"strongroom/internal/source/command"
+	"strongroom/internal/source/glance"
 	"strongroom/internal/source/local"
 	"strongroom/internal/source/sftp"
 	"strongroom/internal/source/sshclient"
@@ -80,6 +82,8 @@ func (t CollectTask) host() string {
 		return t.SFTP.Host
 	case t.Command != nil:
 		return t.Command.Host
+	case t.Facts != nil:
+		return t.Facts.Host
 	}
 	return ""
 }
@@ -180,6 +184,23 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 			AllowEmpty: task.Command.AllowEmpty, Limits: limits, Stall: task.Command.Stall,
 		})
 		return s, "command", err
+	case task.Facts != nil:
+		addr, dial, err := reach(ctx, task.Facts.Login, rules)
+		if err != nil {
+			return nil, "", err
+		}
+		looks := task.Facts.Looks
+		if task.DryRun {
+			looks = 1 // nobody waits for more to see what there is
+		}
+		s, err := glance.New(glance.Options{
+			SSH: sshclient.Options{
+				Addr: addr, User: task.Facts.User, HostKeys: task.Facts.HostKeys, Key: task.Facts.Key, Dial: dial,
+			},
+			Once: slices.Concat(glance.Identity, glance.Told, task.Facts.Files), Often: glance.Sockets, Required: task.Facts.Files,
+			Looks: looks, Pause: task.Facts.Pause,
+		})
+		return s, "facts", err
 	case task.Local != nil:
 		s, err := local.New(local.Options{Include: task.Local.Include, Exclude: task.Local.Exclude, Limits: limits})
 		if err != nil {

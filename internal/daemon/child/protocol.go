@@ -59,6 +59,7 @@ type CollectTask struct {
 
 	SFTP    *SFTPTask       `json:"sftp,omitempty"` // exactly one of these is set
 	Command *CommandTask    `json:"command,omitempty"`
+	Facts   *FactsTask      `json:"facts,omitempty"`
 	Local   *LocalTask      `json:"local,omitempty"`
 	Limits  Limits          `json:"limits"`
 	Options collect.Options `json:"options"`
@@ -92,6 +93,14 @@ type CommandTask struct {
 	EndsWith   string        `json:"ends_with"`
 	AllowEmpty bool          `json:"allow_empty"`
 	Stall      time.Duration `json:"stall"`
+}
+
+// FactsTask is a source of kind facts.
+type FactsTask struct {
+	Login
+	Files []string      `json:"files"`
+	Looks int           `json:"looks"`
+	Pause time.Duration `json:"pause"`
 }
 
 // LocalTask is a source of kind local.

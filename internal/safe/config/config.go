@@ -66,8 +66,8 @@ type Source struct {
 	Parity          bool
 }
 
-// A Spec says what a source pulls, and from where. It is an SFTP, a Command or a
-// Local.
+// A Spec says what a source pulls, and from where. It is an SFTP, a Command, a
+// Facts or a Local.
 type Spec interface {
 	// Kind returns the source's kind as it is written in the configuration.
 	Kind() string
@@ -93,6 +93,17 @@ type Command struct {
 }
 
 func (Command) Kind() string { return "command" }
+
+// Facts looks at a host: what it is, what it is told to talk to, and whom it
+// talks to.
+type Facts struct {
+	Login
+	Files []string      // absolute paths of further files to look at
+	Looks int           // at its connections
+	Pause time.Duration // between two looks
+}
+
+func (Facts) Kind() string { return "facts" }
 
 // Local pulls files and folders of the safe's own host.
 type Local struct {

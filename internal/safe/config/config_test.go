@@ -429,8 +429,8 @@ func TestValues(t *testing.T) {
 		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: { listen: 10.0.0.1:1 } }", "expected another port for the gate than for the people's API, found 1 for both"},
 
 		{"kind", "sfpt", "unknown kind `sfpt`, did you mean `sftp`?"},
-		{"kind", "postgres", "unknown kind `postgres`; known are sftp, command, local"},
-		{"kind", "[sftp]", "expected sftp or command or local, found a list"},
+		{"kind", "postgres", "unknown kind `postgres`; known are sftp, command, facts, local"},
+		{"kind", "[sftp]", "expected sftp or command or facts or local, found a list"},
 		{"host", "erp-app.acme.example", `"erp-app.acme.example" lacks the user`},
 		{"host", "me@erp:0", "expected user@host or user@host:port"},
 		{"host", "me@erp:65536", "a port is at most 65535"},

@@ -251,6 +251,15 @@ var pattern = text("a pattern that begins with / or **", schema{Pattern: `^(/|\*
 		return s, nil
 	})
 
+// plainPath takes the absolute path of one file.
+var plainPath = text("the absolute path of a file", schema{Pattern: "^/", MaxLength: new(uint64(safe.MaxPath))},
+	func(s string) (string, error) {
+		if !path.IsAbs(s) || path.Clean(s) != s || safe.CheckPath(s[1:]) != nil || !isPlain(s) {
+			return "", errForm
+		}
+		return s, nil
+	})
+
 // fileName takes the name of one entry, in no folder.
 var fileName = text("the name of a file, without /", schema{Pattern: `^[^/]+$`, MaxLength: new(uint64(safe.MaxName))},
 	func(s string) (string, error) {

@@ -51,6 +51,7 @@ type draft struct {
 	login   Login
 	sftp    SFTP
 	command Command
+	facts   Facts
 }
 
 // commonFields are the keys of every kind.
@@ -111,6 +112,15 @@ var kinds = []kind{
 		},
 	},
 	{
+		"facts", "What a host is, and whom it talks to, by SFTP: a few small files of /etc and /proc/net, for the map.",
+		slices.Concat(loginFields, []field[draft]{
+			key("files", "Further files to look at, besides those that every Linux has.", list("a list of absolute paths", 0, plainPath), func(s *draft) *[]string { return &s.facts.Files }),
+			key("looks", "How often to look at its connections in one collection, since one look misses what is short.", integer(1, 1000), func(s *draft) *int { return &s.facts.Looks }).or(12),
+			key("pause", "How long to wait between two looks.", duration, func(s *draft) *time.Duration { return &s.facts.Pause }).or("10s"),
+		}),
+		func(s draft) Spec { s.facts.Login = s.login; return s.facts },
+	},
+	{
 		"local", "Files and folders of the safe's own host.",
 		pathFields,
 		func(s draft) Spec { return Local{s.paths} },
@@ -130,6 +140,7 @@ func newDraft(name safe.SourceName) draft {
 		},
 		sftp:    SFTP{Connections: 2},
 		command: Command{Stall: 10 * time.Minute},
+		facts:   Facts{Looks: 12, Pause: 10 * time.Second},
 	}
 }
 

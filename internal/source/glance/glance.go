@@ -36,7 +36,7 @@ type Options struct {
 	// Once are files that are read once, Often those that are read at each look:
 	// absolute paths. What does not exist is left out.
 	Once, Often []string
-	// Required are files of Once whose lack is a problem.
+	// Required are files of Once that must be there.
 	Required []string
 
 	Looks int           // at the files of Often; at least 1
@@ -72,6 +72,7 @@ func New(options Options) (*Source, error) {
 			return nil, fmt.Errorf("%.80q cannot be looked at: expected the absolute path of a file", file)
 		}
 	}
+	options.Once = distinct(options.Once, options.Often)
 	if options.Looks < 1 {
 		options.Looks = 1
 	}
@@ -82,6 +83,17 @@ func New(options Options) (*Source, error) {
 		options.Now = time.Now
 	}
 	return &Source{options, host}, nil
+}
+
+// distinct returns the files that are there once, and not among the others.
+func distinct(files, others []string) []string {
+	var all []string
+	for _, f := range files {
+		if !slices.Contains(all, f) && !slices.Contains(others, f) {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // Matches implements source.Source: there are no lines to match.
@@ -162,8 +174,12 @@ func (s *Source) look(ctx context.Context) (map[string][]byte, []source.Problem,
 				problems = append(problems, source.Problem{Kind: source.Missing, Path: name, Err: err})
 			}
 		case errors.As(err, &status), errors.Is(err, errTooMuch):
+			kind := source.Unseen
+			if slices.Contains(s.options.Required, file) {
+				kind = source.Unreadable
+			}
 			if !slices.ContainsFunc(problems, func(p source.Problem) bool { return p.Path == name }) {
-				problems = append(problems, source.Problem{Kind: source.Unreadable, Path: name, Err: err})
+				problems = append(problems, source.Problem{Kind: kind, Path: name, Err: err})
 			}
 		default:
 			return fmt.Errorf("reading %s of %s: %w", file, s.host.Addr(), cause(ctx, err))

@@ -97,8 +97,8 @@ func TestGlanceAtWhatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options(t)
-	o.Once = []string{"/dev/zero", dir, filepath.Join(dir, "fine"), filepath.Join(dir, "none"), filepath.Join(dir, "wanted")}
-	o.Required = o.Once[4:]
+	o.Once = []string{"/dev/zero", dir, filepath.Join(dir, "fine"), filepath.Join(dir, "fine"), filepath.Join(dir, "none"), filepath.Join(dir, "wanted")}
+	o.Required = []string{dir, filepath.Join(dir, "wanted")}
 	got, err := look(t, o)
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestGlanceAtWhatCannotBeRead(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{name("fine"): "fine"}, got.contents); diff != "" {
 		t.Errorf("what was read (-want +got):\n%s", diff)
 	}
-	want := map[string]source.Kind{"dev/zero": source.Unreadable, dir[1:]: source.Unreadable, name("wanted"): source.Missing}
+	want := map[string]source.Kind{"dev/zero": source.Unseen, dir[1:]: source.Unreadable, name("wanted"): source.Missing}
 	if diff := cmp.Diff(want, got.problems); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
