@@ -18,7 +18,7 @@ import {
   unfit,
   unfounded,
   when
-} from "./shared-YKYQAM5Q.js";
+} from "./shared-JXG6TBSM.js";
 import {
   askKeyring,
   passkeyOf

@@ -14,7 +14,7 @@ import {
   signAct,
   signerOf,
   when
-} from "./shared-YKYQAM5Q.js";
+} from "./shared-JXG6TBSM.js";
 import {
   askKeyring,
   passkeyOf

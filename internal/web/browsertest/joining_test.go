@@ -108,7 +108,7 @@ func TestTakeInAnew(t *testing.T) {
 		t.Errorf("the page shows %q", shown)
 	}
 	p.Press("Propose it with your passkey")
-	p.Wait(`document.querySelector("#joining-panel .ended")`)
+	p.Wait(`document.querySelector(".ended") && document.activeElement.id === "people-status"`)
 	if got := s.proposals[0].Next().Lifted; !slices.Equal(got, []int64{9}) {
 		t.Errorf("it lifts %v", got)
 	}

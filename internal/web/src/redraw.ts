@@ -15,7 +15,8 @@ export async function redraw(keep: HTMLElement): Promise<void> {
   if (drawn === null) {
     throw new Error("the safe shows another page");
   }
-  const at = [...main.children].indexOf(keep);
+  const drawnAt = [...drawn.children].findIndex((part) => part.id === keep.id);
+  const at = drawnAt >= 0 ? drawnAt : [...main.children].indexOf(keep);
   const parts = [...drawn.children].filter((part) => part.id !== keep.id);
   parts.splice(at, 0, keep);
   document.title = fresh.title;
