@@ -43,6 +43,14 @@ var rooms = []room{
 		"golang.org/x/crypto":           "a known host key is parsed, so that a wrong one is found at the desk",
 	}},
 
+	// What of the estate is in the safe.
+	{"internal/estate/coverage", map[string]string{
+		"internal/estate":      "what needs what",
+		"internal/safe":        "sources and runs",
+		"internal/safe/config": "what people say that the safe must hold, and what they promised",
+		"internal/safe/keep":   "how long a source's snapshots are kept",
+	}},
+
 	// The record of what happened.
 	{"internal/ledger", map[string]string{
 		"internal/safe":     "entries speak of runs, snapshots and people",
@@ -593,6 +601,7 @@ var rooms = []room{
 	{"internal/daemon", map[string]string{
 		"internal/safe":                   "speaks of runs and snapshots",
 		"internal/estate":                 "what sources tell of it stays known for a while",
+		"internal/estate/coverage":        "what of it is in the safe",
 		"internal/estate/order":           "in which order it can be rebuilt",
 		"internal/safe/config":            "what is to be collected",
 		"internal/safe/keep":              "how long a snapshot is kept",
@@ -631,6 +640,7 @@ var rooms = []room{
 	{"docs", nil},                      // what goes onto a recovery stick
 	{"cmd/strongroom", map[string]string{
 		"internal/estate":          "shows the map",
+		"internal/estate/coverage": "shows what is in the safe",
 		"internal/estate/export":   "for other programs",
 		"internal/estate/order":    "shows the order",
 		"internal/daemon":          "serves a safe",

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"strongroom/internal/estate"
+	"strongroom/internal/estate/coverage"
+	"strongroom/internal/ui"
+)
+
+func (a *app) coverageCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "coverage [APPLICATION]",
+		Short: "Show whether all that an application needs is in the safe",
+		Long: `Show for each application what it takes to rebuild it and how it stands with
+that, the worst first: missing (nothing could be restored), stale (older than
+was promised), unproven (never scrubbed, or never restored and found right),
+waived (somebody has taken that on themselves), held. What an application needs
+are the components that it consists of, and all that they need on the map.
+
+The exit status is 3 if anything is missing or stale, so that a timer can watch
+it.`,
+		Example: `  strongroom coverage
+  strongroom coverage erp`,
+		Args: args(0, 1, "one application"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			reports, err := a.coverageOf(given)
+			if err != nil {
+				return err
+			}
+			return a.showCoverage(reports)
+		},
+	}
+}
+
+func (a *app) levelsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "levels [APPLICATION]",
+		Short: "Show whether service levels are kept",
+		Long: `Show for each application what was promised under levels: in the configuration,
+and whether it is kept: the age of snapshots, the time that collections take, how
+long snapshots are kept, and rehearsals.
+
+The exit status is 3 if a level is not kept.`,
+		Args: args(0, 1, "one application"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			reports, err := a.coverageOf(given)
+			if err != nil {
+				return err
+			}
+			return a.showLevels(reports)
+		},
+	}
+}
+
+// coverageOf returns the reports of all applications, or of the one that is
+// given.
+func (a *app) coverageOf(given []string) ([]coverage.Report, error) {
+	s, err := a.openSafe()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close() // nothing was written
+	reports, err := s.Coverage(a.stop)
+	if err != nil {
+		return nil, err
+	}
+	if len(reports) == 0 {
+		return nil, ui.WithRemedy(errors.New("the configuration names no application"), "Write applications: with what each consists of: strongroom config example")
+	}
+	if len(given) == 0 {
+		return reports, nil
+	}
+	var known []string
+	for _, r := range reports {
+		if name := r.Application.Name(); name == given[0] || r.Application == estate.ID(given[0]) {
+			return []coverage.Report{r}, nil
+		}
+		known = append(known, r.Application.Name())
+	}
+	return nil, &ui.UsageError{Problem: fmt.Sprintf("there is no application %q", given[0]), Remedy: "There are " + strings.Join(known, ", ") + "."}
+}
+
+func (a *app) showCoverage(reports []coverage.Report) error {
+	t := a.talk()
+	bad := false
+	for i, r := range reports {
+		held, needed := r.Count()
+		if i > 0 {
+			t.Printf("")
+		}
+		t.Printf("%s: %d of %d held", r.Application.Name(), held, needed)
+		table := ui.NewTable(ui.Column{Title: "STATE"}, ui.Column{Title: "COMPONENT"}, ui.Column{Title: "WHAT"}, ui.Column{Title: "WHY"})
+		for _, item := range r.Items {
+			state := any(string(item.State))
+			if item.State == coverage.Missing || item.State == coverage.Stale {
+				bad, state = true, ui.Bad(string(item.State))
+			}
+			table.Row(state, string(item.Component), string(item.Matter), item.Why)
+		}
+		t.Table(table)
+		for _, id := range r.Outside {
+			t.Printf("It needs %s, which others run.", id)
+		}
+		t.Emit("coverage", map[string]any{"application": r.Application, "held": held, "needed": needed, "items": r.Items, "outside": r.Outside})
+	}
+	if bad {
+		return errLosses
+	}
+	return nil
+}
+
+func (a *app) showLevels(reports []coverage.Report) error {
+	t := a.talk()
+	bad := false
+	table := ui.NewTable(ui.Column{Title: "APPLICATION"}, ui.Column{Title: "LEVEL"}, ui.Column{Title: "IS"}, ui.Column{Title: "WHY"})
+	for _, r := range reports {
+		for _, l := range r.Levels {
+			verdict := any(string(l.Verdict))
+			if l.Verdict == coverage.Broken {
+				bad, verdict = true, ui.Bad(string(l.Verdict))
+			}
+			table.Row(r.Application.Name(), string(l.Promise), verdict, l.Why)
+		}
+		if len(r.Levels) == 0 {
+			t.Note("note: nothing is promised for %s: write levels: below it", r.Application.Name())
+		}
+		t.Emit("levels", map[string]any{"application": r.Application, "levels": r.Levels})
+	}
+	t.Table(table)
+	if bad {
+		return errLosses
+	}
+	return nil
+}
