@@ -7,13 +7,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"strongroom/internal/daemon"
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/coverage"
 	"strongroom/internal/ui"
 )
 
 func (a *app) coverageCommand() *cobra.Command {
-	return &cobra.Command{
+	var propose bool
+	cmd := &cobra.Command{
 		Use:   "coverage [APPLICATION]",
 		Short: "Show whether all that an application needs is in the safe",
 		Long: `Show for each application what it takes to rebuild it and how it stands with
@@ -22,19 +24,29 @@ was promised), unproven (never scrubbed, or never restored and found right),
 waived (somebody has taken that on themselves), held. What an application needs
 are the components that it consists of, and all that they need on the map.
 
+With --propose it says what closes each miss: what to put into the configuration,
+and what to run on the host and on the safe. What the safe does not know is left
+open, as a comment.
+
 The exit status is 3 if anything is missing or stale, so that a timer can watch
 it.`,
 		Example: `  strongroom coverage
-  strongroom coverage erp`,
+  strongroom coverage erp --propose`,
 		Args: args(0, 1, "one application"),
 		RunE: func(_ *cobra.Command, given []string) error {
-			reports, err := a.coverageOf(given)
+			c, err := a.coverageOf(given)
 			if err != nil {
 				return err
 			}
-			return a.showCoverage(reports)
+			if propose {
+				a.proposeCover(c)
+				return nil
+			}
+			return a.showCoverage(c.Reports)
 		},
 	}
+	cmd.Flags().BoolVar(&propose, "propose", false, "say what closes each miss")
+	return cmd
 }
 
 func (a *app) levelsCommand() *cobra.Command {
@@ -48,41 +60,42 @@ long snapshots are kept, and rehearsals.
 The exit status is 3 if a level is not kept.`,
 		Args: args(0, 1, "one application"),
 		RunE: func(_ *cobra.Command, given []string) error {
-			reports, err := a.coverageOf(given)
+			c, err := a.coverageOf(given)
 			if err != nil {
 				return err
 			}
-			return a.showLevels(reports)
+			return a.showLevels(c.Reports)
 		},
 	}
 }
 
-// coverageOf returns the reports of all applications, or of the one that is
-// given.
-func (a *app) coverageOf(given []string) ([]coverage.Report, error) {
+// coverageOf returns how it stands with all applications, or with the one that
+// is given.
+func (a *app) coverageOf(given []string) (daemon.Coverage, error) {
 	s, err := a.openSafe()
 	if err != nil {
-		return nil, err
+		return daemon.Coverage{}, err
 	}
 	defer s.Close() // nothing was written
-	reports, err := s.Coverage(a.stop)
+	c, err := s.Coverage(a.stop)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	if len(reports) == 0 {
-		return nil, ui.WithRemedy(errors.New("the configuration names no application"), "Write applications: with what each consists of: strongroom config example")
+	if len(c.Reports) == 0 {
+		return c, ui.WithRemedy(errors.New("the configuration names no application"), "Write applications: with what each consists of: strongroom config example")
 	}
 	if len(given) == 0 {
-		return reports, nil
+		return c, nil
 	}
 	var known []string
-	for _, r := range reports {
+	for _, r := range c.Reports {
 		if name := r.Application.Name(); name == given[0] || r.Application == estate.ID(given[0]) {
-			return []coverage.Report{r}, nil
+			c.Reports = []coverage.Report{r}
+			return c, nil
 		}
 		known = append(known, r.Application.Name())
 	}
-	return nil, &ui.UsageError{Problem: fmt.Sprintf("there is no application %q", given[0]), Remedy: "There are " + strings.Join(known, ", ") + "."}
+	return c, &ui.UsageError{Problem: fmt.Sprintf("there is no application %q", given[0]), Remedy: "There are " + strings.Join(known, ", ") + "."}
 }
 
 func (a *app) showCoverage(reports []coverage.Report) error {
@@ -112,6 +125,32 @@ func (a *app) showCoverage(reports []coverage.Report) error {
 		return errLosses
 	}
 	return nil
+}
+
+func (a *app) proposeCover(c daemon.Coverage) {
+	t := a.talk()
+	for _, r := range c.Reports {
+		for _, p := range c.Propose(r) {
+			t.Emit("proposal", p)
+			t.Printf("# %s, %s %s: %s", r.Application.Name(), p.For.Component, p.For.State, p.For.Why)
+			t.Printf("# %s", p.Says)
+			if p.Source != "" {
+				t.Printf("sources:\n%s\ncomponents:\n%s", strings.TrimSuffix(p.Source, "\n"), strings.TrimSuffix(p.Component, "\n"))
+			}
+			for _, where := range []struct {
+				name  string
+				lines []string
+			}{{"the host, as root", p.OnHost}, {"the safe", p.OnSafe}} {
+				if len(where.lines) > 0 {
+					t.Printf("# on %s:\n%s", where.name, strings.Join(where.lines, "\n"))
+				}
+			}
+			if len(p.Open) > 0 {
+				t.Note("to be filled in for %s: %s", p.For.Component, strings.Join(p.Open, ", "))
+			}
+			t.Printf("")
+		}
+	}
 }
 
 func (a *app) showLevels(reports []coverage.Report) error {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/estate"
@@ -12,12 +13,80 @@ import (
 	"strongroom/internal/safe/config"
 )
 
-// Coverage returns how it stands with each application of the configuration, in
-// its order.
-func (s *Safe) Coverage(ctx context.Context) ([]coverage.Report, error) {
+// A Coverage says how it stands with the applications of the configuration.
+type Coverage struct {
+	Reports []coverage.Report // in the order of the configuration
+
+	in    coverage.Input
+	reach map[estate.ID]coverage.Reach
+}
+
+// Propose returns what closes each miss of a report.
+func (c Coverage) Propose(r coverage.Report) []coverage.Proposal {
+	return coverage.Propose(c.in, r, func(id estate.ID) (coverage.Reach, bool) {
+		reach, ok := c.reach[id]
+		return reach, ok
+	})
+}
+
+// Coverage decides how it stands with each application.
+func (s *Safe) Coverage(ctx context.Context) (Coverage, error) {
+	in, err := s.covered(ctx)
+	if err != nil {
+		return Coverage{}, err
+	}
+	c := Coverage{in: in, reach: reachOf(s.config, in.Map)}
+	for _, a := range s.config.Applications {
+		c.Reports = append(c.Reports, coverage.Of(in, a))
+	}
+	return c, nil
+}
+
+// reachOf returns how the safe gets into the hosts of components already: by the
+// sources that tell of them, or of what they run on.
+func reachOf(c *config.Config, m *estate.Map) map[estate.ID]coverage.Reach {
+	logins := make(map[string]coverage.Reach)
+	for _, src := range c.Sources {
+		var login config.Login
+		switch spec := src.Spec.(type) {
+		case config.SFTP:
+			login = spec.Login
+		case config.Facts:
+			login = spec.Login
+		default: // of a command the key runs that, and nothing else
+			continue
+		}
+		reach := coverage.Reach{Host: login.Host.String(), Key: login.Key.String()}
+		for _, k := range login.HostKeys {
+			reach.HostKeys = append(reach.HostKeys, authorizedKey(k))
+		}
+		logins[string(src.Name)] = reach
+	}
+	all := make(map[estate.ID]coverage.Reach)
+	for _, component := range m.Components {
+		if component.ID.Kind() != estate.Host || slices.Contains(m.Undescribed, component.ID) {
+			continue
+		}
+		for _, e := range component.Evidence {
+			if reach, ok := logins[e.Source]; ok {
+				all[component.ID] = reach
+				break
+			}
+		}
+	}
+	for _, d := range m.Dependencies {
+		if reach, ok := all[d.To]; ok && d.Need == estate.Hosting {
+			all[d.From] = reach
+		}
+	}
+	return all
+}
+
+// covered gathers what coverage is decided from.
+func (s *Safe) covered(ctx context.Context) (coverage.Input, error) {
 	m, err := s.Map(ctx)
 	if err != nil {
-		return nil, err
+		return coverage.Input{}, err
 	}
 	in := coverage.Input{Map: m, Said: make(map[estate.ID]config.Component), Sources: make(map[safe.SourceName]coverage.Source), Now: s.opts.Now()}
 	say := func(c config.Component) {
@@ -35,23 +104,19 @@ func (s *Safe) Coverage(ctx context.Context) ([]coverage.Report, error) {
 	v := s.state.View(ctx)
 	damaged, err := lostRuns(v)
 	if err != nil {
-		return nil, err
+		return in, err
 	}
 	for _, src := range s.config.Sources {
 		if in.Sources[src.Name], err = s.heldOf(ctx, src, damaged); err != nil {
-			return nil, err
+			return in, err
 		}
 	}
 	if _, at, ok, err := v.LastScrub(); err != nil {
-		return nil, err
+		return in, err
 	} else if ok {
 		in.Scrubbed = at
 	}
-	var all []coverage.Report
-	for _, a := range s.config.Applications {
-		all = append(all, coverage.Of(in, a))
-	}
-	return all, nil
+	return in, nil
 }
 
 // heldOf returns what there is of a source that could be restored tonight.

@@ -1,0 +1,168 @@
+package coverage_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"strongroom/internal/estate"
+	"strongroom/internal/estate/coverage"
+	"strongroom/internal/safe"
+	"strongroom/internal/safe/config"
+)
+
+const poor = `safe: acme
+store: /srv/store
+sources:
+  other: { kind: local, include: [ /other ] }
+components:
+  database/erp:
+    must_hold: { data: missing, documents: [ other ] }
+    depends_on: [ host/dns1, host/ldap1, host/base, database/shop, service/shop/web, service/thing, database/legacy ]
+applications:
+  erp:
+    consists_of: [ database/erp ]
+`
+
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILVoLUx+Rg87QzJrU37o4mtJoa/AWO3T+c+SG4UaUIoW"
+
+// estateOf has what a discovery would have found of poor.
+func poorEstate() estate.Facts {
+	seen := []estate.Evidence{{Basis: estate.Declared, Source: "s", Place: "srv/shop/compose.yaml: line 3", First: now, Last: now}}
+	return estate.Facts{Components: []estate.Component{
+		{ID: "database/erp", Listens: []estate.Port{{Number: 5432, Protocol: "tcp"}}},
+		{ID: "database/shop", Listens: []estate.Port{{Number: 3306, Protocol: "tcp"}}},
+		{ID: "host/dns1", Roles: []estate.Role{estate.DNS}, Aliases: []estate.Alias{"dns1.acme.example"}},
+		{ID: "host/ldap1", Roles: []estate.Role{estate.Directory}},
+		{ID: "host/base", Aliases: []estate.Alias{"10.0.0.9"}},
+		{ID: "service/shop/web", Evidence: seen},
+		{ID: "service/thing"},
+	}}
+}
+
+func poorInput(t *testing.T, text string) (coverage.Input, config.Application) {
+	t.Helper()
+	c, err := config.Parse("strongroom.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	in := coverage.Input{Map: estate.Draw([]estate.Facts{poorEstate()}, c.Statements(now)), Said: make(map[estate.ID]config.Component),
+		Sources: make(map[safe.SourceName]coverage.Source), Now: now}
+	for _, one := range c.Components {
+		in.Said[one.ID] = one
+	}
+	for _, src := range c.Sources {
+		in.Sources[src.Name] = kept(c, src.Name, 1, 0)
+	}
+	return in, c.Applications[0]
+}
+
+// paste puts a proposal into a configuration as a person would.
+func paste(text string, p coverage.Proposal) string {
+	text = strings.Replace(text, "sources:\n", "sources:\n"+p.Source, 1)
+	head, body, _ := strings.Cut(p.Component, "\n")
+	name := strings.Trim(strings.TrimSpace(head), `":`)
+	lines := strings.SplitAfter(text, "\n")
+	if i := slices.Index(lines, "  "+name+":\n"); i >= 0 {
+		return strings.Join(lines[:i+1], "") + body + strings.Join(lines[i+2:], "") // in the place of its must_hold
+	}
+	return strings.Replace(text, "components:\n", "components:\n"+p.Component, 1)
+}
+
+// Each proposal, pasted, closes the miss that it was made for, and no other.
+func TestProposalsCloseMisses(t *testing.T) {
+	in, app := poorInput(t, poor)
+	reach := func(estate.ID) (coverage.Reach, bool) {
+		return coverage.Reach{Host: "strongroom@h.acme.example", HostKeys: []string{hostKey}, Key: "file:/etc/strongroom/secrets/h.key"}, true
+	}
+	report := coverage.Of(in, app)
+	proposals := coverage.Propose(in, report, reach)
+	var kinds []string
+	for _, p := range proposals {
+		if p.For.State != coverage.Missing {
+			continue
+		}
+		text := poor
+		for _, what := range p.Open {
+			if what != "include" {
+				t.Errorf("%s: %s is open, and the safe gets into the host already", p.For.Component, what)
+			}
+			p.Source = strings.Replace(p.Source, "include: # the paths of what it keeps", "include: [ /srv ]", 1)
+		}
+		text = paste(text, p)
+		c, err := config.Parse("strongroom.yaml", []byte(text))
+		if err != nil {
+			t.Errorf("%s: %v\n%s", p.For.Component, err, text)
+			continue
+		}
+		kinds = append(kinds, fmt.Sprintf("%s %s %s", p.For.Component, p.For.Matter, c.Sources[0].Spec.Kind()))
+		after, app := poorInput(t, text)
+		misses := func(r coverage.Report) (n int, closed bool) {
+			closed = true
+			for _, item := range r.Items {
+				if item.State == coverage.Missing {
+					n++
+					closed = closed && !(item.Component == p.For.Component && item.Matter == p.For.Matter)
+				}
+			}
+			return n, closed
+		}
+		before, _ := misses(report)
+		if n, closed := misses(coverage.Of(after, app)); n != before-1 || !closed {
+			t.Errorf("%s %s: %d misses before, %d after it was pasted, closed %v\n%s", p.For.Component, p.For.Matter, before, n, closed, text)
+		}
+		if len(p.OnSafe) == 0 || p.Says == "" {
+			t.Errorf("%s: it does not say what to do: %+v", p.For.Component, p)
+		}
+	}
+	want := []string{"database/erp data command", "database/legacy  sftp", "database/shop  command", "host/base  sftp", "host/dns1  sftp", "host/ldap1  command",
+		"service/shop/web  sftp", "service/thing  sftp"}
+	slices.Sort(kinds)
+	if !slices.Equal(kinds, want) {
+		t.Errorf("proposed are %q, want %q", kinds, want)
+	}
+}
+
+// Where the safe does not get into the host yet, what is missing is said, and a
+// configuration with it not filled in is refused.
+func TestProposalsThatArePartlyOpen(t *testing.T) {
+	in, app := poorInput(t, poor)
+	for _, p := range coverage.Propose(in, coverage.Of(in, app), func(estate.ID) (coverage.Reach, bool) { return coverage.Reach{}, false }) {
+		if p.For.State != coverage.Missing {
+			continue
+		}
+		if len(p.Open) == 0 || !strings.Contains(strings.Join(p.OnSafe, "\n"), "ssh-keygen") {
+			t.Errorf("%s: nothing is open, or no key is made: %+v", p.For.Component, p)
+		}
+		if _, err := config.Parse("strongroom.yaml", []byte(paste(poor, p))); err == nil {
+			t.Errorf("%s: what is not filled in is taken\n%s", p.For.Component, p.Source)
+		}
+	}
+}
+
+// What is late is collected, what was never read is scrubbed, what never came
+// back is rehearsed: the configuration need not change.
+func TestProposalsForWhatIsThere(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*coverage.Input)
+		want   string
+	}{
+		{"stale", func(in *coverage.Input) { in.Now = now.AddDate(0, 0, 3) }, "strongroom collect erp-db"},
+		{"gone", func(in *coverage.Input) { in.Sources["erp-db"] = coverage.Source{} }, "strongroom collect erp-db"},
+		{"never scrubbed", func(in *coverage.Input) { in.Scrubbed = time.Time{} }, "strongroom scrub"},
+		{"never rehearsed", func(in *coverage.Input) { in.Proofs = in.Proofs[1:] }, "strongroom opening request --snapshot erp-db"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in, app := scene(t, file)
+			tt.change(&in)
+			for _, p := range coverage.Propose(in, coverage.Of(in, app), func(estate.ID) (coverage.Reach, bool) { return coverage.Reach{}, false }) {
+				if p.For.Source == "erp-db" && (p.Source != "" || p.Component != "" || !strings.Contains(strings.Join(p.OnSafe, "\n"), tt.want)) {
+					t.Errorf("proposed is %+v, want %s", p, tt.want)
+				}
+			}
+		})
+	}
+}
