@@ -20,10 +20,10 @@ func (a *app) mapCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "map COMMAND",
 		Short: "Show what depends on what, and why the safe thinks so",
-		Long: `The map has the components of the estate and what each of them needs. It is drawn
-of what passes by when sources are collected (configuration, sockets, projects
-of compose) and of what components: and applications: in the configuration say,
-which wins.`,
+		Long: `The map has the components of the estate and what each of them needs. It is
+drawn of what passes by when sources are collected (configuration, sockets,
+projects of compose) and of what components: and applications: in the
+configuration say, which wins.`,
 	}, a.mapShowCommand(), a.mapDiscoverCommand(), a.mapOrderCommand(), a.mapExplainCommand(), a.mapExportCommand())
 }
 
@@ -45,8 +45,8 @@ func (a *app) mapShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show [COMPONENT]",
 		Short: "Show the components, or all that is known of one",
-		Long: `Show the components of the map, or all that is known of one: what it is known by,
-what it needs, what needs it, and the evidence for each.`,
+		Long: `Show the components of the map, or all that is known of one: what it is known
+by, what it needs, what needs it, and the evidence for each.`,
 		Example: `  strongroom map show
   strongroom map show host/erp-app
   strongroom map show 10.0.0.4`,
@@ -260,9 +260,10 @@ func (a *app) discover(m *estate.Map) error {
 
 func (a *app) mapExplainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "explain A B",
-		Short:   "Show why A needs B, with the evidence",
-		Long:    `Show the shortest ways on which one component comes to need another, and the evidence for each step.`,
+		Use:   "explain A B",
+		Short: "Show why A needs B, with the evidence",
+		Long: `Show the shortest ways on which one component comes to need another, and the
+evidence for each step.`,
 		Example: `  strongroom map explain application/erp host/dns1`,
 		Args:    args(2, 2, "two components"),
 		RunE: func(_ *cobra.Command, given []string) error {
