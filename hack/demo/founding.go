@@ -94,6 +94,7 @@ func (d *demo) configure() (err error) {
 		fmt.Fprintf(&b, "  %s:\n    kind: sftp\n    host: %q\n    host_key: %q\n    key: %q\n    include: %s\n", source,
 			server.User+"@"+server.Addr, server.HostKey, "file:"+key, list(d.production.sources[source]))
 	}
+	b.WriteString(said())
 	return os.WriteFile(d.path("safe/strongroom.yaml"), []byte(b.String()), 0o600)
 }
 

@@ -71,6 +71,7 @@ var acts = []act{
 	{"Eight words", (*demo).found},
 	{"The first night", (*demo).firstNight},
 	{"A day of work, and the second night", (*demo).secondNight},
+	{"Is it all in there?", (*demo).cover},
 	{"Alone, nobody reads it", (*demo).alone},
 	{"Otto asks, Kim releases", (*demo).open},
 	{"The gate", (*demo).gate},
