@@ -70,6 +70,14 @@ var parts = map[string]func(child.CollectTask, *json.Encoder) error{
 	},
 	"facts":         describing(nil),
 	"partial facts": describing(func(r *collect.Result) { r.Complete, r.Reason = false, "the source is gone" }),
+	"facts that are none": func(task child.CollectTask, out *json.Encoder) error {
+		err := out.Encode(claim(task, nil))
+		io.WriteString(os.Stdout, `{"facts":{"components":[{"id":"no such kind/x"}]}}`+"\n")
+		return err
+	},
+	"crashed over facts": func(task child.CollectTask, out *json.Encoder) error {
+		return errors.Join(out.Encode(claim(task, nil)), errors.New("panic: a hostile file"))
+	},
 	"run of another source": func(task child.CollectTask, out *json.Encoder) error {
 		return out.Encode(claim(task, func(r *collect.Result) { r.Runs[other(task)] = nil }))
 	},
@@ -170,11 +178,14 @@ func describing(change func(*collect.Result)) func(child.CollectTask, *json.Enco
 	return func(task child.CollectTask, out *json.Encoder) error {
 		answer := claim(task, change)
 		seen := []estate.Evidence{{Basis: estate.Observed, Source: string(task.Source), Place: "tcp", First: task.Started, Last: task.Started}}
-		answer.Facts = &estate.Facts{
+		if err := out.Encode(answer); err != nil {
+			return err
+		}
+		told := estate.Facts{
 			Components: []estate.Component{{ID: "host/a", Label: task.Run.String()}},
 			Links:      []estate.Link{{From: estate.End{ID: "host/a"}, To: estate.End{ID: estate.NewID(estate.Host, task.Run.String())}, Need: estate.Run, Evidence: seen}},
 		}
-		return out.Encode(answer)
+		return out.Encode(child.CollectAnswer{Facts: &told})
 	}
 }
 
@@ -277,6 +288,8 @@ func TestClaimsOfTheCollector(t *testing.T) {
 		{"partial", ""},
 		{"poisoned", ""},
 		{"lingering", ""},
+		{"facts that are none", ""},
+		{"crashed over facts", ""},
 		{"run of another source", "none of this source"},
 		{"unknown run", "none of this source"},
 		{"not its own run", "does not name its own run"},

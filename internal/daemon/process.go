@@ -16,6 +16,7 @@ import (
 
 	"strongroom/internal/collect"
 	"strongroom/internal/daemon/child"
+	"strongroom/internal/estate"
 	"strongroom/internal/safe/config"
 	"strongroom/internal/source"
 	"strongroom/internal/store/pack"
@@ -162,12 +163,18 @@ func runCollector(ctx, stop context.Context, opts Options, task child.CollectTas
 		overdue := time.AfterFunc(d+completing+opts.Grace, func() { cmd.Process.Kill() })
 		defer overdue.Stop()
 	}
-	answer, readErr := follow(bufio.NewReader(stdout), note)
+	out := bufio.NewReader(stdout)
+	answer, readErr := follow(out, note)
 	if readErr != nil {
 		cmd.Process.Kill() // it may wait for somebody to read on
 	}
 	lingering := time.AfterFunc(opts.Grace, func() { cmd.Process.Kill() })
 	defer lingering.Stop()
+	if answer.Result != nil {
+		lingering.Reset(factsTake * opts.Grace)
+		answer.Facts = hear(out)
+		lingering.Reset(opts.Grace)
+	}
 	waitErr := cmd.Wait()
 	if ctx.Err() != nil {
 		return child.CollectAnswer{}, ctx.Err()
@@ -181,6 +188,20 @@ func runCollector(ctx, stop context.Context, opts Options, task child.CollectTas
 		}
 	}
 	return answer, nil
+}
+
+// factsTake is how many times the grace of a child it may take to read what a
+// source tells of the estate, when all of it is stored.
+const factsTake = 6
+
+// hear returns what the child tells of the estate after its result: nil if that
+// is nothing, or cannot be understood. The snapshot does not hang on it.
+func hear(stdout *bufio.Reader) *estate.Facts {
+	var answer child.CollectAnswer
+	if err := child.ReadAnswer(stdout, &answer); err != nil {
+		return nil
+	}
+	return answer.Facts
 }
 
 // follow passes on what the child tells, until its final answer or its end.

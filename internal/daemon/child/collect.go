@@ -71,8 +71,12 @@ func Collect(stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return answers.failed(err)
 	}
+	if err := answers.send(CollectAnswer{Result: &result, Finding: findingOf(result.Cause)}); err != nil {
+		return err
+	}
+	// The result stands, whatever a reader makes of a hostile file.
 	found := around.facts()
-	return answers.send(CollectAnswer{Result: &result, Facts: &found, Finding: findingOf(result.Cause)})
+	return answers.send(CollectAnswer{Facts: &found})
 }
 
 // host returns what the safe calls the host that a source is on; "" for its own.

@@ -115,12 +115,12 @@ type Limits struct {
 	Entries int64 `json:"entries"`
 }
 
-// A CollectAnswer is a line of the child's output. Exactly one of Event, Result
-// and Failed is set.
+// A CollectAnswer is a line of the child's output. Exactly one of Event, Result,
+// Failed and Facts is set. Facts may follow a result, and nothing else does.
 type CollectAnswer struct {
 	Event  *collect.Event  `json:"event,omitempty"`
 	Result *collect.Result `json:"result,omitempty"`
-	// Facts goes with a result: what of the source tells of the estate.
+	// Facts are what of the source tells of the estate.
 	Facts *estate.Facts `json:"facts,omitempty"`
 	// Finding goes with a result whose cause a person must look at.
 	Finding *Finding `json:"finding,omitempty"`
