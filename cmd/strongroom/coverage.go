@@ -24,9 +24,9 @@ was promised), unproven (never scrubbed, or never restored and found right),
 waived (somebody has taken that on themselves), held. What an application needs
 are the components that it consists of, and all that they need on the map.
 
-With --propose it says what closes each miss: what to put into the configuration,
-and what to run on the host and on the safe. What the safe does not know is left
-open, as a comment.
+With --propose it says what closes each miss: what to put into the
+configuration, and what to run on the host and on the safe. What the safe does
+not know is left open, as a comment.
 
 The exit status is 3 if anything is missing or stale, so that a timer can watch
 it.`,
@@ -54,8 +54,8 @@ func (a *app) levelsCommand() *cobra.Command {
 		Use:   "levels [APPLICATION]",
 		Short: "Show whether service levels are kept",
 		Long: `Show for each application what was promised under levels: in the configuration,
-and whether it is kept: the age of snapshots, the time that collections take, how
-long snapshots are kept, and rehearsals.
+and whether that is kept: the age of snapshots, the time that collections take,
+how long snapshots are kept, and rehearsals.
 
 The exit status is 3 if a level is not kept.`,
 		Args: args(0, 1, "one application"),
