@@ -57,7 +57,7 @@ func TestReleaseInABrowser(t *testing.T) {
 	// her.
 	kim.enrol("")
 	ada.Go(s.origin + "/people")
-	ada.Click("#heard-kim")
+	ada.Tick("#heard-kim")
 	ada.Press("Take in whose words you have heard")
 	ada.Press("Propose it with your passkey")
 	ada.says("#people-status", "You have proposed version 3.")

@@ -229,6 +229,19 @@ func (p *Page) Click(selector string) {
 	p.must(p.do(chromedp.Click(chromedp.CSS(selector))))
 }
 
+// Tick clicks a box until it is ticked, as somebody does who sees that it is not:
+// a page may move while a slow machine draws it, and then a click misses.
+func (p *Page) Tick(selector string) {
+	p.t.Helper()
+	for range 5 {
+		p.Click(selector)
+		if Eval[bool](p, fmt.Sprintf("document.querySelector(%q).checked", selector)) {
+			return
+		}
+	}
+	p.t.Fatalf("%s cannot be ticked", selector)
+}
+
 // Press clicks the button with that text, once it can be clicked.
 func (p *Page) Press(text string) {
 	p.t.Helper()

@@ -36,8 +36,8 @@ func TestTakeIn(t *testing.T) {
 	}
 	p.Press("Take in whose words you have heard")
 	p.Wait(`document.querySelector("#people-status").innerText.includes("then tick their names")`)
-	p.Click("#heard-petra")
-	p.Click("#heard-eva")
+	p.Tick("#heard-petra")
+	p.Tick("#heard-eva")
 	p.Press("Take in whose words you have heard")
 	p.Wait(`document.querySelector("#joining-panel .list")`)
 	shown := p.texts("#joining-panel .list li")
@@ -101,7 +101,7 @@ func TestTakeInAnew(t *testing.T) {
 		s.enrolments = append(s.enrolments, access.Enrolment{Version: 1, Store: s.team.Store, Time: made, Person: kim.Person, Domain: "localhost"})
 	})
 	p.Go(s.url + "/people")
-	p.Click("#heard-kim")
+	p.Tick("#heard-kim")
 	p.Press("Take in whose words you have heard")
 	p.Wait(`document.querySelector("#joining-panel .list")`)
 	if shown := p.texts("#joining-panel .list li"); !slices.Contains(shown, "lifts the suspension of ledger entry 9") {
@@ -147,7 +147,7 @@ func TestTakeInIsRefusedByThePage(t *testing.T) {
 				s.enrolments = []access.Enrolment{{Version: 1, Store: s.team.Store, Time: made, Person: tt.person, Domain: tt.domain}}
 			})
 			p.Go(s.url + "/people")
-			p.Click("#heard-" + string(tt.person.Name))
+			p.Tick("#heard-" + string(tt.person.Name))
 			p.Press("Take in whose words you have heard")
 			p.Wait(`document.querySelector("#people-status").innerText !== ""`)
 			if got := p.Text("#people-status"); !strings.Contains(got, tt.want) || len(s.proposals) > 0 {

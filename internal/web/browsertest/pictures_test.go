@@ -36,7 +36,7 @@ func TestPictures(t *testing.T) {
 		Eval[bool](p, `{ for (const d of document.querySelectorAll("details")) d.open = true; true }`)
 		p.pictures(folder, "people-unfolded")
 		p.Go(s.url + "/people")
-		p.Click("#heard-petra")
+		p.Tick("#heard-petra")
 		p.Press("Take in whose words you have heard")
 		p.Wait(`document.querySelector("#joining-panel .list")`)
 		p.pictures(folder, "people-taking-in")
