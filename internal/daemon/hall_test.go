@@ -240,6 +240,9 @@ func (h *hall) found(people string) {
 	}
 	h.must(h.propose(k, next))
 	h.must(h.agree(o, next, 0))
+	if got := h.safe.Roster(); got.Digest() != next.Digest() {
+		h.t.Fatalf("whoever calls next is judged by version %d of the roster", got.Number)
+	}
 	if got := h.roster(); got.Digest() != next.Digest() {
 		h.t.Fatalf("version %d of the roster is in force, want the one that was agreed on", got.Number)
 	}

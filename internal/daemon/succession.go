@@ -196,6 +196,9 @@ func (s *Safe) Agree(ctx context.Context, from netip.Addr, signed ledger.Signed)
 		}
 		return tx.SetProposal(p)
 	})
+	if err == nil {
+		_, err = s.inForce(ctx) // whoever calls next is judged by it
+	}
 	return s.thenReview(ctx, err)
 }
 
