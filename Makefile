@@ -15,7 +15,7 @@ CONFINED := ./internal/confine ./internal/daemon ./internal/daemon/child ./cmd/.
 
 # What takes too long under the race detector is named TestLong..., skips
 # there, and runs without it.
-LONG := ./internal/collect ./bench/growth
+LONG := ./internal/collect ./internal/estate/facts/tree ./bench/growth
 
 # Stock age, as pinned in go.mod: what tests and the restore by hand read our
 # objects with. Tests find it by this variable, and by nothing else.

@@ -127,12 +127,12 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// child is set in the process that TestMemory starts.
+// child is set in the process that TestLongMemory starts.
 const child = "STRONGROOM_TREE_TEST_CHILD"
 
 // In a process of its own, whose memory is limited, each bomb and what the
 // parser of the configuration takes minutes for are read or refused.
-func TestMemory(t *testing.T) {
+func TestLongMemory(t *testing.T) {
 	if os.Getenv(child) != "" {
 		for name, in := range map[string]string{
 			"tabs in quotes": "a: \"" + strings.Repeat("\t", 100_000) + "x\"\n",
@@ -161,7 +161,7 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(sh, "-c", `ulimit -v 3000000; ulimit -t 120; exec "$0" -test.run '^TestMemory$'`, exe)
+	cmd := exec.Command(sh, "-c", `ulimit -v 3000000; ulimit -t 120; exec "$0" -test.run '^TestLongMemory$'`, exe)
 	cmd.Env = append(os.Environ(), child+"=1", "GOMEMLIMIT=1GiB")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%.2000s", err, out)
