@@ -92,7 +92,7 @@ func (s *Safe) covered(ctx context.Context) (coverage.Input, error) {
 	say := func(c config.Component) {
 		id, _ := m.Known(c.ID)
 		said := in.Said[id]
-		c.MustHold, c.Waived = append(said.MustHold, c.MustHold...), append(said.Waived, c.Waived...) // of two that are the same
+		c.MustHold, c.Waived = slices.Concat(said.MustHold, c.MustHold), slices.Concat(said.Waived, c.Waived) // of two that are the same
 		in.Said[id] = c
 	}
 	for _, c := range s.config.Components {
