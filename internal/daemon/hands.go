@@ -142,13 +142,13 @@ func (n *nagging) back(p access.Person, r roleKey, able []access.Person) string 
 // everybodyBack says what is to be done if nobody can do what the role is for.
 // A suspension can be lifted as long as a pair can agree on that.
 func (n *nagging) everybodyBack(r roleKey, people []access.Person) string {
-	recover := "with both role keys on paper, as the handbook says in “Everything is lost but paper”: strongroom people recover NAME --outer - --inner -"
+	papers := "with both role keys on paper, as the handbook says in “Everything is lost but paper”: strongroom people recover NAME --outer - --inner -"
 	for _, p := range people {
 		if _, has := r.copyOf(n.roster, p.Name); has && n.hindrance(p, r) == suspended && n.voices(access.Keykeeper) && n.voices(access.Operator) {
-			return fmt.Sprintf("If the keys of %s are where they belong: strongroom people lift %s; if they are not, %s", p.Name, p.Name, recover)
+			return fmt.Sprintf("If the keys of %s are where they belong: strongroom people lift %s; if they are not, %s", p.Name, p.Name, papers)
 		}
 	}
-	return "Begin anew, " + recover
+	return "Begin anew, " + papers
 }
 
 // voices reports whether anybody of that role counts who agrees.
