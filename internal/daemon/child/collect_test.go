@@ -1,11 +1,13 @@
 package child
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -31,6 +33,18 @@ func TestFailed(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%v: %s", c.err, diff)
+		}
+	}
+}
+
+// A line of nothing but empty values is refused before it is read into memory.
+func TestAnswersOfManyValues(t *testing.T) {
+	for values, refused := range map[int]bool{1000: false, maxValues + 2: true} {
+		line := `{"facts":{"doubts":["` + strings.Repeat(`","`, values-1) + "\"]}}\n"
+		var answer CollectAnswer
+		err := ReadAnswer(bufio.NewReader(strings.NewReader(line)), &answer)
+		if refused != (err != nil) || !refused && len(answer.Facts.Doubts) != values {
+			t.Errorf("%d values: %v", values, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ package child
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,12 +177,20 @@ func readTask(stdin *bufio.Reader, task any) error {
 // of a description.
 const MaxAnswer = 64 << 20
 
+// maxValues bounds the values of an answer: of empty ones a line of that length
+// would have many millions, which take a hundred times its size in memory. A
+// result that names as many packs as fit has one million.
+const maxValues = 2 << 20
+
 // ReadAnswer reads one line of a child's output strictly. The child parses
 // what production sends, so it is believed no more than that.
 func ReadAnswer(stdout *bufio.Reader, answer any) error {
 	line, err := readLine(stdout, MaxAnswer)
 	if err != nil {
 		return err
+	}
+	if n := bytes.Count(line, []byte(",")); n > maxValues {
+		return fmt.Errorf("a child's answer cannot be read: it has more than %d values", maxValues)
 	}
 	if err := spelling.Decode(line, answer); err != nil {
 		return fmt.Errorf("a child's answer cannot be read: %w", err)
