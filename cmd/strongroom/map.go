@@ -346,8 +346,12 @@ func (a *app) showOrder(o order.Order) error {
 				phases[i] = string(p)
 			}
 			t.Printf("  %-40s %s", step.Component, strings.Join(phases, ", "))
+			how := "without"
+			if !slices.Contains(step.Phases, order.Bootstrap) {
+				how = "now with"
+			}
 			for _, mode := range step.Modes {
-				t.Printf("      without %s: %s", mode.Without, mode.How)
+				t.Printf("      %s %s: %s", how, mode.Without, mode.How)
 				if mode.Check != "" {
 					t.Printf("      proven by: %s", mode.Check)
 				}

@@ -279,6 +279,7 @@ var rooms = []room{
 	{"internal/estate/facts/cyclonedx", reader(map[string]string{
 		"internal/estate/facts/tree": "JSON, and where in it",
 	})},
+	{"internal/estate/estatetest", nil}, // hosts within one machine
 	{"internal/estate/facts/factstest", map[string]string{
 		"internal/estate":          "facts as text",
 		"internal/estate/facts":    "places and files for tests",

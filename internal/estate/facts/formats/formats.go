@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"strongroom/internal/estate"
@@ -139,8 +140,8 @@ func isManifest(name string) bool {
 }
 
 // zoneName returns the name of the zone that a file holds, as DNS servers are
-// usually told to call their files: db.acme.example, acme.example.zone. It is ""
-// for other files.
+// usually told to call their files: db.acme.example, acme.example.zone,
+// db.192.168.1. It is "" for other files.
 func zoneName(name string) string {
 	dir, base := path.Split(name)
 	if !strings.HasPrefix(base, "db.") && !strings.HasSuffix(base, ".zone") {
@@ -155,10 +156,19 @@ func zoneName(name string) string {
 	if !in || !found || !strings.Contains(zone, ".") {
 		return ""
 	}
+	if labels := strings.Split(zone, "."); !slices.ContainsFunc(labels, isNotByte) { // db.192.168.1: addresses that begin so
+		slices.Reverse(labels)
+		return strings.Join(labels, ".") + ".in-addr.arpa"
+	}
 	if _, ok := estate.NameAlias(zone); !ok {
 		return ""
 	}
 	return zone
+}
+
+func isNotByte(label string) bool {
+	_, err := strconv.ParseUint(label, 10, 8)
+	return err != nil
 }
 
 // Read returns what the files say, all of which were seen at the place. Its

@@ -168,6 +168,23 @@ func TestHostWithoutName(t *testing.T) {
 	}
 }
 
+// A zone of addresses is called by how they begin, and its records by how they
+// end.
+func TestZoneOfAddresses(t *testing.T) {
+	zone := facts.File{Path: "etc/bind/db.192.168.1", Data: []byte("@ NS dns1.acme.example.\n7 PTR shop1.acme.example.\n")}
+	if !formats.Wants(zone.Path) {
+		t.Error("it is not wanted")
+	}
+	got, err := formats.Read(place, []facts.File{zone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "host/shop1.acme.example [192.168.1.7 shop1.acme.example]\nservice/dns/1.168.192.in-addr.arpa []\nservice/dns/1.168.192.in-addr.arpa -> dns1.acme.example hosting\n"
+	if diff := cmp.Diff(want, spell(got)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestWanted(t *testing.T) {
 	for _, name := range []string{
 		"etc/hosts", "etc/chrony/sources.d/ntp.sources", "run/systemd/resolve/resolv.conf", "sys/class/dmi/id/product_uuid", "usr/lib/os-release",
