@@ -98,6 +98,7 @@ func TestFiveHosts(t *testing.T) {
 		t.Errorf("dns1 needs %+v, want that it was observed to need port 389 of ldap1", a)
 	}
 	safe.checkOrder(m)
+	tieKnot(hosts)
 	if len(m.Doubts) > 0 {
 		t.Errorf("doubts %q", m.Doubts)
 	}
@@ -106,10 +107,30 @@ func TestFiveHosts(t *testing.T) {
 	}
 }
 
+// tieKnot shows that the knot is no matter of words. After both have failed, the
+// directory starts, knows nobody without dns1, and answers nobody, so nobody can
+// log in to mend dns1. With names in its /etc/hosts, as the order says, it does.
+func tieKnot(hosts map[string]*estatetest.Host) {
+	dns1, ldap1 := hosts["dns1"], hosts["ldap1"]
+	dns1.Write("/etc/hosts", "127.0.0.1 localhost\n10.77.0.4 ldap1.acme.example\n") // that is not enough
+	dns1.Run("sh", "-c", "kill $(cat /run/named/named.pid)")
+	ldap1.Run("sh", "-c", "kill $(cat /run/slapd/slapd.pid)")
+	ldap1.Await("sh", "-c", "! test -e /run/slapd/slapd.pid")
+	serveDirectory(ldap1)
+	dns1.Await("/usr/bin/python3", "-c", "import socket; socket.create_connection(('10.77.0.4', 389))")
+	dns1.Await("sh", "-c", "! getent passwd ada")
+	ldap1.Write("/etc/hosts", "127.0.0.1 localhost\n10.77.0.53 dns1.acme.example\n")
+	dns1.Await("getent", "passwd", "ada")
+}
+
 func startDirectory(h *estatetest.Host) {
 	h.Copy("/etc/ldap/schema", "/etc/ldap/schema")
 	h.Run("install", "-d", "-o", "openldap", "-g", "openldap", "/var/lib/ldap", "/run/slapd")
 	h.Run("setpriv", "--reuid=openldap", "--regid=openldap", "--clear-groups", "slapadd", "-f", "/etc/ldap/slapd.conf", "-l", "/etc/ldap/acme.ldif")
+	serveDirectory(h)
+}
+
+func serveDirectory(h *estatetest.Host) {
 	h.Serve("slapd", "-d", "0", "-u", "openldap", "-g", "openldap", "-f", "/etc/ldap/slapd.conf", "-h", "ldap:///")
 }
 
