@@ -24,7 +24,6 @@ func TestPeopleScript(t *testing.T) {
 	commands := maps.Clone(scriptCommands)
 	maps.Copy(commands, map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"as":      as,
-		"clocked": clocked,
 		"stopped": stopped,
 		"serving": serving,
 		"founded": founded,
@@ -36,12 +35,7 @@ func TestPeopleScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                commands,
-		Condition: func(name string) (bool, error) {
-			if name == "race" {
-				return raceDetector, nil
-			}
-			return condition(name)
-		},
+		Condition:           condition,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("PATH", programDir+string(filepath.ListSeparator)+env.Getenv("PATH"))

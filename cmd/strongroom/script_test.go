@@ -73,6 +73,9 @@ func TestScript(t *testing.T) {
 // condition tells whether this machine has what a script needs. In CI all must
 // be there.
 func condition(name string) (bool, error) {
+	if name == "race" {
+		return raceDetector, nil
+	}
 	if os.Getenv("CI") != "" {
 		return true, nil
 	}
@@ -98,6 +101,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"port":     freePort,
 	"answers":  answers,
 	"smtp":     startMailServer,
+	"api":      startAPI,
+	"clocked":  clocked,
 }
 
 // exits runs a program that must end with that exit status:

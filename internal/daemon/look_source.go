@@ -77,6 +77,8 @@ func specified(spec config.Spec) (where string, include, exclude []string) {
 		return s.Host.String(), include, nil
 	case config.Facts:
 		return s.Host.String(), s.Files, nil
+	case config.FactsAPI:
+		return s.Where(), []string{string(s.Format)}, nil
 	case config.Local:
 		return "this host", s.Include, s.Exclude
 	default:

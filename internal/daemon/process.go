@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -54,12 +55,48 @@ func specify(task *child.CollectTask, spec config.Spec) error {
 			return err
 		}
 		task.Facts = &child.FactsTask{Login: login, Files: spec.Files, Looks: spec.Looks, Pause: spec.Pause}
+	case config.FactsAPI:
+		api, err := askOf(spec)
+		if err != nil {
+			return err
+		}
+		task.API = &api
 	case config.Local:
 		task.Local = &child.LocalTask{Include: spec.Include, Exclude: spec.Exclude}
 	default:
 		return fmt.Errorf("sources of kind %s are not known to the collector", spec.Kind())
 	}
 	return nil
+}
+
+// maxAuthority bounds the certificates that vouch for an API.
+const maxAuthority = 1 << 20
+
+// askOf reads what an API asks for, and who vouches for it.
+func askOf(spec config.FactsAPI) (child.APITask, error) {
+	task := child.APITask{URL: spec.URL.String(), Format: spec.Format, Scope: spec.Scope}
+	if !spec.Token.IsZero() {
+		token, err := spec.Token.Read()
+		if err != nil {
+			return task, fmt.Errorf("reading the token of the source: %w", err)
+		}
+		task.Authorization = spec.Scheme + " " + strings.TrimSpace(string(token))
+	}
+	if spec.CA == "" {
+		return task, nil
+	}
+	f, err := os.Open(spec.CA)
+	if err != nil {
+		return task, fmt.Errorf("reading who vouches for the API: %w", err)
+	}
+	defer f.Close() // nothing was written
+	if task.Authority, err = io.ReadAll(io.LimitReader(f, maxAuthority+1)); err != nil {
+		return task, fmt.Errorf("reading who vouches for the API: %w", err)
+	}
+	if n := len(task.Authority); n == 0 || n > maxAuthority {
+		return task, fmt.Errorf("%s has %d bytes: expected certificates in PEM", spec.CA, n)
+	}
+	return task, nil
 }
 
 // loginOf reads the key that a source logs in with.

@@ -25,6 +25,9 @@ var rooms = []room{
 	{"internal/estate", map[string]string{
 		"internal/spelling": "a version of the map is kept, and read back strictly",
 	}},
+	{"internal/estate/facts", map[string]string{
+		"internal/estate": "what readers say",
+	}},
 	{"internal/safe", map[string]string{
 		"internal/spelling": "descriptions have one",
 	}},
@@ -38,6 +41,7 @@ var rooms = []room{
 		"internal/safe":                 "what is configured is named in its words",
 		"internal/safe/keep":            "how long a source's snapshots are kept",
 		"internal/estate":               "people state there what is on the map and what is not",
+		"internal/estate/facts":         "the APIs that facts are asked of",
 		"github.com/goccy/go-yaml":      "strict YAML with line and column of an error",
 		"github.com/invopop/jsonschema": "the schema for editors, from the same structs",
 		"golang.org/x/crypto":           "a known host key is parsed, so that a wrong one is found at the desk",
@@ -247,9 +251,6 @@ var rooms = []room{
 	}},
 
 	// The map.
-	{"internal/estate/facts", map[string]string{
-		"internal/estate": "what readers say",
-	}},
 	{"internal/estate/facts/csv", reader(nil)},
 	{"internal/estate/facts/hostconf", reader(nil)},
 	{"internal/estate/facts/hubble", reader(nil)},
@@ -299,6 +300,10 @@ var rooms = []room{
 		"internal/estate/facts/cyclonedx":  "a bill of materials",
 		"internal/estate/facts/kubernetes": "manifests",
 		"internal/estate/facts/terraform":  "a state",
+		"internal/estate/facts/hubble":     "flows, of an API",
+		"internal/estate/facts/jaeger":     "traces, of an API",
+		"internal/estate/facts/kiali":      "a mesh, of an API",
+		"internal/estate/facts/netbox":     "machines, of an API",
 	}},
 	{"internal/estate/export", map[string]string{
 		"internal/estate": "writes a map for other programs",
@@ -564,6 +569,7 @@ var rooms = []room{
 		"internal/source":               "is told which one",
 		"internal/source/command":       "one kind",
 		"internal/source/glance":        "a kind that looks at a host",
+		"internal/source/webapi":        "a kind that asks an API",
 		"internal/source/local":         "another kind",
 		"internal/source/sftp":          "yet another",
 		"internal/source/sshclient":     "whom a command is asked of, and a host that is not the pinned one",

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -21,6 +23,7 @@ import (
 	"strongroom/internal/collect"
 	"strongroom/internal/confine"
 	"strongroom/internal/estate/facts"
+	"strongroom/internal/estate/facts/formats"
 	"strongroom/internal/safe"
 	"strongroom/internal/source"
 	"strongroom/internal/source/command"
@@ -28,6 +31,7 @@ import (
 	"strongroom/internal/source/local"
 	"strongroom/internal/source/sftp"
 	"strongroom/internal/source/sshclient"
+	"strongroom/internal/source/webapi"
 	"strongroom/internal/store/blob/dir"
 	"strongroom/internal/store/layout"
 	"strongroom/internal/store/memory"
@@ -65,7 +69,10 @@ func Collect(stdin io.Reader, stdout io.Writer) error {
 		return answers.failed(err)
 	}
 	defer close()
-	around := onlooker{place: facts.Place{Source: string(task.Source), Path: string(task.Source), Scope: task.host(), Seen: task.Started.UTC().Truncate(time.Second)}}
+	around := onlooker{place: task.place()}
+	if task.API != nil {
+		around.api = task.API.Format
+	}
 	input.From = around.watch(input.From)
 	result, err := collect.Run(ctx, pull, input, func(e collect.Event) { answers.send(CollectAnswer{Event: &e}) })
 	if err != nil {
@@ -79,17 +86,21 @@ func Collect(stdin io.Reader, stdout io.Writer) error {
 	return answers.send(CollectAnswer{Facts: &found})
 }
 
-// host returns what the safe calls the host that a source is on; "" for its own.
-func (t CollectTask) host() string {
+// place returns where facts of the source are read. Its scope is what the safe
+// calls the host that the source is on, "" for its own; or that of an API.
+func (t CollectTask) place() facts.Place {
+	p := facts.Place{Source: string(t.Source), Path: string(t.Source), Seen: t.Started.UTC().Truncate(time.Second)}
 	switch {
 	case t.SFTP != nil:
-		return t.SFTP.Host
+		p.Scope = t.SFTP.Host
 	case t.Command != nil:
-		return t.Command.Host
+		p.Scope = t.Command.Host
 	case t.Facts != nil:
-		return t.Facts.Host
+		p.Scope = t.Facts.Host
+	case t.API != nil:
+		p.Scope = t.API.Scope
 	}
-	return ""
+	return p
 }
 
 // listen obeys what the parent says until it is gone.
@@ -205,6 +216,9 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 			Looks: looks, Pause: task.Facts.Pause,
 		})
 		return s, "facts", err
+	case task.API != nil:
+		s, err := openAPI(ctx, task, limits, rules)
+		return s, "facts-api", err
 	case task.Local != nil:
 		s, err := local.New(local.Options{Include: task.Local.Include, Exclude: task.Local.Exclude, Limits: limits})
 		if err != nil {
@@ -225,6 +239,64 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 	default:
 		return nil, "", errors.New("the task names no source")
 	}
+}
+
+// openAPI makes a source that asks an API, with all that it takes to trust it:
+// certificates cannot be read afterwards.
+func openAPI(ctx context.Context, task CollectTask, limits source.Limits, rules *confine.Rules) (source.Source, error) {
+	at, err := url.Parse(task.API.URL)
+	if err != nil {
+		return nil, errors.New("the address of the API is none")
+	}
+	port := 443
+	if at.Scheme == "http" {
+		port = 80
+	}
+	if text := at.Port(); text != "" {
+		if port, err = strconv.Atoi(text); err != nil {
+			return nil, errors.New("the address of the API has no port")
+		}
+	}
+	if limits.Bytes == 0 || limits.Bytes > maxShown {
+		limits.Bytes = maxShown // of a part of it the map would be a wrong one
+	}
+	roots, err := rootsOf(task.API.Authority)
+	if err != nil {
+		return nil, err
+	}
+	_, dial, err := reach(ctx, Login{Host: at.Hostname(), Port: port}, rules)
+	if err != nil {
+		return nil, err
+	}
+	options := webapi.Options{
+		Authorization: task.API.Authorization, Roots: roots, Limits: limits,
+		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) { return dial(ctx, addr) },
+		Check: func(name string, answer []byte) error {
+			_, err := formats.ReadAPI(task.place(), task.API.Format, []facts.File{{Path: name, Data: answer}})
+			return err
+		},
+	}
+	for _, q := range formats.Questions(task.API.Format, at) {
+		options.Ask = append(options.Ask, webapi.Question{URL: q.URL, Name: q.Name})
+	}
+	return webapi.New(options)
+}
+
+// rootsOf returns the authorities that vouch for an API: those given, or else
+// those of the system.
+func rootsOf(authority []byte) (*x509.CertPool, error) {
+	if len(authority) == 0 {
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			return nil, fmt.Errorf("reading the system's certificates: %w", err)
+		}
+		return roots, nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(authority) {
+		return nil, errors.New("the file of the authority holds no certificate in PEM")
+	}
+	return roots, nil
 }
 
 // A dialer connects to a host whose name was looked up before.

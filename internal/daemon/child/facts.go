@@ -23,6 +23,7 @@ const maxShown = 32 << 20
 // when all have passed.
 type onlooker struct {
 	place facts.Place
+	api   facts.API // whose answers they are; "" if their paths tell what they are
 	files []facts.File
 	size  int
 	full  bool
@@ -30,9 +31,13 @@ type onlooker struct {
 
 // watch returns the source with somebody who looks at it.
 func (o *onlooker) watch(from source.Source) source.Source {
+	most := int64(formats.MaxFile)
+	if o.api != "" {
+		most = maxShown
+	}
 	return tap.New(from, tap.Options{
-		Wants: func(e safe.Entry) bool { return formats.Wants(e.Path) },
-		Most:  formats.MaxFile,
+		Wants: func(e safe.Entry) bool { return o.api != "" || formats.Wants(e.Path) },
+		Most:  most,
 		See:   o.see,
 	})
 }
@@ -52,7 +57,7 @@ func (o *onlooker) facts() estate.Facts {
 	if len(o.files) == 0 {
 		return estate.Facts{}
 	}
-	found, err := formats.Read(o.place, o.files)
+	found, err := o.read()
 	if err == nil {
 		err = transferable(found)
 	}
@@ -63,6 +68,13 @@ func (o *onlooker) facts() estate.Facts {
 		found.Doubts = append(found.Doubts, fmt.Sprintf("%s has more files with facts than are looked at in one collection: %d bytes, %d files", o.place.Source, maxShown, formats.MaxFiles))
 	}
 	return found
+}
+
+func (o *onlooker) read() (estate.Facts, error) {
+	if o.api != "" {
+		return formats.ReadAPI(o.place, o.api, o.files)
+	}
+	return formats.Read(o.place, o.files)
 }
 
 // transferable reports why the facts cannot be told: a mistake of a reader must

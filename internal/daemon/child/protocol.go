@@ -15,6 +15,7 @@ import (
 
 	"strongroom/internal/collect"
 	"strongroom/internal/estate"
+	"strongroom/internal/estate/facts"
 	"strongroom/internal/safe"
 	"strongroom/internal/spelling"
 	"strongroom/internal/store/seal"
@@ -61,6 +62,7 @@ type CollectTask struct {
 	SFTP    *SFTPTask       `json:"sftp,omitempty"` // exactly one of these is set
 	Command *CommandTask    `json:"command,omitempty"`
 	Facts   *FactsTask      `json:"facts,omitempty"`
+	API     *APITask        `json:"api,omitempty"`
 	Local   *LocalTask      `json:"local,omitempty"`
 	Limits  Limits          `json:"limits"`
 	Options collect.Options `json:"options"`
@@ -102,6 +104,15 @@ type FactsTask struct {
 	Files []string      `json:"files"`
 	Looks int           `json:"looks"`
 	Pause time.Duration `json:"pause"`
+}
+
+// APITask is a source of kind facts-api.
+type APITask struct {
+	URL           string    `json:"url"`
+	Format        facts.API `json:"format"`
+	Scope         string    `json:"scope"`
+	Authorization string    `json:"authorization"` // "" sends none
+	Authority     []byte    `json:"authority"`     // certificates in PEM; those of the system if there are none
 }
 
 // LocalTask is a source of kind local.

@@ -15,12 +15,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"strongroom/internal/estate/facts"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/keep"
 )
@@ -67,7 +69,7 @@ type Source struct {
 }
 
 // A Spec says what a source pulls, and from where. It is an SFTP, a Command, a
-// Facts or a Local.
+// Facts, a FactsAPI or a Local.
 type Spec interface {
 	// Kind returns the source's kind as it is written in the configuration.
 	Kind() string
@@ -104,6 +106,22 @@ type Facts struct {
 }
 
 func (Facts) Kind() string { return "facts" }
+
+// FactsAPI asks an API that knows what depends on what.
+type FactsAPI struct {
+	URL    *url.URL // http or https, without a user
+	Format facts.API
+	Scope  string    // what names are unique in
+	Token  SecretRef // zero if the API asks for none
+	Scheme string    // of the header Authorization, before the token
+	CA     string    // the file of the authority in PEM; "" for those of the system
+}
+
+func (FactsAPI) Kind() string { return "facts-api" }
+
+// Where returns the address for people: without its query, which may hold what
+// is nobody's business.
+func (a FactsAPI) Where() string { return a.URL.Scheme + "://" + a.URL.Host + a.URL.EscapedPath() }
 
 // Local pulls files and folders of the safe's own host.
 type Local struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/ssh"
 
+	"strongroom/internal/estate/facts"
 	"strongroom/internal/safe/keep"
 )
 
@@ -75,6 +77,14 @@ func TestExample(t *testing.T) {
 						Key:      SecretRef{file: "/etc/strongroom/secrets/erp-db.key"},
 					},
 					Name: "erp-db", EndsWith: "-- PostgreSQL database cluster dump complete", Stall: 10 * time.Minute,
+				},
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
+			},
+			{
+				Name: "calls",
+				Spec: FactsAPI{
+					URL: &url.URL{Scheme: "https", Host: "jaeger.acme.example", Path: "/api/dependencies", RawQuery: "lookback=86400000"}, Format: facts.Jaeger,
+					Scope: "acme", Token: SecretRef{file: "/etc/strongroom/secrets/jaeger.token"}, Scheme: "Bearer",
 				},
 				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 			},
@@ -429,8 +439,8 @@ func TestValues(t *testing.T) {
 		{"serve", "{ listen: 0.0.0.0:1, name: safe, gate: { listen: 10.0.0.1:1 } }", "expected another port for the gate than for the people's API, found 1 for both"},
 
 		{"kind", "sfpt", "unknown kind `sfpt`, did you mean `sftp`?"},
-		{"kind", "postgres", "unknown kind `postgres`; known are sftp, command, facts, local"},
-		{"kind", "[sftp]", "expected sftp or command or facts or local, found a list"},
+		{"kind", "postgres", "unknown kind `postgres`; known are sftp, command, facts, facts-api, local"},
+		{"kind", "[sftp]", "expected sftp or command or facts or facts-api or local, found a list"},
 		{"host", "erp-app.acme.example", `"erp-app.acme.example" lacks the user`},
 		{"host", "me@erp:0", "expected user@host or user@host:port"},
 		{"host", "me@erp:65536", "a port is at most 65535"},
@@ -763,4 +773,56 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFactsAPI writes one key of a source of that kind in other ways.
+func TestFactsAPI(t *testing.T) {
+	const ok = ""
+	for _, test := range []struct{ key, value, want string }{
+		{"url", "https://jaeger.acme.example:8443/api/dependencies", ok},
+		{"url", `"https://[2001:db8::1]:16686/"`, ok},
+		{"url", "jaeger.acme.example", "expected an address such as https://jaeger.acme.example"},
+		{"url", "ftp://jaeger.acme.example", "expected an address such as"},
+		{"url", "https://", "expected an address such as"},
+		{"url", "https://jaeger:0/", "with a port from 1 to 65535"},
+		{"url", "https://jaeger:65536/", "with a port from 1 to 65535"},
+		{"url", "https://me:hunter2@jaeger/", "without a user or a password"},
+		{"url", "[https://me:hunter2@jaeger/]", "expected an address such as"},
+		{"url", "http://jaeger.acme.example/", "expected https:// in `url`, since `token` would be sent for everybody"},
+		{"url", "http://127.0.0.1:16686/", ok},
+		{"url", "http://localhost:16686/", ok},
+		{"url", "https://jaeger/" + strings.Repeat("x", maxWebAddress), "expected an address such as"},
+		{"format", "zipkin", "unknown value `zipkin`"},
+		{"authorization", `"Bearer x"`, `expected a word such as Bearer, found "Bearer x"`},
+		{"scope", "prod/eu", ok},
+		{"scope", `"prod eu"`, `expected a name without blanks such as prod, found "prod eu"`},
+		{"scope", "/", "expected a name without blanks"},
+		{"ca", "ca.pem", "expected the absolute path of a file"},
+		{"token", "hunter2", "expected file: with an absolute path or credential: with a name"},
+		{"host", "me@jaeger", "unknown key `host`"},
+	} {
+		values := map[string]string{"kind": "facts-api", "url": "https://jaeger/", "format": "jaeger", "token": "credential:jaeger", test.key: test.value}
+		text := "safe: acme\nstore: /srv/strongroom\nsources:\n  calls:\n"
+		for key, value := range values {
+			text += "    " + key + ": " + value + "\n"
+		}
+		_, err := Parse("strongroom.yaml", []byte(text))
+		switch {
+		case test.want == ok && err != nil:
+			t.Errorf("%s: %s: %v", test.key, test.value, err)
+		case test.want != ok && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("%s: %.80s: the error is %v, want %s", test.key, test.value, err, test.want)
+		case err != nil && strings.Contains(err.Error(), "hunter2"):
+			t.Errorf("%s: %s: the error shows a secret: %v", test.key, test.value, err)
+		}
+	}
+	for format, want := range map[string]string{"netbox": "Token", "kiali": "Bearer"} {
+		c, err := Parse("strongroom.yaml", []byte("safe: acme\nstore: /s\nsources: { a: { kind: facts-api, url: 'https://x/', format: "+format+" } }"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if api, ok := c.Sources[0].Spec.(FactsAPI); !ok || api.Scheme != want || api.Scope != "a" || !api.Token.IsZero() {
+			t.Errorf("%s by itself is %+v, want %s and the scope a", format, api, want)
+		}
+	}
 }

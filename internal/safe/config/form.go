@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"golang.org/x/crypto/ssh"
 
+	"strongroom/internal/estate"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/keep"
 )
@@ -353,6 +355,68 @@ var secret = form[SecretRef]{
 		return ref, err == nil
 	},
 }
+
+// maxWebAddress bounds a URL; no server takes longer ones.
+const maxWebAddress = 2048
+
+// webAddress takes that of an API. It is never shown when it is wrong, as there may
+// be a password in it.
+var webAddress = form[*url.URL]{
+	schema{Type: "string", Pattern: `^https?://[^/@ ]+(/[^ ]*)?$`, MaxLength: new(uint64(maxWebAddress))},
+	func(d *decoder, n ast.Node) (*url.URL, bool) {
+		fail := func(format string, args ...any) (*url.URL, bool) {
+			d.hide(n)
+			d.fail(start(n), "expected an address such as https://jaeger.acme.example/api/dependencies"+format, args...)
+			return nil, false
+		}
+		str, ok := n.(*ast.StringNode)
+		if !ok {
+			return fail("")
+		}
+		u, err := url.Parse(str.Value)
+		switch {
+		case err != nil, len(str.Value) > maxWebAddress, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "", u.Fragment != "":
+			return fail("")
+		case u.User != nil:
+			return fail(", without a user or a password: `token` says where a token is")
+		}
+		if port := u.Port(); port != "" {
+			if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+				return fail(", with a port from 1 to 65535")
+			}
+		}
+		return u, true
+	},
+}
+
+// isOverheard reports whether what is sent to an address can be read on its way.
+func isOverheard(u *url.URL) bool {
+	ip, err := netip.ParseAddr(u.Hostname())
+	here := u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+	return u.Scheme == "http" && !here
+}
+
+var schemeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,39}$`)
+
+// scheme takes the first word of the header Authorization.
+var scheme = text("a word such as Bearer", schema{Pattern: schemeForm.String()}, func(s string) (string, error) {
+	if !schemeForm.MatchString(s) {
+		return "", errForm
+	}
+	return s, nil
+})
+
+// maxScope leaves room for names in it.
+const maxScope = 100
+
+// scope takes what names are unique in.
+var scope = text("a name without blanks such as prod", schema{Pattern: `^[^ /]([^ ]*[^ /])?$`, MaxLength: new(uint64(maxScope))},
+	func(s string) (string, error) {
+		if _, err := estate.ParseID(string(estate.Service) + "/" + s); err != nil || len(s) > maxScope {
+			return "", errForm
+		}
+		return s, nil
+	})
 
 // isPlain reports whether s can be the name of something on one line.
 func isPlain(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }

@@ -34,6 +34,9 @@ func parseSecretRef(s string) (SecretRef, error) {
 	return SecretRef{}, errors.New("expected file: with an absolute path or credential: with a name; never the secret itself")
 }
 
+// IsZero reports whether r names no secret at all.
+func (r SecretRef) IsZero() bool { return r == SecretRef{} }
+
 func (r SecretRef) String() string {
 	if r.credential != "" {
 		return "credential:" + r.credential

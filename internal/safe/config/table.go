@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"golang.org/x/crypto/ssh"
 
+	"strongroom/internal/estate/facts"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/keep"
 )
@@ -52,6 +54,7 @@ type draft struct {
 	sftp    SFTP
 	command Command
 	facts   Facts
+	api     FactsAPI
 }
 
 // commonFields are the keys of every kind.
@@ -119,6 +122,27 @@ var kinds = []kind{
 			key("pause", "How long to wait between two looks.", duration, func(s *draft) *time.Duration { return &s.facts.Pause }).or("10s"),
 		}),
 		func(s draft) Spec { s.facts.Login = s.login; return s.facts },
+	},
+	{
+		"facts-api", "What an API knows of what depends on what, for the map.",
+		[]field[draft]{
+			key("url", "The address to ask, such as https://jaeger.acme.example/api/dependencies?lookback=86400000; of NetBox its front page.", webAddress, func(s *draft) **url.URL { return &s.api.URL }).must(),
+			key("format", "What answers there.", oneOf(facts.APIs...), func(s *draft) *facts.API { return &s.api.Format }).must(),
+			key("token", "Where the token is that the API asks for; only over https, or to this host.", secret, func(s *draft) *SecretRef { return &s.api.Token }),
+			key("authorization", "The word before the token; without it Token for NetBox, and Bearer for the others.", scheme, func(s *draft) *string { return &s.api.Scheme }),
+			key("ca", "The file of the authority, in PEM, that alone vouches for the API; without it those of the system do.", file, func(s *draft) *string { return &s.api.CA }),
+			key("scope", "What names of the API are unique in, such as the name of a cluster; by itself the source's name.", scope, func(s *draft) *string { return &s.api.Scope }),
+		},
+		func(s draft) Spec {
+			s.api.Scope = cmp.Or(s.api.Scope, string(s.Source.Name))
+			if s.api.Scheme == "" {
+				s.api.Scheme = "Bearer"
+				if s.api.Format == facts.NetBox {
+					s.api.Scheme = "Token"
+				}
+			}
+			return s.api
+		},
 	},
 	{
 		"local", "Files and folders of the safe's own host.",
@@ -234,6 +258,9 @@ func source(d *decoder, name safe.SourceName, n *ast.MappingValueNode) (Source, 
 	if ok {
 		mapping(d, values, title, n.Key.GetToken(), slices.Concat(commonFields, k.fields), &s)
 		s.Spec = k.spec(s)
+		if s.api.URL != nil && !s.api.Token.IsZero() && isOverheard(s.api.URL) {
+			d.fail(n.Key.GetToken(), "expected https:// in `url`, since `token` would be sent for everybody on the way to read")
+		}
 		return s.Source, true
 	}
 	fields := slices.Clone(commonFields)

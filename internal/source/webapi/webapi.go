@@ -1,10 +1,10 @@
-// Package webapi pulls what an API answers to one GET, over HTTP or HTTPS: one
-// entry, or one for each page if the answer names a next one.
+// Package webapi pulls what an API answers to a few GETs, over HTTP or HTTPS: one
+// entry for each, or one for each page if an answer names a next one.
 //
 // It goes to the host that it was told and to no other: a redirect, or a next
 // page elsewhere, is an error. An answer is held in memory until it is whole;
 // half an answer is none. What the API says is not looked at beyond the address
-// of the next page.
+// of the next page, and by whoever knows what an answer looks like.
 package webapi
 
 import (
@@ -27,10 +27,20 @@ import (
 	"strongroom/internal/source"
 )
 
-// Options says what to ask.
-type Options struct {
+// A Question is one GET.
+type Question struct {
 	URL  *url.URL // http or https, without a user
 	Name string   // of the entry; pages after the first have their number behind it
+}
+
+// Options says what to ask.
+type Options struct {
+	Ask []Question // at least one, all of one host, by names that differ
+	// Check reports why an answer is none of this API, such as a page to log in
+	// at; nil takes all. No error of it may hold what the answer says.
+	Check func(name string, answer []byte) error
+	// Limits are those of all answers together.
+	Limits source.Limits
 	// Authorization is the whole header of that name; "" sends none.
 	Authorization string
 	Roots         *x509.CertPool // nil means the system's
@@ -59,15 +69,15 @@ var _ source.Source = (*Source)(nil)
 
 // New checks options. No error of it holds anything of the authorization.
 func New(options Options) (*Source, error) {
-	u := options.URL
-	switch {
-	case u == nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return nil, errors.New("the address of an API begins with https:// or http:// and a host")
-	case u.User != nil:
-		return nil, errors.New("the address of an API has no user or password in it")
-	case safe.CheckPath(options.Name) != nil || strings.Contains(options.Name, "/"):
-		return nil, fmt.Errorf("the name %.80q cannot be that of a file", options.Name)
-	case strings.ContainsFunc(options.Authorization, func(r rune) bool { return r < ' ' || r > '~' }):
+	if len(options.Ask) == 0 {
+		return nil, errors.New("there is nothing to ask the API")
+	}
+	for _, q := range options.Ask {
+		if err := q.check(options.Ask[0]); err != nil {
+			return nil, err
+		}
+	}
+	if strings.ContainsFunc(options.Authorization, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return nil, errors.New("what authorizes at the API has a character that no header can have")
 	}
 	if options.Timeout == 0 {
@@ -87,32 +97,101 @@ func New(options Options) (*Source, error) {
 	return &Source{options, client}, nil
 }
 
+// check reports why a question cannot be asked beside the first one.
+func (q Question) check(first Question) error {
+	u := q.URL
+	switch {
+	case u == nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		return errors.New("the address of an API begins with https:// or http:// and a host")
+	case u.User != nil:
+		return errors.New("the address of an API has no user or password in it")
+	case u.Scheme != first.URL.Scheme || u.Host != first.URL.Host:
+		return errors.New("what is asked is on several hosts")
+	case safe.CheckPath(q.Name) != nil || strings.Contains(q.Name, "/"):
+		return fmt.Errorf("the name %.80q cannot be that of a file", q.Name)
+	}
+	return nil
+}
+
+// page returns the name of a page's entry: names sort as the pages come.
+func (q Question) page(n int) string {
+	if n == 1 {
+		return q.Name
+	}
+	return fmt.Sprintf("%s.%04d", q.Name, n)
+}
+
+// where returns what an error calls an address: without the query, which may
+// hold what is nobody's business.
+func where(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }
+
 // Matches implements source.Source: there are no lines to match.
 func (s *Source) Matches() []source.Match { return []source.Match{} }
 
-// Probe asks once, and drops the answer.
+// Probe asks everything once, and drops the answers. What has several pages is
+// asked for the first.
 func (s *Source) Probe(ctx context.Context) error {
 	defer s.client.CloseIdleConnections()
-	_, err := s.get(ctx, s.options.URL)
-	return err
+	for _, q := range s.options.Ask {
+		if _, err := s.get(ctx, q.Name, q.URL); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Pull implements source.Source.
 func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[source.Item, error] {
 	return func(yield func(source.Item, error) bool) {
 		defer s.client.CloseIdleConnections()
-		at := s.options.URL
-		for page := 1; ; page++ {
+		var taken taken
+		for _, q := range s.options.Ask {
+			for item, err := range s.pages(ctx, q, request) {
+				if err == nil {
+					err = taken.add(item.Size, s.options.Limits)
+				}
+				if err != nil {
+					yield(source.Item{}, err)
+					return
+				}
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// taken is how much there was until now.
+type taken struct{ bytes, entries int64 }
+
+// add counts an answer, and returns a *source.LimitError if it is beyond a limit.
+func (t *taken) add(size int64, limits source.Limits) error {
+	t.bytes, t.entries = t.bytes+size, t.entries+1
+	switch {
+	case limits.Bytes > 0 && t.bytes > limits.Bytes:
+		return &source.LimitError{What: "bytes", Limit: limits.Bytes}
+	case limits.Entries > 0 && t.entries > limits.Entries:
+		return &source.LimitError{What: "entries", Limit: limits.Entries}
+	}
+	return nil
+}
+
+// pages yields the answer to a question, a page at a time.
+func (s *Source) pages(ctx context.Context, q Question, request source.Request) iter.Seq2[source.Item, error] {
+	return func(yield func(source.Item, error) bool) {
+		at := q.URL
+		for page := 1; at != nil; page++ {
 			if page > maxPages {
-				yield(source.Item{}, fmt.Errorf("%s has more than %d pages", s.where(), maxPages))
+				yield(source.Item{}, fmt.Errorf("%s has more than %d pages", where(q.URL), maxPages))
 				return
 			}
-			answer, err := s.get(ctx, at)
+			answer, err := s.get(ctx, q.page(page), at)
 			if err != nil {
 				yield(source.Item{}, err)
 				return
 			}
-			e := safe.Entry{Path: s.name(page), Type: safe.File, Mode: 0o600, MTime: s.options.Now().UTC(), Size: int64(len(answer))}
+			e := safe.Entry{Path: q.page(page), Type: safe.File, Mode: 0o600, MTime: s.options.Now().UTC(), Size: int64(len(answer))}
 			item := source.Item{Entry: e}
 			if request.Need == nil || request.Need(e) {
 				item.Content = io.NopCloser(bytes.NewReader(answer))
@@ -120,45 +199,37 @@ func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[sou
 			if !yield(item, nil) {
 				return
 			}
-			if at, err = s.next(answer); err != nil || at == nil {
-				if err != nil {
-					yield(source.Item{}, err)
-				}
+			if at, err = next(q.URL, answer); err != nil {
+				yield(source.Item{}, err)
 				return
 			}
 		}
 	}
 }
 
-// name returns that of a page's entry: names sort as the pages come.
-func (s *Source) name(page int) string {
-	if page == 1 {
-		return s.options.Name
-	}
-	return fmt.Sprintf("%s.%04d", s.options.Name, page)
-}
-
-// where returns what an error calls the API: without the query, which may hold
-// what is nobody's business.
-func (s *Source) where() string {
-	return s.options.URL.Scheme + "://" + s.options.URL.Host + s.options.URL.Path
-}
-
-// get returns a whole answer.
-func (s *Source) get(ctx context.Context, at *url.URL) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.options.Timeout, fmt.Errorf("no whole answer from %s within %v", s.where(), s.options.Timeout))
+// get returns a whole answer, which is one of this API.
+func (s *Source) get(ctx context.Context, name string, at *url.URL) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.options.Timeout, fmt.Errorf("no whole answer from %s within %v", where(at), s.options.Timeout))
 	defer cancel()
 	answer, err := s.ask(ctx, at)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, err
 	}
-	return answer, err
+	if s.options.Check != nil {
+		if err := s.options.Check(name, answer); err != nil {
+			return nil, fmt.Errorf("the answer of %s: %w", where(at), err)
+		}
+	}
+	return answer, nil
 }
 
 func (s *Source) ask(ctx context.Context, at *url.URL) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", s.where(), err)
+		return nil, fmt.Errorf("asking %s: %w", where(at), err)
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "Strongroom")
@@ -171,29 +242,29 @@ func (s *Source) ask(ctx context.Context, at *url.URL) ([]byte, error) {
 		if errors.As(err, &failed) {
 			err = failed.Err
 		}
-		return nil, fmt.Errorf("asking %s: %w", s.where(), err)
+		return nil, fmt.Errorf("asking %s: %w", where(at), err)
 	}
 	defer res.Body.Close() // nothing was written
 	switch {
 	case res.StatusCode >= 300 && res.StatusCode < 400:
-		return nil, fmt.Errorf("%s sends us elsewhere (status %d), and we go nowhere else: configure the address that answers", s.where(), res.StatusCode)
+		return nil, fmt.Errorf("%s sends us elsewhere (status %d), and we go nowhere else: configure the address that answers", where(at), res.StatusCode)
 	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
-		return nil, fmt.Errorf("%s does not let us in (status %d): is the token good?", s.where(), res.StatusCode)
+		return nil, fmt.Errorf("%s does not let us in (status %d): is the token good?", where(at), res.StatusCode)
 	case res.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s answers with status %d", s.where(), res.StatusCode)
+		return nil, fmt.Errorf("%s answers with status %d", where(at), res.StatusCode)
 	}
 	answer, err := io.ReadAll(io.LimitReader(res.Body, Most+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", s.where(), err)
+		return nil, fmt.Errorf("reading the answer of %s: %w", where(at), err)
 	}
 	if len(answer) > Most {
-		return nil, fmt.Errorf("the answer of %s has more than %d bytes", s.where(), Most)
+		return nil, fmt.Errorf("the answer of %s has more than %d bytes", where(at), Most)
 	}
 	return answer, nil
 }
 
 // next returns the address of the next page, nil if the answer names none.
-func (s *Source) next(answer []byte) (*url.URL, error) {
+func next(of *url.URL, answer []byte) (*url.URL, error) {
 	var page struct {
 		Next any `json:"next"`
 	}
@@ -204,9 +275,9 @@ func (s *Source) next(answer []byte) (*url.URL, error) {
 	if !ok || text == "" {
 		return nil, nil
 	}
-	u, err := s.options.URL.Parse(text)
-	if err != nil || u.Scheme != s.options.URL.Scheme || u.Host != s.options.URL.Host || u.User != nil {
-		return nil, fmt.Errorf("%s names a next page that lies elsewhere, and we go nowhere else", s.where())
+	u, err := of.Parse(text)
+	if err != nil || u.Scheme != of.Scheme || u.Host != of.Host || u.User != nil {
+		return nil, fmt.Errorf("%s names a next page that lies elsewhere, and we go nowhere else", where(of))
 	}
 	return u, nil
 }

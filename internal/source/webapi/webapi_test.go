@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +73,7 @@ func options(t *testing.T, s *httptest.Server, path string) webapi.Options {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
-	return webapi.Options{URL: u, Name: "answer.json", Roots: roots}
+	return webapi.Options{Ask: []webapi.Question{{URL: u, Name: "answer.json"}}, Roots: roots}
 }
 
 func pull(t *testing.T, o webapi.Options) (map[string]string, error) {
@@ -172,14 +174,61 @@ func TestAddressesThatCannotBe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := webapi.New(webapi.Options{URL: u, Name: "a"}); err == nil || strings.Contains(err.Error(), "hush") {
+		if _, err := webapi.New(webapi.Options{Ask: []webapi.Question{{URL: u, Name: "a"}}}); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: the error is %v", address, err)
 		}
 	}
 	u := &url.URL{Scheme: "https", Host: "a"}
-	for _, o := range []webapi.Options{{URL: u, Name: "a/b"}, {URL: u}, {Name: "a"}, {URL: u, Name: "a", Authorization: "Bearer hush\r\nX: y"}} {
+	ask := func(all ...webapi.Question) webapi.Options { return webapi.Options{Ask: all} }
+	bad := ask(webapi.Question{URL: u, Name: "a"})
+	bad.Authorization = "Bearer hush\r\nX: y"
+	for _, o := range []webapi.Options{
+		{}, bad, ask(webapi.Question{URL: u, Name: "a/b"}), ask(webapi.Question{URL: u}), ask(webapi.Question{Name: "a"}),
+		ask(webapi.Question{URL: u, Name: "a"}, webapi.Question{URL: &url.URL{Scheme: "https", Host: "b"}, Name: "b"}),
+	} {
 		if _, err := webapi.New(o); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%v: the error is %v", o, err)
 		}
+	}
+}
+
+func TestQuestions(t *testing.T) {
+	s := serve(t)
+	several := func() webapi.Options {
+		o := options(t, s, "/one")
+		o.Ask = append(o.Ask, webapi.Question{URL: options(t, s, "/pages").Ask[0].URL, Name: "pages.json"})
+		return o
+	}
+	got, err := pull(t, several())
+	want := []string{"answer.json", "pages.json", "pages.json.0002", "pages.json.0003"}
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(got))); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+
+	for _, limits := range []source.Limits{{Entries: 3}, {Bytes: 12}} {
+		o := several()
+		o.Limits = limits
+		var beyond *source.LimitError
+		if _, err := pull(t, o); !errors.As(err, &beyond) {
+			t.Errorf("with %+v the error is %v", limits, err)
+		}
+	}
+
+	o := several()
+	o.Check = func(name string, _ []byte) error {
+		if name == "pages.json.0002" {
+			return errors.New("not what is known here")
+		}
+		return nil
+	}
+	if _, err := pull(t, o); err == nil || !strings.HasSuffix(err.Error(), "/pages: not what is known here") {
+		t.Errorf("an answer that is none: the error is %v", err)
+	}
+	all, err := webapi.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := all.Probe(t.Context()); err != nil {
+		t.Errorf("first pages that are good: %v", err)
 	}
 }

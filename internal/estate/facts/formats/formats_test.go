@@ -2,6 +2,7 @@ package formats_test
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +203,64 @@ func TestUnwanted(t *testing.T) {
 	for _, name := range []string{"home/ada/tcp", "var/lib/postgresql/db.acme.example", "etc/bind/db.local", "srv/shop/.env.example", "etc/shadow", ""} {
 		if formats.Wants(name) {
 			t.Errorf("%q is wanted", name)
+		}
+	}
+}
+
+func TestAPIs(t *testing.T) {
+	at := func(s string) *url.URL {
+		u, err := url.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	for api, want := range map[facts.API]string{facts.Jaeger: "jaeger.json", facts.Kiali: "kiali.json", facts.Hubble: "hubble.jsonl"} {
+		u := at("https://a.example/x?y=z")
+		if got := formats.Questions(api, u); len(got) != 1 || got[0].URL != u || got[0].Name != want {
+			t.Errorf("%s is asked %v", api, got)
+		}
+	}
+	var asked []string
+	for _, q := range formats.Questions(facts.NetBox, at("https://a.example/netbox/")) {
+		asked = append(asked, q.Name+" "+q.URL.String())
+	}
+	if !slices.Contains(asked, "dcim.power-feeds.json https://a.example/netbox/api/dcim/power-feeds/?limit=500") {
+		t.Errorf("NetBox is asked %q", asked)
+	}
+	if q := formats.Questions(facts.NetBox, at("https://a.example"))[0]; q.URL.Path != "/api/dcim/device-roles/" {
+		t.Errorf("without a path NetBox is asked for %q", q.URL.Path)
+	}
+
+	p := place
+	p.Scope = "prod"
+	for _, test := range []struct {
+		api   facts.API
+		files []facts.File
+		want  string
+	}{
+		{facts.Jaeger, []facts.File{
+			{Path: "jaeger.json", Data: []byte(`{"data":[{"parent":"a","child":"b","callCount":1}]}`)},
+			{Path: "jaeger.json.0002", Data: []byte(`{"data":[{"parent":"b","child":"c","callCount":1}]}`)},
+		}, "service/prod/a []\nservice/prod/b []\nservice/prod/c []\nservice/prod/a -> service/prod/b run\nservice/prod/b -> service/prod/c run\n"},
+		{facts.NetBox, []facts.File{
+			{Path: "virtualization.clusters.json", Data: []byte(`{"count":1,"results":[{"id":1,"name":"hv"}]}`)},
+			{Path: "dcim.devices.json", Data: []byte(`{"count":1,"results":[{"id":1,"name":"n1","cluster":{"id":1}}]}`)},
+			{Path: "virtualization.virtual-machines.json", Data: []byte(`{"count":2,"results":[{"id":1,"name":"a","cluster":{"id":1}}]}`)},
+			{Path: "virtualization.virtual-machines.json.0002", Data: []byte(`{"count":2,"results":[{"id":2,"name":"b","cluster":{"id":1}}]}`)},
+		}, "cluster/prod/hv []\nhost/a []\nhost/b []\nhost/n1 []\ncluster/prod/hv -> host/n1 hosting\nhost/a -> cluster/prod/hv hosting\nhost/b -> cluster/prod/hv hosting\n"},
+	} {
+		got, err := formats.ReadAPI(p, test.api, test.files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(test.want, spell(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.api, diff)
+		}
+	}
+	for _, api := range append(slices.Clone(facts.APIs), "zipkin") {
+		if _, err := formats.ReadAPI(p, api, []facts.File{{Path: "x", Data: []byte("<html>hush</html>")}}); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("a page to log in at as an answer of %s: %v", api, err)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 
@@ -42,6 +43,13 @@ var endpoints = map[string]string{
 	"ipam/services":                   "ipam.service",
 	"tenancy/tenants":                 "tenancy.tenant",
 }
+
+// Lists are the paths, below api/, of the lists that Read makes use of.
+func Lists() []string { return slices.Sorted(maps.Keys(endpoints)) }
+
+// FileOf returns the name of a file by which Read knows that it is a page of a
+// list; more may follow it.
+func FileOf(list string) string { return strings.ReplaceAll(list, "/", ".") + ".json" }
 
 // A ref is a reference to another object: its number, or an object that begins
 // with it.
@@ -127,7 +135,8 @@ func contentType(b json.RawMessage) string {
 }
 
 // Read returns what the files tell. Each is a page of the API, known by its path,
-// such as https://netbox.example.com/api/dcim/devices/?limit=500, or a dump. The
+// such as https://netbox.example.com/api/dcim/devices/?limit=500 or what FileOf
+// returns, or a dump. The
 // Scope of the place is what names of clusters, racks and sites are unique in.
 func Read(p facts.Place, files []facts.File) (estate.Facts, error) {
 	n := box{place: p, records: make(map[string]map[int]*record), ids: make(map[string]map[int]estate.ID)}
@@ -174,8 +183,8 @@ func (n *box) take(f facts.File) error {
 		return errors.New("not an answer of NetBox: there is no count and no results")
 	}
 	model := ""
-	for path, m := range endpoints {
-		if strings.Contains(f.Path+"/", "/"+path+"/") || strings.HasPrefix(f.Path+"/", path+"/") {
+	for list, m := range endpoints {
+		if strings.Contains("/"+f.Path+"/", "/"+list+"/") || strings.HasPrefix(path.Base(f.Path), FileOf(list)) {
 			model = m
 		}
 	}
