@@ -9,6 +9,7 @@ import (
 
 	"strongroom/internal/daemon"
 	"strongroom/internal/ledger"
+	"strongroom/internal/report"
 	"strongroom/internal/ui"
 )
 
@@ -98,6 +99,10 @@ func describe(what ledger.Event) string {
 		return fmt.Sprintf("%s: %s: %s", e.Finding, e.Subject, e.Text)
 	case ledger.KeepExtended:
 		return fmt.Sprintf("run %s until %s", e.Run, e.Until.Local().Format(time.DateOnly))
+	case ledger.MapRuled:
+		return fmt.Sprintf("%s; the account %s: %s", report.Ruled(e), e.Account, e.Reason)
+	case ledger.MapWithdrawn:
+		return fmt.Sprintf("entry %d; the account %s: %s", e.Entry, e.Account, e.Reason)
 	case ledger.StateRebuilt:
 		compared := ""
 		if e.Compared > 0 {

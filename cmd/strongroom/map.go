@@ -22,9 +22,11 @@ func (a *app) mapCommand() *cobra.Command {
 		Short: "Show what depends on what, and why the safe thinks so",
 		Long: `The map has the components of the estate and what each of them needs. It is
 drawn of what passes by when sources are collected (configuration, sockets,
-projects of compose) and of what components: and applications: in the
-configuration say, which wins.`,
-	}, a.mapShowCommand(), a.mapDiscoverCommand(), a.mapOrderCommand(), a.mapExplainCommand(), a.mapExportCommand())
+projects of compose), of what APIs know, and of what people say: in components:
+and applications: of the configuration, which win, or with commands, which are
+recorded in the ledger.`,
+	}, a.mapShowCommand(), a.mapDiscoverCommand(), a.mapOrderCommand(), a.mapExplainCommand(), a.mapDiffCommand(), a.mapExportCommand(),
+		a.mapConfirmCommand(), a.mapRejectCommand(), a.mapAddCommand(), a.mapUndoCommand())
 }
 
 // withMap opens the safe and draws its map.

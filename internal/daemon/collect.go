@@ -120,6 +120,7 @@ type run struct {
 	last     *safe.Snapshot           // the newest complete; nil if there is none
 	broken   safe.RunID               // the unfinished one since that remembers most; zero if there is none
 	poisoned int                      // files whose content changed though size and time did not
+	learned  bool                     // whether the source ever told something of the estate
 }
 
 // lookBack finds the runs that this one may build on.
@@ -277,6 +278,11 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 		return Outcome{}, fmt.Errorf("recording the collection of %s: %w", r.source.Name, err)
 	}
 	r.safe.step("committed", "run", r.id)
+	if r.learned {
+		if err := r.safe.keepMap(ctx); err != nil {
+			r.safe.log.Error("no version of the map was kept", "error", err) // the next change keeps one
+		}
+	}
 	var complete safe.RunID
 	switch {
 	case outcome.Snapshot != nil && !outcome.Snapshot.Partial:

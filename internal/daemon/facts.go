@@ -31,5 +31,6 @@ func (r *run) learn(tx *state.Tx, told *estate.Facts) error {
 		renewed = *told // what it tells in one night is bounded
 		renewed.Doubts = append(renewed.Doubts, fmt.Sprintf("%s tells of other things each night: what was seen before tonight is forgotten", r.source.Name))
 	}
+	r.learned = len(known.Components)+len(known.Links)+len(renewed.Components)+len(renewed.Links)+len(renewed.Doubts) > 0
 	return tx.SetFacts(r.source.Name, renewed)
 }

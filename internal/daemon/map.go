@@ -6,16 +6,22 @@ import (
 	"fmt"
 	"time"
 
+	"strongroom/internal/daemon/state"
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/order"
 	"strongroom/internal/safe/config"
 )
 
 // Map draws the estate of what the sources of the configuration tell, and of
-// what people say there. What a source told that is no longer configured is not
-// believed any more.
+// what people say there and with commands. What a source told that is no longer
+// configured is not believed any more.
 func (s *Safe) Map(ctx context.Context) (*estate.Map, error) {
-	known, err := s.state.View(ctx).Facts()
+	return s.draw(s.state.View(ctx))
+}
+
+// draw draws the map, and what it would be if somebody said more.
+func (s *Safe) draw(v state.View, more ...estate.Ruling) (*estate.Map, error) {
+	known, err := v.Facts()
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +31,18 @@ func (s *Safe) Map(ctx context.Context) (*estate.Map, error) {
 			facts = append(facts, f)
 		}
 	}
-	return estate.Draw(facts, s.config.Statements(s.opts.Now().UTC().Truncate(time.Second))), nil
+	// The configuration speaks now, and so after everything that was said with
+	// commands until now.
+	said := s.config.Statements(s.opts.Now().UTC().Truncate(time.Second).Add(time.Second))
+	rulings, err := rulingsOf(v)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rulings {
+		said.Rulings = append(said.Rulings, r.Ruling)
+	}
+	said.Rulings = append(said.Rulings, more...)
+	return estate.Draw(facts, said), nil
 }
 
 // Order returns the order in which a map can be rebuilt, by what is known

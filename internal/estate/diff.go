@@ -1,6 +1,7 @@
 package estate
 
 import (
+	"bytes"
 	"slices"
 	"time"
 )
@@ -90,4 +91,45 @@ func Diff(old, new *Map, since time.Time) Change {
 // IsEmpty reports whether nothing came and nothing went.
 func (c Change) IsEmpty() bool {
 	return len(c.Come)+len(c.Gone)+len(c.Renamed)+len(c.Needed)+len(c.Unneeded) == 0
+}
+
+// Same reports whether two maps say the same, but for when and how often it was
+// seen.
+func Same(a, b *Map) bool {
+	one, err := a.timeless().Encode()
+	if err != nil {
+		return false // who keeps a map that is too large is told so then
+	}
+	other, err := b.timeless().Encode()
+	return err == nil && bytes.Equal(one, other)
+}
+
+// timeless returns what the map says, without when and how often it was seen.
+func (m *Map) timeless() *Map {
+	plain := &Map{Overruled: slices.Clone(m.Overruled), Components: slices.Clone(m.Components), Dependencies: slices.Clone(m.Dependencies),
+		Merges: slices.Clone(m.Merges), Undescribed: m.Undescribed, Doubts: m.Doubts}
+	for i, c := range plain.Components {
+		plain.Components[i].Evidence = timeless(c.Evidence)
+	}
+	for i, d := range plain.Dependencies {
+		plain.Dependencies[i].Evidence = timeless(d.Evidence)
+	}
+	for i, o := range plain.Overruled {
+		plain.Overruled[i].Found, plain.Overruled[i].By = timeless(o.Found), timeless(o.By)
+	}
+	for i, merge := range plain.Merges {
+		plain.Merges[i].Evidence = timeless(merge.Evidence)
+	}
+	return plain
+}
+
+// timeless returns the evidence without its times and counts, in an order that
+// does not depend on them: the newest is first of those on a map.
+func timeless(all []Evidence) []Evidence {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].First, all[i].Last, all[i].Count = time.Time{}, time.Time{}, 0
+	}
+	slices.SortFunc(all, compareEvidence)
+	return all
 }

@@ -201,6 +201,51 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+func TestSame(t *testing.T) {
+	draw := func(text string, change func(*Facts)) *Map {
+		facts, said := drawn(t, text)
+		for i := range facts {
+			change(&facts[i])
+		}
+		return Draw(facts, said)
+	}
+	evidence := func(change func(*Evidence)) func(*Facts) {
+		return func(f *Facts) {
+			for i := range f.Links {
+				for j := range f.Links[i].Evidence {
+					change(&f.Links[i].Evidence[j])
+				}
+			}
+		}
+	}
+	nothing := func(*Facts) {}
+	text := "host/a -> host/b run\nhost/a -> host/c run\n! host/a rejected host/c run"
+	m := draw(text, nothing)
+	for _, tt := range []struct {
+		name string
+		as   *Map
+		want bool
+	}{
+		{"itself", m, true},
+		{"seen again", draw(text, evidence(func(e *Evidence) { e.Last, e.Count = tuesday.AddDate(1, 0, 0), 77 })), true},
+		{"seen elsewhere", draw(text, evidence(func(e *Evidence) { e.Place = "elsewhere" })), false},
+		{"one more", draw(text+"\nhost/d", nothing), false},
+		{"a doubt", draw(text, func(f *Facts) { f.Doubts = append(f.Doubts, "a file") }), false},
+		{"nobody rejects it", draw("host/a -> host/b run\nhost/a -> host/c run", nothing), false},
+	} {
+		if got := Same(m, tt.as); got != tt.want {
+			t.Errorf("%s: the same: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	b, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := Decode(b); err != nil || !Same(m, back) {
+		t.Errorf("what was kept and read back is another map: %v", err)
+	}
+}
+
 // What nothing has spoken for since has aged, unless a person vouches for it.
 func TestAged(t *testing.T) {
 	m := Draw(drawn(t, "host/a -> host/b run\nhost/a -> host/c run\n! host/a confirmed host/c run"))

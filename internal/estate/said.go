@@ -1,5 +1,10 @@
 package estate
 
+import (
+	"errors"
+	"fmt"
+)
+
 // Statements are what people say of the estate. They win over everything that
 // is discovered.
 type Statements struct {
@@ -43,4 +48,22 @@ type Ruling struct {
 	Need     Need     `json:"need,omitempty"` // empty only if rejected: whatever the need
 	Port     Port     `json:"port,omitzero"`
 	Evidence Evidence `json:"evidence"` // Source: who says so; Detail: why; First: when it was said
+}
+
+// Check reports why nobody can say that.
+func (r Ruling) Check() error {
+	for _, id := range []ID{r.From, r.To} {
+		if _, err := ParseID(string(id)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.From == r.To:
+		return errors.New("a component does not need itself")
+	case r.Need == "" && r.Verdict != Rejected:
+		return errors.New("it must be said what for")
+	case r.Need != "" && !r.Need.Valid():
+		return fmt.Errorf("%.40q is no need", string(r.Need))
+	}
+	return nil
 }

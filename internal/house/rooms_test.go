@@ -657,6 +657,7 @@ var rooms = []room{
 		"internal/daemon/state":    "tells what became of the last runs",
 		"internal/safe":            "ids on the command line",
 		"internal/safe/config":     "reads it",
+		"internal/safe/keep":       "how far to look back",
 		"internal/collect":         "progress of a collection",
 		"internal/confine":         "the doctor tells what the kernel can; keeps who serves out of core dumps",
 		"internal/access":          "invitations, rosters and what people sign",

@@ -38,6 +38,8 @@ var kinds = map[Kind]func([]byte) (Event, error){
 	FindingRaised{}.Kind():   read[FindingRaised],
 	KeepExtended{}.Kind():    read[KeepExtended],
 	StateRebuilt{}.Kind():    read[StateRebuilt],
+	MapRuled{}.Kind():        read[MapRuled],
+	MapWithdrawn{}.Kind():    read[MapWithdrawn],
 
 	SafeStarted{}.Kind():       read[SafeStarted],
 	SafeStopped{}.Kind():       read[SafeStopped],
@@ -357,4 +359,57 @@ func checkObject(name string) error {
 		return fmt.Errorf("%.260q cannot be the name of an object", name)
 	}
 	return safe.CheckPath(name)
+}
+
+// A Verdict is what somebody says of a dependency on the map. Package estate has
+// what each means.
+type Verdict string
+
+const (
+	Confirmed Verdict = "confirmed"
+	Rejected  Verdict = "rejected"
+	Added     Verdict = "added"
+)
+
+// MapRuled records what somebody says of whether a component needs another.
+// Whoever works at the safe's host is not proven to be anybody: so the safe
+// acts, and the entry has the account.
+type MapRuled struct {
+	Verdict Verdict `json:"verdict"`
+	From    Text    `json:"from"` // components, as package estate names them
+	To      Text    `json:"to"`
+	Need    Text    `json:"need"` // what for, as package estate has it; "" for whatever is rejected
+	Reason  Text    `json:"reason"`
+	Account Text    `json:"account"` // of the safe's host
+}
+
+func (MapRuled) Kind() Kind { return "map.ruled" }
+func (e MapRuled) check() error {
+	switch e.Verdict {
+	case Confirmed, Rejected, Added:
+	default:
+		return fmt.Errorf("unknown verdict %.40q", e.Verdict)
+	}
+	switch {
+	case e.From == "" || e.To == "" || e.From == e.To:
+		return errors.New("it is not about two components")
+	case e.Need == "" && e.Verdict != Rejected:
+		return errors.New("it does not say what for")
+	}
+	return nil
+}
+
+// MapWithdrawn records that somebody takes back what an entry says of the map.
+type MapWithdrawn struct {
+	Entry   int64 `json:"entry"` // the MapRuled that is not in force any more
+	Reason  Text  `json:"reason"`
+	Account Text  `json:"account"` // of the safe's host
+}
+
+func (MapWithdrawn) Kind() Kind { return "map.withdrawn" }
+func (e MapWithdrawn) check() error {
+	if e.Entry < 1 {
+		return fmt.Errorf("entry %d says nothing of the map", e.Entry)
+	}
+	return nil
 }

@@ -30,6 +30,12 @@ func peopleGoldens(t testing.TB) []golden {
 	)
 	line := func(kind, what string) string { return `"kind":"` + kind + `","who":"safe","what":{` + what + `}}` }
 	return []golden{
+		{ledger.MapRuled{Verdict: ledger.Confirmed, From: "host/erp", To: "service/dns", Need: "start", Reason: "seen at the drill", Account: "ada"},
+			`"kind":"map.ruled","who":"safe","what":{"verdict":"confirmed","from":"host/erp","to":"service/dns","need":"start","reason":"seen at the drill","account":"ada"}}`},
+		{ledger.MapRuled{Verdict: ledger.Rejected, From: "host/erp", To: "host/backup", Reason: "it pulls", Account: "ada"},
+			`"kind":"map.ruled","who":"safe","what":{"verdict":"rejected","from":"host/erp","to":"host/backup","need":"","reason":"it pulls","account":"ada"}}`},
+		{ledger.MapWithdrawn{Entry: 7, Reason: "it was wrong", Account: "bo"},
+			`"kind":"map.withdrawn","who":"safe","what":{"entry":7,"reason":"it was wrong","account":"bo"}}`},
 		{ledger.StateRebuilt{Entries: 438}, line("state.rebuilt", `"entries":438`)},
 		{ledger.StateRebuilt{Entries: 438, Compared: 437}, line("state.rebuilt", `"entries":438,"compared":437`)},
 		{ledger.SafeStarted{Program: digest}, line("safe.started", `"program":"`+digestText+`"`)},

@@ -75,6 +75,18 @@ func tellRun(what ledger.Event) (t Told, ok bool) {
 // key that it takes.
 const NobodyLeft = "people.nobody"
 
+// Ruled says in words what somebody says of a dependency.
+func Ruled(e ledger.MapRuled) string {
+	need := ""
+	if e.Need != "" {
+		need = fmt.Sprintf(" (%s)", e.Need)
+	}
+	if e.Verdict == ledger.Rejected {
+		return fmt.Sprintf("%s does not need %s%s, as people say", brief(string(e.From)), brief(string(e.To)), need)
+	}
+	return fmt.Sprintf("%s needs %s%s, as people say", brief(string(e.From)), brief(string(e.To)), need)
+}
+
 func tellSafe(what ledger.Event) (t Told, ok bool) {
 	switch e := what.(type) {
 	case ledger.SafeCreated:
@@ -94,6 +106,13 @@ func tellSafe(what ledger.Event) (t Told, ok bool) {
 	case ledger.StateRebuilt:
 		t = Told{Level: Alarm, What: "the safe's state was lost, and made anew from its store",
 			Detail: Counted(e.Entries, "entry", "entries") + " of the ledger were given back"}
+	case ledger.MapRuled:
+		t = Told{Level: OK, What: Ruled(e), Detail: fmt.Sprintf("by the account %s: %s", e.Account, e.Reason)}
+		if e.Verdict == ledger.Rejected {
+			t.Level = Look // what is not on the map is not missed
+		}
+	case ledger.MapWithdrawn:
+		t = Told{Level: Look, What: fmt.Sprintf("what entry %d says of the map is withdrawn", e.Entry), Detail: fmt.Sprintf("by the account %s: %s", e.Account, e.Reason)}
 	case ledger.SafeStarted:
 		t = Told{Level: OK, What: "the safe began to serve people", Detail: fmt.Sprintf("program SHA-256 %s", e.Program)}
 		if !e.Pages.IsZero() {

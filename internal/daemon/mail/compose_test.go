@@ -141,6 +141,11 @@ func mails() map[string][]Item {
 			{Number: 17, Entry: entry(ledger.Safe, ledger.AccessRefused{What: "gate", Reason: "no opening is open", From: netip.MustParseAddr("203.0.113.9"), Count: 214})},
 			{Number: 18, Entry: entry("karl", ledger.AccessRefused{What: "opening.release", Reason: "an operator cannot release", From: netip.MustParseAddr("10.0.9.8"), Count: 1})},
 		},
+		"map-ruled": {
+			{Number: 17, Entry: entry(ledger.Safe, ledger.MapRuled{Verdict: ledger.Rejected, From: "host/erp", To: "host/backup", Reason: "it pulls, and nothing waits for it", Account: "ada"})},
+			{Number: 18, Entry: entry(ledger.Safe, ledger.MapRuled{Verdict: ledger.Added, From: "host/erp", To: "external/license.vendor.example", Need: "start", Reason: evil, Account: "ada"})},
+		},
+		"map-withdrawn": one(entry(ledger.Safe, ledger.MapWithdrawn{Entry: 12, Reason: "it does wait", Account: "bo"})),
 		"roster-proposed": one(entry("karl", ledger.RosterProposed{Version: 3, Digest: digest, Previous: digest, Signed: signed,
 			Changes: []ledger.Text{"petra becomes keykeeper", "karl gets the SSH key SHA256:uNiVztksCsDhcc0u9e8BrDAQ1MYPD4PGQ0v0zOOWTBE"}})),
 		"roster-agreed":      one(entry("olga", ledger.RosterAgreed{Version: 3, Digest: digest, Signed: signed, Ready: night.Add(24 * time.Hour)})),

@@ -42,10 +42,10 @@ func Deserves(what ledger.Event) bool {
 }
 
 // together reports whether events of that kind, following each other, are
-// told in one mail: those of which one cause makes many.
+// told in one mail: those of which one cause, or one person, makes many.
 func together(what ledger.Event) bool {
 	switch what.(type) {
-	case ledger.ObjectRepaired, ledger.ObjectLost, ledger.AccessRefused:
+	case ledger.ObjectRepaired, ledger.ObjectLost, ledger.AccessRefused, ledger.MapRuled, ledger.MapWithdrawn:
 		return true
 	default:
 		return false

@@ -34,6 +34,8 @@ func tell(items []Item, c clock) (story, error) {
 		return tellRebuilt(first, e), nil
 	case ledger.AccessRefused:
 		return tellRefusedAccess(items, c), nil
+	case ledger.MapRuled, ledger.MapWithdrawn:
+		return tellMap(items), nil
 	}
 	if s, ok := tellPeople(first, c); ok {
 		return s, nil
@@ -168,6 +170,25 @@ func tellRepaired(items []Item) story {
 		s.fact(clean(e.Name), "%s", clean(report.Origin(e.How)))
 	}
 	s.step("", "Look at the disk: damage that comes back means one that dies.")
+	return s
+}
+
+// tellMap tells what people say of the map: what they reject is missed by nobody
+// afterwards, so others should hear of it.
+func tellMap(items []Item) story {
+	s := story{Mood: note, Verdict: verdict(items[0]), Lead: "Somebody at the safe's host has said what depends on what. It is on the map at once, and in the plans that are made of it."}
+	if len(items) > 1 {
+		s.Verdict = fmt.Sprintf("what people say of the map: %s", report.Counted(len(items), "change", "changes"))
+	}
+	for i, item := range items {
+		if i == most {
+			s.fact("And", "%s", report.Counted(len(items)-i, "other", "others"))
+			break
+		}
+		told := report.Tell(item.Entry)
+		s.fact(fmt.Sprintf("Entry %d", item.Number), "%s; %s", clean(told.What), clean(told.Detail))
+	}
+	s.step("strongroom map undo A B --reason WHY", "Take back what is wrong.")
 	return s
 }
 

@@ -46,9 +46,12 @@ var keyringSchema string
 //go:embed facts.sql
 var factsSchema string
 
+//go:embed map.sql
+var mapSchema string
+
 // migrations lead from one version of the schema to the next, from an empty
 // database on. How many of them a database has had is its user_version.
-var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures, keyringSchema, factsSchema}
+var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures, keyringSchema, factsSchema, mapSchema}
 
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.

@@ -78,6 +78,10 @@ func (s Span) After(t time.Time) time.Time {
 	return t
 }
 
+// Before returns the beginning of the span that ends at t, in UTC, by the same
+// rules.
+func (s Span) Before(t time.Time) time.Time { return Span{-s.N, s.Unit}.After(t) }
+
 func addMonths(t time.Time, n int) time.Time {
 	end := t.AddDate(0, n, 0)
 	// AddDate carries 31 February over into March; the day of the month tells.

@@ -35,6 +35,23 @@ func TestSpanAfter(t *testing.T) {
 	}
 }
 
+func TestSpanBefore(t *testing.T) {
+	for _, tt := range []struct{ to, span, want string }{
+		{"2026-03-31", "1mo", "2026-02-28"},
+		{"2028-02-29", "1y", "2027-02-28"},
+		{"2026-01-04", "1w", "2025-12-28"},
+		{"2026-01-01 23:59", "1d", "2025-12-31 23:59"},
+	} {
+		span, err := ParseSpan(tt.span)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := span.Before(at(t, tt.to)); !got.Equal(at(t, tt.want)) {
+			t.Errorf("%s before %s is %v, want %s", tt.span, tt.to, got, tt.want)
+		}
+	}
+}
+
 func TestParseSpan(t *testing.T) {
 	for _, s := range []string{"1d", "35d", "13w", "24mo", "7y", "36525d", "100y"} {
 		if span, err := ParseSpan(s); err != nil || span.String() != s || span.IsZero() {
