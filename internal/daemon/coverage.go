@@ -106,8 +106,18 @@ func (s *Safe) covered(ctx context.Context) (coverage.Input, error) {
 	if err != nil {
 		return in, err
 	}
+	asked := make(map[safe.SourceName]bool)
+	for _, said := range in.Said {
+		for _, h := range said.MustHold {
+			for _, source := range h.Sources {
+				asked[source] = true
+			}
+		}
+	}
 	for _, src := range s.config.Sources {
-		if in.Sources[src.Name], err = s.heldOf(ctx, src, damaged); err != nil {
+		if !asked[src.Name] { // its snapshots are read for nobody
+			in.Sources[src.Name] = coverage.Source{Keep: src.Keep}
+		} else if in.Sources[src.Name], err = s.heldOf(ctx, src, damaged); err != nil {
 			return in, err
 		}
 	}

@@ -43,6 +43,10 @@ func (s *Safe) LookOverview(ctx context.Context) (o report.Overview, err error) 
 		o, err = g.overview()
 		return err
 	})
+	if err != nil {
+		return o, err
+	}
+	o.Applications, err = s.cards(ctx)
 	return o, err
 }
 

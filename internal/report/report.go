@@ -1,5 +1,6 @@
 // Package report has what people look at, as data: how the safe is, what
-// became of a source, what the ledger says, who may do what and who got in.
+// became of a source, what the ledger says, who may do what and who got in, what
+// depends on what, and what of an application would be missing.
 //
 // The daemon fills the reports from its state; pages, or a command, show them.
 // Here are the types, and the functions that judge: which days are well, what a
@@ -53,16 +54,18 @@ type Finding struct {
 
 // An Overview is the safe at a glance.
 type Overview struct {
-	Safe       string
-	Store      safe.StoreID
-	Now        time.Time // when it was looked at; in the zone in which days are counted
-	Verdict    Verdict
-	Sources    []SourceStrip // as they are configured; then those that no longer are, by name
-	Opening    *OpeningLine  // that is open; nil if there is none
-	Requests   []OpeningLine // that wait for an answer, oldest first
-	Findings   []Finding     // the worst first
-	Checkpoint Checkpoint
-	LastScrub  *Scrub // nil if the store was never scrubbed
+	Safe     string
+	Store    safe.StoreID
+	Now      time.Time // when it was looked at; in the zone in which days are counted
+	Verdict  Verdict
+	Sources  []SourceStrip // as they are configured; then those that no longer are, by name
+	Opening  *OpeningLine  // that is open; nil if there is none
+	Requests []OpeningLine // that wait for an answer, oldest first
+	Findings []Finding     // the worst first
+	// Applications are in the order of the configuration.
+	Applications []ApplicationCard
+	Checkpoint   Checkpoint
+	LastScrub    *Scrub // nil if the store was never scrubbed
 }
 
 // A SourceStrip is one source at a glance.

@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"strongroom/internal/access"
@@ -182,9 +183,11 @@ func (s *Server) answer(r route, w http.ResponseWriter, req *http.Request) (any,
 		}
 		c.person, read = claim.Person, claim.ReadBody
 	}
-	if c.query, err = r.parameter(req.URL.RawQuery); err != nil {
+	query, err := r.parameters(req.URL.RawQuery)
+	if err != nil {
 		return nil, err
 	}
+	c.query = query.Get(r.query)
 	if err := r.checkType(req); err != nil {
 		return nil, err
 	}
@@ -213,18 +216,19 @@ func sender(req *http.Request) (netip.Addr, error) {
 	return at.Addr().Unmap().WithZone(""), nil
 }
 
-// parameter returns the value of the one parameter that the route knows.
-func (r route) parameter(query string) (string, error) {
+// parameters returns the values of the parameters that the route knows, each of
+// which may be there once.
+func (r route) parameters(query string) (url.Values, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return "", invalid("the query of the request cannot be read")
+		return nil, invalid("the query of the request cannot be read")
 	}
 	for key, all := range values {
-		if key != r.query || len(all) != 1 {
-			return "", invalid("the query of the request has %.40q, which does not belong there", key)
+		if !slices.Contains(strings.Fields(r.query), key) || len(all) != 1 {
+			return nil, invalid("the query of the request has %.40q, which does not belong there", key)
 		}
 	}
-	return values.Get(r.query), nil
+	return values, nil
 }
 
 // size returns how many bytes the body of a request has at most: as many as it

@@ -27,6 +27,7 @@ import (
 	"strongroom/internal/access/opening"
 	"strongroom/internal/access/passkey"
 	"strongroom/internal/access/signature"
+	"strongroom/internal/estate"
 	"strongroom/internal/ledger"
 	"strongroom/internal/report"
 	"strongroom/internal/safe"
@@ -234,6 +235,21 @@ func (d *fakeDesk) LookSource(_ context.Context, name safe.SourceName, before sa
 		return report.Source{}, api.ErrNotFound
 	}
 	return report.Source{Name: name, Now: accesstest.Start, Before: before}, d.called("look at source")
+}
+func (d *fakeDesk) LookMap(_ context.Context, asked report.MapFilter) (report.MapPage, error) {
+	return report.MapPage{Now: accesstest.Start, Asked: asked}, d.called(fmt.Sprintf("look at map %+v", asked))
+}
+func (d *fakeDesk) LookComponent(_ context.Context, id estate.ID) (report.ComponentPage, error) {
+	if id != "host/erp" {
+		return report.ComponentPage{}, api.ErrNotFound
+	}
+	return report.ComponentPage{Now: accesstest.Start, ID: id}, d.called("look at component")
+}
+func (d *fakeDesk) LookApplication(_ context.Context, name string) (report.ApplicationPage, error) {
+	if name != "erp" {
+		return report.ApplicationPage{}, api.ErrNotFound
+	}
+	return report.ApplicationPage{Now: accesstest.Start, Card: report.ApplicationCard{Name: name}}, d.called("look at application")
 }
 func (d *fakeDesk) LookOpenings(context.Context) (report.OpeningsPage, error) {
 	return report.OpeningsPage{Now: accesstest.Start}, d.called("look at openings")

@@ -13,8 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"strongroom/internal/access/api"
+	"strongroom/internal/estate"
 	"strongroom/internal/report"
 	"strongroom/internal/safe"
 	"strongroom/internal/web/assets"
@@ -56,8 +58,9 @@ func pageHeader() http.Header {
 // A visit is somebody who looks at a page.
 type visit struct {
 	page.Frame
-	name, id string // in the path; not checked yet
-	query    string // the value of the page's one parameter; not checked yet
+	name, id string     // in the path; not checked yet
+	query    string     // the value of the page's parameter, if it knows one; not checked yet
+	asked    url.Values // those of all that it knows
 }
 
 // A pageRoute is one kind of page. If it has no roles it is for strangers, too.
@@ -87,6 +90,12 @@ var allPages = []pageRoute{
 	look("GET /{$}", "", never, func(d Desk, ctx context.Context, _ visit) (report.Overview, error) { return d.LookOverview(ctx) },
 		func(r report.Overview) time.Time { return r.Now }, (*page.Pages).Overview),
 	look("GET /sources/{name}", "before", never, lookSource, func(r report.Source) time.Time { return r.Now }, (*page.Pages).Source),
+	look("GET /applications/{name}", "", never, func(d Desk, ctx context.Context, v visit) (report.ApplicationPage, error) {
+		return d.LookApplication(ctx, v.name)
+	},
+		func(r report.ApplicationPage) time.Time { return r.Now }, (*page.Pages).Application),
+	look("GET /map", "text application kind evidence", never, lookMap, func(r report.MapPage) time.Time { return r.Now }, (*page.Pages).Map),
+	look("GET /map/component", "id", never, lookComponent, func(r report.ComponentPage) time.Time { return r.Now }, (*page.Pages).Component),
 	look("GET /openings", "", never, func(d Desk, ctx context.Context, _ visit) (report.OpeningsPage, error) { return d.LookOpenings(ctx) },
 		func(r report.OpeningsPage) time.Time { return r.Now }, (*page.Pages).Openings),
 	look("GET /openings/{id}", "", never, lookOpening, func(r report.OpeningPage) time.Time { return r.Now }, (*page.Pages).Opening),
@@ -116,6 +125,33 @@ func lookSource(d Desk, ctx context.Context, v visit) (report.Source, error) {
 		}
 	}
 	return d.LookSource(ctx, name, before)
+}
+
+// maxSearch bounds in bytes what somebody looks for on the map.
+const maxSearch = 200
+
+func lookMap(d Desk, ctx context.Context, v visit) (report.MapPage, error) {
+	f := report.MapFilter{
+		Text: strings.TrimSpace(v.asked.Get("text")), Application: v.asked.Get("application"),
+		Kind: estate.Kind(v.asked.Get("kind")), Basis: estate.Basis(v.asked.Get("evidence")),
+	}
+	switch {
+	case len(f.Text) > maxSearch || !utf8.ValidString(f.Text):
+		return report.MapPage{}, invalid("what is searched for has at most %d bytes, of UTF-8", maxSearch)
+	case f.Kind != "" && !f.Kind.Valid():
+		return report.MapPage{}, invalid("%.40q is no kind of component", f.Kind)
+	case f.Basis != "" && !f.Basis.Valid():
+		return report.MapPage{}, invalid("%.40q is no basis of evidence", f.Basis)
+	}
+	return d.LookMap(ctx, f)
+}
+
+func lookComponent(d Desk, ctx context.Context, v visit) (report.ComponentPage, error) {
+	id, err := estate.ParseID(v.query)
+	if err != nil {
+		return report.ComponentPage{}, api.ErrNotFound
+	}
+	return d.LookComponent(ctx, id)
 }
 
 func lookOpening(d Desk, ctx context.Context, v visit) (report.OpeningPage, error) {
@@ -210,9 +246,10 @@ func (s *Server) show(p pageRoute, w http.ResponseWriter, req *http.Request) (re
 			return reply{}, err
 		}
 	}
-	if v.query, err = p.parameter(req.URL.RawQuery); err != nil {
+	if v.asked, err = p.parameters(req.URL.RawQuery); err != nil {
 		return reply{}, err
 	}
+	v.query = v.asked.Get(p.query)
 	if _, err := signed.ReadBody(w, req, 0, s.times.body); err != nil {
 		return reply{}, &bodyError{err}
 	}

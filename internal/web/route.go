@@ -16,7 +16,7 @@ import (
 type route struct {
 	pattern string
 	name    string // for the ledger, if it is refused
-	query   string // the one parameter that it may have
+	query   string // the parameter that it may have; only a page may have several, with blanks between
 	// roles may call; nil is for strangers, who sign nothing.
 	roles []access.Role
 	// enrolled says when people may call who are in no roster yet.

@@ -40,6 +40,7 @@ import (
 	"strongroom/internal/access/passkey"
 	"strongroom/internal/access/signature"
 	"strongroom/internal/access/sshsig"
+	"strongroom/internal/estate"
 	"strongroom/internal/ledger"
 	"strongroom/internal/report"
 	"strongroom/internal/safe"
@@ -103,6 +104,9 @@ type Desk interface {
 	// What people look at. What is not there is api.ErrNotFound.
 	LookOverview(ctx context.Context) (report.Overview, error)
 	LookSource(ctx context.Context, name safe.SourceName, before safe.RunID) (report.Source, error)
+	LookMap(ctx context.Context, asked report.MapFilter) (report.MapPage, error)
+	LookComponent(ctx context.Context, id estate.ID) (report.ComponentPage, error)
+	LookApplication(ctx context.Context, name string) (report.ApplicationPage, error)
 	LookOpenings(ctx context.Context) (report.OpeningsPage, error)
 	LookOpening(ctx context.Context, id safe.OpeningID) (report.OpeningPage, error)
 	LookPeople(ctx context.Context) (report.PeoplePage, error)

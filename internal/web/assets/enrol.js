@@ -3,22 +3,24 @@ import {
 } from "./shared-IXCAECCJ.js";
 import {
   encodeKeyring
-} from "./shared-SPGPUNG4.js";
+} from "./shared-OAPKKD5Q.js";
 import {
   Safe,
-  Trouble,
+  Trouble
+} from "./shared-JPLELB65.js";
+import {
   action,
   byId,
   field,
   h,
   showError
-} from "./shared-V4GRTI2L.js";
+} from "./shared-LCBG3BA3.js";
 import {
   PrivateKey,
   parseKeyFile,
   sealCopy,
   wrap
-} from "./shared-ZBAO53CV.js";
+} from "./shared-GGP5EIOF.js";
 import {
   checkBrowser,
   fromBase64,
@@ -29,7 +31,8 @@ import {
   spellTime,
   text,
   toBase64
-} from "./shared-VD352PJE.js";
+} from "./shared-QBEIN4GJ.js";
+import "./shared-GVRXV2KD.js";
 
 // enrolment.ts
 var openAgain = "Open the link of your invitation once more. It is good for half an hour, until your keys were sent.";

@@ -10,7 +10,6 @@ import {
   openCopies,
   personOf,
   readRoster,
-  redraw,
   renewed,
   signAct,
   signerOf,
@@ -18,27 +17,32 @@ import {
   unfit,
   unfounded,
   when
-} from "./shared-JXG6TBSM.js";
+} from "./shared-TI2HK4DO.js";
 import {
   askKeyring,
   passkeyOf
-} from "./shared-SPGPUNG4.js";
+} from "./shared-OAPKKD5Q.js";
 import {
   Problem,
   Safe,
-  Trouble,
+  Trouble
+} from "./shared-JPLELB65.js";
+import {
+  redraw
+} from "./shared-HSIOJBB4.js";
+import {
   action,
   byId,
   field,
   h,
   showError
-} from "./shared-V4GRTI2L.js";
+} from "./shared-LCBG3BA3.js";
 import {
   PrivateKey,
   answerOuterProof,
   sealCopy,
   unwrap
-} from "./shared-ZBAO53CV.js";
+} from "./shared-GGP5EIOF.js";
 import {
   agree,
   fromBase64,
@@ -50,7 +54,8 @@ import {
   suspend,
   toBase64,
   toHex
-} from "./shared-VD352PJE.js";
+} from "./shared-QBEIN4GJ.js";
+import "./shared-GVRXV2KD.js";
 
 // changes.ts
 async function changes(r, next) {

@@ -3,38 +3,42 @@ import {
   checkSafe,
   pinOf,
   signIn
-} from "./shared-2SSIOLV2.js";
+} from "./shared-7PQ6XY44.js";
 import {
   credentialOf,
   day,
   keepUnderPasskey,
   personOf,
   readRoster,
-  redraw,
   signAct,
   signerOf,
   when
-} from "./shared-JXG6TBSM.js";
+} from "./shared-TI2HK4DO.js";
 import {
   askKeyring,
   passkeyOf
-} from "./shared-SPGPUNG4.js";
+} from "./shared-OAPKKD5Q.js";
 import {
   Problem,
   Safe,
   Trouble,
+  reasonOf,
+  tellColleagues
+} from "./shared-JPLELB65.js";
+import {
+  redraw
+} from "./shared-HSIOJBB4.js";
+import {
   action,
   byId,
   field,
   h,
-  reasonOf,
-  showError,
-  tellColleagues
-} from "./shared-V4GRTI2L.js";
+  showError
+} from "./shared-LCBG3BA3.js";
 import {
   openCopy,
   unwrapAndSign
-} from "./shared-ZBAO53CV.js";
+} from "./shared-GGP5EIOF.js";
 import {
   PasskeyError,
   actNamespace,
@@ -53,7 +57,8 @@ import {
   toBase64,
   toHex,
   utf8
-} from "./shared-VD352PJE.js";
+} from "./shared-QBEIN4GJ.js";
+import "./shared-GVRXV2KD.js";
 
 // review.ts
 async function review(store, opening, granted, now) {

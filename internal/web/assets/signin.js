@@ -1,12 +1,15 @@
 import {
   signIn
-} from "./shared-2SSIOLV2.js";
+} from "./shared-7PQ6XY44.js";
 import {
-  Safe,
+  Safe
+} from "./shared-JPLELB65.js";
+import {
   byId,
   press
-} from "./shared-V4GRTI2L.js";
-import "./shared-VD352PJE.js";
+} from "./shared-LCBG3BA3.js";
+import "./shared-QBEIN4GJ.js";
+import "./shared-GVRXV2KD.js";
 
 // signin.ts
 var button = byId("sign-in-button");

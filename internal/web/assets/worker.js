@@ -2,13 +2,14 @@ import {
   PrivateKey,
   WrongKeyError,
   open
-} from "./shared-ZBAO53CV.js";
+} from "./shared-GGP5EIOF.js";
 import {
   equal,
   fromBase64,
   spellWithin,
   utf8
-} from "./shared-VD352PJE.js";
+} from "./shared-QBEIN4GJ.js";
+import "./shared-GVRXV2KD.js";
 
 // envelope.ts
 var LabelError = class extends Error {

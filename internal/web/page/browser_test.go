@@ -179,7 +179,7 @@ func TestKeyboard(t *testing.T) {
 		return browsertest.Eval[string](p, "document.activeElement.innerText.trim()")
 	}
 	const outline = "getComputedStyle(document.activeElement).outlineStyle + ' ' + document.activeElement.checkVisibility() + ' ' + (document.activeElement.getBoundingClientRect().top >= 0)"
-	for i, want := range []string{"Skip to the content", "acme safe", "Overview", "Openings", "People", "Ledger", "Sign out", "Look at it, or close it"} {
+	for i, want := range []string{"Skip to the content", "acme safe", "Overview", "Map", "Openings", "People", "Ledger", "Sign out", "Look at it, or close it"} {
 		if got := tab(); got != want {
 			t.Errorf("stop %d of the keyboard is %q, want %q", i+1, got, want)
 		}

@@ -3,7 +3,7 @@
 //
 // The pages are read without any script, work in light and dark and on a
 // phone, and load nothing from anywhere but their own safe: one style sheet, an
-// icon, and on the pages where a passkey is touched one script. They have no
+// icon, and on the map and the pages where a passkey is touched one script. They have no
 // style and no script within them, so that a strict Content-Security-Policy can
 // forbid both; whoever serves them sends it. They are well-formed XML, which is
 // how the tests find input that was not escaped.
@@ -38,6 +38,7 @@ const (
 	scriptEnrol   = "enrol.js"
 	scriptRelease = "release.js"
 	scriptPeople  = "people.js"
+	scriptMap     = "map.js"
 )
 
 var (
@@ -93,7 +94,7 @@ func New() (*Pages, error) {
 		return nil, fmt.Errorf("preparing the pages: %w", err)
 	}
 	p := &Pages{byName: make(map[string]*template.Template)}
-	for _, name := range []string{"overview", "source", "openings", "opening", "people", "ledger", "entry", "signin", "enrol", "problem", "elsewhere"} {
+	for _, name := range []string{"overview", "source", "application", "map", "component", "openings", "opening", "people", "ledger", "entry", "signin", "enrol", "problem", "elsewhere"} {
 		t, err := base.Clone()
 		if err == nil {
 			t, err = t.ParseFS(templates, "templates/"+name+".html")
@@ -114,6 +115,27 @@ func (p *Pages) Overview(w io.Writer, f Frame, o report.Overview) error {
 // Source writes the page of one source.
 func (p *Pages) Source(w io.Writer, f Frame, s report.Source) error {
 	return p.write(w, "source", view{Frame: f, Title: string(s.Name), Page: s})
+}
+
+// Application writes the page that says what of an application would be missing.
+func (p *Pages) Application(w io.Writer, f Frame, a report.ApplicationPage) error {
+	return p.write(w, "application", view{Frame: f, Title: a.Card.Name, Page: a})
+}
+
+// Map writes the map, or the part of it that was asked for. It is whole without
+// its script, which only makes finding and choosing quick: each row of the table
+// in "components" is that node of the picture whose id is "map-" and the place of
+// the row, and says in data-find by what else it is found, in data-for which
+// of the applications to choose from need it, in data-by what it is known by, and
+// in data-needs which other rows it needs.
+func (p *Pages) Map(w io.Writer, f Frame, m report.MapPage) error {
+	return p.write(w, "map", view{Frame: f, Title: "Map", Script: scriptMap, Page: m})
+}
+
+// Component writes the page of one component of the map. The map's script shows
+// the element "component" of it beside the map.
+func (p *Pages) Component(w io.Writer, f Frame, c report.ComponentPage) error {
+	return p.write(w, "component", view{Frame: f, Title: string(c.ID), Page: c})
 }
 
 // Openings writes the list of openings.

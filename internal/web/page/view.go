@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"strongroom/internal/access"
+	"strongroom/internal/estate"
+	"strongroom/internal/estate/coverage"
 	"strongroom/internal/report"
 	"strongroom/internal/safe"
 	"strongroom/internal/ui"
@@ -40,11 +42,11 @@ type section struct {
 
 // Sections are the pages that everybody goes to.
 func (v view) Sections() []section {
-	all := []section{{Name: "Overview", Path: "/"}, {Name: "Openings", Path: "/openings"}, {Name: "People", Path: "/people"}, {Name: "Ledger", Path: "/ledger"}}
+	all := []section{{Name: "Overview", Path: "/"}, {Name: "Map", Path: "/map"}, {Name: "Openings", Path: "/openings"}, {Name: "People", Path: "/people"}, {Name: "Ledger", Path: "/ledger"}}
 	for i := range all {
 		s := &all[i]
 		s.Exact = v.Frame.Path == s.Path
-		s.Current = s.Exact || s.Path != "/" && strings.HasPrefix(v.Frame.Path, s.Path+"/") || s.Path == "/" && strings.HasPrefix(v.Frame.Path, "/sources/")
+		s.Current = s.Exact || s.Path != "/" && strings.HasPrefix(v.Frame.Path, s.Path+"/") || s.Path == "/" && (strings.HasPrefix(v.Frame.Path, "/sources/") || strings.HasPrefix(v.Frame.Path, "/applications/"))
 	}
 	return all
 }
@@ -152,6 +154,16 @@ var funcs = template.FuncMap{
 	"figures":    figures,
 	"failing":    failing,
 	"charts":     charts,
+
+	"cover":       func(s coverage.State) (template.HTML, error) { return chart.CoverMark(coverOf(s)) },
+	"covers":      func() []coverage.State { return coverage.States },
+	"promise":     promiseWord,
+	"need":        needWord,
+	"basis":       basisWord,
+	"toComponent": toComponent,
+	"bases":       func() []estate.Basis { return estate.Bases },
+	"part":        part,
+	"lines":       func(s string) string { return exact([]byte(s)) },
 }
 
 // clean makes a text from outside fit for a page, beyond what html/template

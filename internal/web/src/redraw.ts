@@ -9,7 +9,7 @@ import { byId } from "./dom.ts";
  * other parts is gone.
  */
 export async function redraw(keep: HTMLElement): Promise<void> {
-  const fresh = await askPage();
+  const fresh = await askPage(location.pathname + location.search);
   const main = byId("main");
   const drawn = fresh.getElementById("main");
   if (drawn === null) {
@@ -23,16 +23,18 @@ export async function redraw(keep: HTMLElement): Promise<void> {
   main.replaceChildren(...parts);
 }
 
-// The browser reads it: text does not become elements here, which these pages
-// forbid their scripts.
-function askPage(): Promise<Document> {
+/**
+ * Asks the safe for one of its pages. The browser reads it: text does not become
+ * elements here, which these pages forbid their scripts.
+ */
+export function askPage(address: string): Promise<Document> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.responseType = "document";
-    request.open("GET", location.pathname + location.search);
+    request.open("GET", address);
     request.onload = () => {
-      const here = new URL(request.responseURL).pathname === location.pathname;
-      if (request.status === 200 && here && request.responseXML !== null) {
+      const there = new URL(request.responseURL).pathname === new URL(address, location.origin).pathname;
+      if (request.status === 200 && there && request.responseXML !== null) {
         resolve(request.responseXML);
       } else {
         reject(new Error(`the safe answered with status ${request.status}`));

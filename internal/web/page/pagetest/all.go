@@ -28,6 +28,15 @@ func Sheets() []Sheet {
 			return p.Overview(w, kim("/"), report.Overview{Verdict: report.Verdict{Level: report.Look, Sentence: "Nothing is collected: no source is configured."}})
 		}},
 		{"source", func(p *page.Pages, w io.Writer) error { return p.Source(w, kim("/sources/wiki"), Source()) }},
+		{"application", func(p *page.Pages, w io.Writer) error {
+			return p.Application(w, kim("/applications/erp"), Application())
+		}},
+		{"map", func(p *page.Pages, w io.Writer) error { return p.Map(w, kim("/map"), Map()) }},
+		{"map-many", func(p *page.Pages, w io.Writer) error { return p.Map(w, kim("/map"), LargeMap(700, 2000)) }},
+		{"map-empty", func(p *page.Pages, w io.Writer) error {
+			return p.Map(w, kim("/map"), report.MapPage{Safe: "acme", Now: Now})
+		}},
+		{"component", func(p *page.Pages, w io.Writer) error { return p.Component(w, kim("/map/component"), Component()) }},
 		{"openings", func(p *page.Pages, w io.Writer) error { return p.Openings(w, kim("/openings"), Openings()) }},
 		{"opening-requested", func(p *page.Pages, w io.Writer) error { return p.Opening(w, kim("/openings/"+id), Requested()) }},
 		{"opening-open", func(p *page.Pages, w io.Writer) error {

@@ -130,7 +130,7 @@ func Overview() report.Overview {
 			Level: report.Alarm, Sentence: "wiki has no complete snapshot of the last three days.",
 			Remedy: "See whether it can be reached: strongroom doctor; then collect it: strongroom collect wiki", Others: 4,
 		},
-		Sources: sources(), Opening: &open, Requests: []report.OpeningLine{asked},
+		Sources: sources(), Opening: &open, Requests: []report.OpeningLine{asked}, Applications: cards(),
 		Findings: []report.Finding{
 			{
 				Level: report.Alarm, What: "wiki has no complete snapshot of the last three days", Why: "connecting to wiki.acme.example:22: connection refused",

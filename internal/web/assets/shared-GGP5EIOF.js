@@ -1,10 +1,12 @@
 import {
-  __export,
   signAndEvaluate,
   spellTime,
   toBase64url,
   utf8
-} from "./shared-VD352PJE.js";
+} from "./shared-QBEIN4GJ.js";
+import {
+  __export
+} from "./shared-GVRXV2KD.js";
 
 // node_modules/@noble/hashes/utils.js
 function isBytes(a) {

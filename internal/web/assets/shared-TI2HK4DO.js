@@ -1,15 +1,14 @@
 import {
   encodeKeyring,
   passkeyOf
-} from "./shared-SPGPUNG4.js";
+} from "./shared-OAPKKD5Q.js";
 import {
-  Trouble,
-  byId
-} from "./shared-V4GRTI2L.js";
+  Trouble
+} from "./shared-JPLELB65.js";
 import {
   openCopy,
   wrap
-} from "./shared-ZBAO53CV.js";
+} from "./shared-GGP5EIOF.js";
 import {
   actNamespace,
   assertionText,
@@ -23,7 +22,7 @@ import {
   statement,
   toBase64,
   toHex
-} from "./shared-VD352PJE.js";
+} from "./shared-QBEIN4GJ.js";
 
 // roster.ts
 function readRoster(b) {
@@ -153,39 +152,6 @@ async function keepUnderPasskey(safe, keyring, domain, period, key) {
   await safe.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
 }
 
-// redraw.ts
-async function redraw(keep) {
-  const fresh = await askPage();
-  const main = byId("main");
-  const drawn = fresh.getElementById("main");
-  if (drawn === null) {
-    throw new Error("the safe shows another page");
-  }
-  const drawnAt = [...drawn.children].findIndex((part) => part.id === keep.id);
-  const at = drawnAt >= 0 ? drawnAt : [...main.children].indexOf(keep);
-  const parts = [...drawn.children].filter((part) => part.id !== keep.id);
-  parts.splice(at, 0, keep);
-  document.title = fresh.title;
-  main.replaceChildren(...parts);
-}
-function askPage() {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.responseType = "document";
-    request.open("GET", location.pathname + location.search);
-    request.onload = () => {
-      const here = new URL(request.responseURL).pathname === location.pathname;
-      if (request.status === 200 && here && request.responseXML !== null) {
-        resolve(request.responseXML);
-      } else {
-        reject(new Error(`the safe answered with status ${request.status}`));
-      }
-    };
-    request.onerror = () => reject(new Error("the safe cannot be reached"));
-    request.send();
-  });
-}
-
 // time.ts
 function when(t) {
   return `${t.toISOString().slice(0, 16).replace("T", " ")} UTC`;
@@ -210,7 +176,6 @@ export {
   signAct,
   openCopies,
   keepUnderPasskey,
-  redraw,
   when,
   day
 };

@@ -1,9 +1,3 @@
-var __defProp = Object.defineProperty;
-var __export = (target, all) => {
-  for (var name in all)
-    __defProp(target, name, { get: all[name], enumerable: true });
-};
-
 // base64.ts
 function toBase64(b) {
   let text2 = "";
@@ -380,7 +374,6 @@ function skipCBOR(data, at, depth) {
 }
 
 export {
-  __export,
   toBase64,
   fromBase64,
   toBase64url,

@@ -1,7 +1,7 @@
 import {
   Trouble,
   tellColleagues
-} from "./shared-V4GRTI2L.js";
+} from "./shared-JPLELB65.js";
 import {
   assertionText,
   challenge,
@@ -12,7 +12,7 @@ import {
   signInNamespace,
   signWithAny,
   toHex
-} from "./shared-VD352PJE.js";
+} from "./shared-QBEIN4GJ.js";
 
 // pin.ts
 function pinOf({ dataset }) {

@@ -1,7 +1,7 @@
 import {
   Trouble,
   tellColleagues
-} from "./shared-V4GRTI2L.js";
+} from "./shared-JPLELB65.js";
 import {
   equal,
   fromBase64,
@@ -10,7 +10,7 @@ import {
   spellTime,
   toBase64,
   toBase64url
-} from "./shared-VD352PJE.js";
+} from "./shared-QBEIN4GJ.js";
 
 // keyring.ts
 function encodeKeyring(k) {
