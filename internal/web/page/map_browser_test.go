@@ -90,6 +90,7 @@ func TestMapIsSearched(t *testing.T) {
 	}
 	choose("#find-application", "")
 	choose("#find-kind", "")
+	p.Wait(`document.querySelector("#found").innerText === "30 of 30 components"`)
 	choose("#find-evidence", "stated")
 	p.Wait(`document.querySelector("#found").innerText === "1 of 30 components"`)
 	if got := strings.Join(listed(p), " "); got != "service/ntp" {

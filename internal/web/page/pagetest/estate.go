@@ -210,7 +210,7 @@ func LargeMap(components, dependencies int) report.MapPage {
 	for i := range m.Components {
 		c := &m.Components[i]
 		c.Also = []string{"team-" + string(rune('a'+i%26)) + "@acme.example", fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)}
-		if len(c.Applications) > 0 {
+		if random(3) > 0 {
 			c.State = coverage.States[random(len(coverage.States))]
 		}
 	}
