@@ -246,7 +246,7 @@ func (d *fakeDesk) LookComponent(_ context.Context, id estate.ID) (report.Compon
 	return report.ComponentPage{Now: accesstest.Start, ID: id}, d.called("look at component")
 }
 func (d *fakeDesk) LookApplication(_ context.Context, name string) (report.ApplicationPage, error) {
-	if name != "erp" {
+	if name != "files" {
 		return report.ApplicationPage{}, api.ErrNotFound
 	}
 	return report.ApplicationPage{Now: accesstest.Start, Card: report.ApplicationCard{Name: name}}, d.called("look at application")

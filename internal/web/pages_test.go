@@ -30,7 +30,7 @@ func TestPages(t *testing.T) {
 		{"/", 200, "look at /", "<title>Overview"},
 		{"/sources/files", 200, "look at source", "<title>files"},
 		{"/sources/files?before=" + run, 200, "look at source", "<title>files"},
-		{"/applications/erp", 200, "look at application", "<title>erp"},
+		{"/applications/files", 200, "look at application", "<title>files"},
 		{"/map", 200, "look at map {Text: Application: Kind: Basis:}", "<title>Map"},
 		{"/map?text=+db1+&application=erp&kind=host&evidence=observed", 200, "look at map {Text:db1 Application:erp Kind:host Basis:observed}", "<title>Map"},
 		{"/map?text=&application=&kind=&evidence=", 200, "look at map {Text: Application: Kind: Basis:}", "<title>Map"},
@@ -233,7 +233,7 @@ func TestHeadersEverywhere(t *testing.T) {
 	var targets []string
 	for _, p := range allPages {
 		_, target, _ := strings.Cut(p.pattern, " ")
-		targets = append(targets, strings.NewReplacer("/ledger/{id}", "/ledger/7", "{id}", theOpening.String(), "{name}", "files", "{$}", "").Replace(target))
+		targets = append(targets, strings.NewReplacer("/ledger/{id}", "/ledger/7", "{id}", theOpening.String(), "{name}", "files", "{$}", "", "/map/component", "/map/component?id=host%2Ferp").Replace(target))
 	}
 	for name := range readAssets() {
 		targets = append(targets, "/assets/"+name)

@@ -54,6 +54,9 @@ POST /v1/openings/{id}/withdraw 401 401 401 401 401 401 401 401 401 401 401 401 
 POST /v1/openings/{id}/close    ok ok ok 403 401 401 403 403 403 403 403 401 401
 GET /{$}                        ok ok ok ok 303 303 303 303 303 403 ok 303 303
 GET /sources/{name}             ok ok ok ok 303 303 303 303 303 403 ok 303 303
+GET /applications/{name}        ok ok ok ok 303 303 303 303 303 403 ok 303 303
+GET /map                        ok ok ok ok 303 303 303 303 303 403 ok 303 303
+GET /map/component              ok ok ok ok 303 303 303 303 303 403 ok 303 303
 GET /openings                   ok ok ok ok 303 303 303 303 303 403 ok 303 303
 GET /openings/{id}              ok ok ok ok 303 303 303 303 303 403 ok 303 303
 GET /people                     ok ok ok ok 303 303 ok ok ok 403 ok 303 303
@@ -107,7 +110,7 @@ GET /ledger/{id}                ok ok ok ok 303 303 303 303 303 403 ok 303 303
 		row := []string{pattern}
 		for i, c := range callers {
 			x := c.v.forRoute(strings.Replace(pattern, "/ledger/{id}", "/ledger/7", 1), c.who)
-			target := strings.NewReplacer("{$}", "", "{name}", "files").Replace(x.target)
+			target := strings.NewReplacer("{$}", "", "{name}", "files", "/map/component", "/map/component?id=host%2Ferp").Replace(x.target)
 			header := http.Header{}
 			if c.neighbour {
 				header = http.Header{"Sec-Fetch-Site": {"same-site"}, "Origin": {"https://safe.test"}}
