@@ -25,7 +25,7 @@ drawn of what passes by when sources are collected (configuration, sockets,
 projects of compose), of what APIs know, and of what people say: in components:
 and applications: of the configuration, which win, or with commands, which are
 recorded in the ledger.`,
-	}, a.mapShowCommand(), a.mapDiscoverCommand(), a.mapOrderCommand(), a.mapExplainCommand(), a.mapDiffCommand(), a.mapExportCommand(),
+	}, a.mapShowCommand(), a.mapDiscoverCommand(), a.mapOrderCommand(), a.mapForestCommand(), a.mapExplainCommand(), a.mapDiffCommand(), a.mapExportCommand(),
 		a.mapConfirmCommand(), a.mapRejectCommand(), a.mapAddCommand(), a.mapUndoCommand())
 }
 
