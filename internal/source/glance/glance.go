@@ -49,9 +49,13 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Most bounds in bytes what is read of one file, in all looks. A host with ten
-// thousand connections shows 1.5 MB at a look.
-const Most = 16 << 20
+// Most bounds in bytes what is read of one file, in all looks, and MostOfAll what
+// is read of all of them, which is held in memory. A host with ten thousand
+// connections shows 1.5 MB at a look.
+const (
+	Most      = 16 << 20
+	MostOfAll = 4 * Most
+)
 
 // Source is a source.Source of what one glance shows.
 type Source struct {
@@ -162,9 +166,11 @@ func (s *Source) look(ctx context.Context) (map[string][]byte, []source.Problem,
 	defer context.AfterFunc(ctx, h.conn.Interrupt)()
 	files := make(map[string][]byte)
 	var problems []source.Problem
+	all := 0
 	read := func(file string) error {
 		name := file[1:]
-		content, err := h.read(file, Most-len(files[name]))
+		content, err := h.read(file, min(Most-len(files[name]), MostOfAll-all))
+		all += len(content)
 		var status *wire.StatusError
 		switch {
 		case err == nil:

@@ -3,6 +3,7 @@ package glance_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -110,6 +111,33 @@ func TestGlanceAtWhatCannotBeRead(t *testing.T) {
 	want := map[string]source.Kind{"dev/zero": source.Unseen, dir[1:]: source.Unreadable, name("wanted"): source.Missing}
 	if diff := cmp.Diff(want, got.problems); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+// What is held in memory is bounded, however many files there are.
+func TestGlanceAtTooMuch(t *testing.T) {
+	dir := t.TempDir()
+	o := options(t)
+	for i := range 6 {
+		large := filepath.Join(dir, fmt.Sprint("large", i))
+		if err := os.WriteFile(large, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(large, glance.Most); err != nil {
+			t.Fatal(err)
+		}
+		o.Once = append(o.Once, large)
+	}
+	got, err := look(t, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := 0
+	for _, content := range got.contents {
+		held += len(content)
+	}
+	if held != glance.MostOfAll || len(got.problems) != 2 {
+		t.Errorf("%d bytes are held, and the problems are %v", held, got.problems)
 	}
 }
 
