@@ -30,7 +30,7 @@ type Outcome struct {
 	Reason   string         // why it is partial or missing; "" if complete
 	Finding  *child.Finding // nil if there is none
 	Matches  []source.Match
-	Facts    *estate.Facts // what a complete collection tells of the estate; nil if it is none
+	Facts    *estate.Facts // what it tells of the estate; nil if it was not asked
 }
 
 // ErrBusy says that another process is collecting the same source.
@@ -323,9 +323,7 @@ func (r *run) judge(ctx context.Context, answer child.CollectAnswer) (Outcome, e
 		return outcome, err
 	}
 	outcome.Snapshot = &snapshot
-	if !snapshot.Partial {
-		outcome.Facts = answer.Facts
-	}
+	outcome.Facts = answer.Facts
 	return outcome, nil
 }
 
@@ -346,7 +344,7 @@ func (r *run) record(tx *state.Tx, outcome *Outcome) error {
 		return err
 	}
 	r.decideKeep(outcome.Snapshot, earlier)
-	if err := r.learn(tx, outcome.Facts); err != nil {
+	if err := r.learn(tx, outcome.Facts, !outcome.Snapshot.Partial); err != nil {
 		return err
 	}
 	return tx.KeepSnapshot(now, *outcome.Snapshot, outcome.Reason)

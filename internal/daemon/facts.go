@@ -16,9 +16,9 @@ const seenFor = 120 * 24 * time.Hour
 // lest one that is hostile tell of other ones each night.
 const maxKnown = 200_000
 
-// learn keeps what a source has told of the estate. One that could not be
-// pulled whole is believed no less than it was.
-func (r *run) learn(tx *state.Tx, told *estate.Facts) error {
+// learn keeps what a source has told of the estate. What one that could not be
+// pulled whole does not tell is believed no less than it was.
+func (r *run) learn(tx *state.Tx, told *estate.Facts, whole bool) error {
 	if told == nil {
 		return nil
 	}
@@ -26,7 +26,10 @@ func (r *run) learn(tx *state.Tx, told *estate.Facts) error {
 	if err != nil {
 		return err
 	}
-	renewed := estate.Renew(known, *told, r.started.Add(-seenFor))
+	renewed := estate.Extend(known, *told)
+	if whole {
+		renewed = estate.Renew(known, *told, r.started.Add(-seenFor))
+	}
 	if len(renewed.Components)+len(renewed.Links) > maxKnown {
 		renewed = *told // what it tells in one night is bounded
 		renewed.Doubts = append(renewed.Doubts, fmt.Sprintf("%s tells of other things each night: what was seen before tonight is forgotten", r.source.Name))

@@ -10,7 +10,8 @@ import (
 )
 
 // What a source told once and does not tell again stays known for a while, if
-// it was seen; and a collection that broke off takes nothing away.
+// it was seen; and a collection that broke off adds what it saw
+// and takes nothing away.
 func TestFactsAreKept(t *testing.T) {
 	d := newDesk(t)
 	known := func() (label string, to []estate.ID) {
@@ -50,11 +51,11 @@ func TestFactsAreKept(t *testing.T) {
 	is("after the first night", first, first)
 	second := collect("facts")
 	is("after the second", second, second, first)
-	collect("partial facts")
-	is("after one that broke off", second, second, first)
+	part := collect("partial facts")
+	is("after one that broke off", part, part, second, first)
 	d.now = d.now.Add(seenFor - time.Hour)
 	third := collect("facts")
-	is("just before it is forgotten", third, third, second, first)
+	is("just before it is forgotten", third, third, part, second, first)
 	d.now = d.now.Add(2 * time.Hour)
 	fourth := collect("facts")
 	is("when nothing was seen for so long", fourth, fourth, third)
