@@ -48,7 +48,7 @@ func newGraph(in Input) *graph {
 	for _, c := range in.Components {
 		if have, ok := known[c.ID]; ok {
 			// The same thing twice is one, whichever came first.
-			c.Roles, c.Evidence = append(have.Roles, c.Roles...), append(have.Evidence, c.Evidence...)
+			c.Roles, c.Evidence = slices.Concat(have.Roles, c.Roles), slices.Concat(have.Evidence, c.Evidence)
 		}
 		known[c.ID] = c
 	}
