@@ -103,6 +103,8 @@ func describe(what ledger.Event) string {
 		return fmt.Sprintf("%s; the account %s: %s", report.Ruled(e), e.Account, e.Reason)
 	case ledger.MapWithdrawn:
 		return fmt.Sprintf("entry %d; the account %s: %s", e.Entry, e.Account, e.Reason)
+	case ledger.MapAnswered:
+		return fmt.Sprintf("%s; the account %s: %s", report.Answered(e), e.Account, e.Reason)
 	case ledger.StateRebuilt:
 		compared := ""
 		if e.Compared > 0 {

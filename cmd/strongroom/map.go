@@ -26,7 +26,7 @@ projects of compose), of what APIs know, and of what people say: in components:
 and applications: of the configuration, which win, or with commands, which are
 recorded in the ledger.`,
 	}, a.mapShowCommand(), a.mapDiscoverCommand(), a.mapOrderCommand(), a.mapForestCommand(), a.mapExplainCommand(), a.mapDiffCommand(), a.mapExportCommand(),
-		a.mapConfirmCommand(), a.mapRejectCommand(), a.mapAddCommand(), a.mapUndoCommand())
+		a.mapConfirmCommand(), a.mapRejectCommand(), a.mapAddCommand(), a.mapUndoCommand(), a.mapAnswerCommand())
 }
 
 // withMap opens the safe and draws its map.
@@ -327,7 +327,7 @@ and what undoes it), or by a question to a person.`,
 				if len(m.Components) == 0 {
 					return errEmptyMap
 				}
-				o, err := s.Order(m)
+				o, err := s.Order(a.stop, m)
 				if err != nil {
 					return err
 				}
@@ -366,9 +366,12 @@ func (a *app) showOrder(o order.Order) error {
 		for _, opening := range knot.Opened {
 			t.Printf("  %s starts without %s: %s", opening.From, opening.To, opening.Why)
 			if opening.Question != "" {
-				t.Warn("%s: may %s start without %s? Say so under may_start_without, or that it does not need it under not_on", opening.Question, opening.From, opening.To)
+				t.Warn("%s: may %s start without %s? Say so: strongroom map answer %s yes|no --reason WHY", opening.Question, opening.From, opening.To, opening.Question)
 			}
 		}
+	}
+	for _, u := range o.Unfit {
+		t.Note("the answer on %s without %s is of no use now: %s", u.From, u.To, u.Because)
 	}
 	for _, f := range o.Foundations {
 		t.Printf("Foundation: %s, needed by %d", listOf(f.Components), f.Needed)

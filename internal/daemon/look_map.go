@@ -33,7 +33,7 @@ func (s *Safe) survey(ctx context.Context) (survey, error) {
 		return survey{}, err
 	}
 	v := survey{Coverage: c, now: c.in.Now.In(time.Local), knot: make(map[estate.ID]int), states: make(map[estate.ID]coverage.State), apps: make(map[estate.ID][]string)}
-	if v.order, err = s.Order(c.in.Map); err != nil {
+	if v.order, err = s.Order(ctx, c.in.Map); err != nil {
 		return v, err
 	}
 	for i, k := range v.order.Knots {

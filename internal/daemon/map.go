@@ -46,9 +46,14 @@ func (s *Safe) draw(v state.View, more ...estate.Ruling) (*estate.Map, error) {
 }
 
 // Order returns the order in which a map can be rebuilt, by what is known
-// everywhere of how such things start, and by what the configuration says.
-func (s *Safe) Order(m *estate.Map) (order.Order, error) {
-	return order.Of(order.Input{Components: m.Components, Dependencies: m.Dependencies, Rules: rulesOf(s.config, m)})
+// everywhere of how such things start, by what the configuration says, and by
+// what people have answered.
+func (s *Safe) Order(ctx context.Context, m *estate.Map) (order.Order, error) {
+	answers, err := answersOf(s.state.View(ctx))
+	if err != nil {
+		return order.Order{}, err
+	}
+	return order.Of(order.Input{Components: m.Components, Dependencies: m.Dependencies, Rules: rulesOf(s.config, m), Answers: named(answers, m)})
 }
 
 // rulesOf returns what the configuration says of how components start without

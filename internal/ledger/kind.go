@@ -40,6 +40,7 @@ var kinds = map[Kind]func([]byte) (Event, error){
 	StateRebuilt{}.Kind():    read[StateRebuilt],
 	MapRuled{}.Kind():        read[MapRuled],
 	MapWithdrawn{}.Kind():    read[MapWithdrawn],
+	MapAnswered{}.Kind():     read[MapAnswered],
 
 	SafeStarted{}.Kind():       read[SafeStarted],
 	SafeStopped{}.Kind():       read[SafeStopped],
@@ -410,6 +411,24 @@ func (MapWithdrawn) Kind() Kind { return "map.withdrawn" }
 func (e MapWithdrawn) check() error {
 	if e.Entry < 1 {
 		return fmt.Errorf("entry %d says nothing of the map", e.Entry)
+	}
+	return nil
+}
+
+// MapAnswered records what somebody answers to the question whether a component
+// may start without another that it needs, as a knot is opened by.
+type MapAnswered struct {
+	From    Text `json:"from"` // components, as package estate names them
+	To      Text `json:"to"`
+	May     bool `json:"may"`
+	Reason  Text `json:"reason"`
+	Account Text `json:"account"` // of the safe's host
+}
+
+func (MapAnswered) Kind() Kind { return "map.answered" }
+func (e MapAnswered) check() error {
+	if e.From == "" || e.To == "" || e.From == e.To {
+		return errors.New("it is not about two components")
 	}
 	return nil
 }

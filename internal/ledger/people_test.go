@@ -36,6 +36,8 @@ func peopleGoldens(t testing.TB) []golden {
 			`"kind":"map.ruled","who":"safe","what":{"verdict":"rejected","from":"host/erp","to":"host/backup","need":"","reason":"it pulls","account":"ada"}}`},
 		{ledger.MapWithdrawn{Entry: 7, Reason: "it was wrong", Account: "bo"},
 			`"kind":"map.withdrawn","who":"safe","what":{"entry":7,"reason":"it was wrong","account":"bo"}}`},
+		{ledger.MapAnswered{From: "host/erp", To: "service/dns", May: true, Reason: "names are in its files", Account: "ada"},
+			`"kind":"map.answered","who":"safe","what":{"from":"host/erp","to":"service/dns","may":true,"reason":"names are in its files","account":"ada"}}`},
 		{ledger.StateRebuilt{Entries: 438}, line("state.rebuilt", `"entries":438`)},
 		{ledger.StateRebuilt{Entries: 438, Compared: 437}, line("state.rebuilt", `"entries":438,"compared":437`)},
 		{ledger.SafeStarted{Program: digest}, line("safe.started", `"program":"`+digestText+`"`)},

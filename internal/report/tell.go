@@ -87,6 +87,15 @@ func Ruled(e ledger.MapRuled) string {
 	return fmt.Sprintf("%s needs %s%s, as people say", brief(string(e.From)), brief(string(e.To)), need)
 }
 
+// Answered says in words what somebody answers to the question of a knot.
+func Answered(e ledger.MapAnswered) string {
+	may := "may"
+	if !e.May {
+		may = "may not"
+	}
+	return fmt.Sprintf("%s %s start without %s, as people say", brief(string(e.From)), may, brief(string(e.To)))
+}
+
 func tellSafe(what ledger.Event) (t Told, ok bool) {
 	switch e := what.(type) {
 	case ledger.SafeCreated:
@@ -113,6 +122,8 @@ func tellSafe(what ledger.Event) (t Told, ok bool) {
 		}
 	case ledger.MapWithdrawn:
 		t = Told{Level: Look, What: fmt.Sprintf("what entry %d says of the map is withdrawn", e.Entry), Detail: fmt.Sprintf("by the account %s: %s", e.Account, e.Reason)}
+	case ledger.MapAnswered:
+		t = Told{Level: OK, What: Answered(e), Detail: fmt.Sprintf("by the account %s: %s", e.Account, e.Reason)}
 	case ledger.SafeStarted:
 		t = Told{Level: OK, What: "the safe began to serve people", Detail: fmt.Sprintf("program SHA-256 %s", e.Program)}
 		if !e.Pages.IsZero() {

@@ -55,6 +55,8 @@ func TestTell(t *testing.T) {
 			report.Told{Level: report.Look, What: "host/erp does not need service/dns, as people say", Detail: "by the account ada: no"}},
 		{"safe", ledger.MapWithdrawn{Entry: 7, Reason: "wrong", Account: "bo"},
 			report.Told{Level: report.Look, What: "what entry 7 says of the map is withdrawn", Detail: "by the account bo: wrong"}},
+		{"safe", ledger.MapAnswered{From: "host/erp", To: "service/dns", Reason: "no names", Account: "bo"},
+			report.Told{Level: report.OK, What: "host/erp may not start without service/dns, as people say", Detail: "by the account bo: no names"}},
 		{"safe", ledger.SafeStarted{}, report.Told{Level: report.OK, What: "the safe began to serve people", Detail: "program SHA-256 " + strings.Repeat("0", 64)}},
 		{"safe", ledger.SafeStarted{Pages: safe.Digest{0xff}}, report.Told{Level: report.OK, What: "the safe began to serve people",
 			Detail: "program SHA-256 " + strings.Repeat("0", 64) + ", scripts of its pages SHA-256 ff" + strings.Repeat("0", 62)}},

@@ -146,6 +146,7 @@ func mails() map[string][]Item {
 			{Number: 18, Entry: entry(ledger.Safe, ledger.MapRuled{Verdict: ledger.Added, From: "host/erp", To: "external/license.vendor.example", Need: "start", Reason: evil, Account: "ada"})},
 		},
 		"map-withdrawn": one(entry(ledger.Safe, ledger.MapWithdrawn{Entry: 12, Reason: "it does wait", Account: "bo"})),
+		"map-answered":  one(entry(ledger.Safe, ledger.MapAnswered{From: "host/erp", To: "service/dns", Reason: "it has no names in files", Account: "bo"})),
 		"roster-proposed": one(entry("karl", ledger.RosterProposed{Version: 3, Digest: digest, Previous: digest, Signed: signed,
 			Changes: []ledger.Text{"petra becomes keykeeper", "karl gets the SSH key SHA256:uNiVztksCsDhcc0u9e8BrDAQ1MYPD4PGQ0v0zOOWTBE"}})),
 		"roster-agreed":      one(entry("olga", ledger.RosterAgreed{Version: 3, Digest: digest, Signed: signed, Ready: night.Add(24 * time.Hour)})),

@@ -45,7 +45,7 @@ func Deserves(what ledger.Event) bool {
 // told in one mail: those of which one cause, or one person, makes many.
 func together(what ledger.Event) bool {
 	switch what.(type) {
-	case ledger.ObjectRepaired, ledger.ObjectLost, ledger.AccessRefused, ledger.MapRuled, ledger.MapWithdrawn:
+	case ledger.ObjectRepaired, ledger.ObjectLost, ledger.AccessRefused, ledger.MapRuled, ledger.MapWithdrawn, ledger.MapAnswered:
 		return true
 	default:
 		return false

@@ -34,7 +34,7 @@ func tell(items []Item, c clock) (story, error) {
 		return tellRebuilt(first, e), nil
 	case ledger.AccessRefused:
 		return tellRefusedAccess(items, c), nil
-	case ledger.MapRuled, ledger.MapWithdrawn:
+	case ledger.MapRuled, ledger.MapWithdrawn, ledger.MapAnswered:
 		return tellMap(items), nil
 	}
 	if s, ok := tellPeople(first, c); ok {
@@ -188,7 +188,11 @@ func tellMap(items []Item) story {
 		told := report.Tell(item.Entry)
 		s.fact(fmt.Sprintf("Entry %d", item.Number), "%s; %s", clean(told.What), clean(told.Detail))
 	}
-	s.step("strongroom map undo A B --reason WHY", "Take back what is wrong.")
+	if _, ok := items[0].Entry.What.(ledger.MapAnswered); ok { // all of them are of one kind
+		s.step("strongroom map order", "See the order that comes of it, and its questions. What was answered wrongly is answered anew.")
+	} else {
+		s.step("strongroom map undo A B --reason WHY", "Take back what is wrong.")
+	}
 	return s
 }
 

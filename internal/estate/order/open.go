@@ -198,7 +198,7 @@ func (g *graph) unfit() []Unfit {
 		}
 		list = append(list, Unfit{answer, g.unfitWords(pair)})
 	}
-	slices.SortFunc(list, func(a, b Unfit) int { return a.Pair.compare(b.Pair) })
+	slices.SortFunc(list, func(a, b Unfit) int { return a.Pair.Compare(b.Pair) })
 	return list
 }
 

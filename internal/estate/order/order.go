@@ -43,7 +43,8 @@ type Pair struct {
 	To   estate.ID `json:"to"`
 }
 
-func (p Pair) compare(q Pair) int {
+// Compare orders pairs by their components.
+func (p Pair) Compare(q Pair) int {
 	return cmp.Or(cmp.Compare(p.From, q.From), cmp.Compare(p.To, q.To))
 }
 
@@ -185,7 +186,7 @@ func (o Order) Questions() []Opening {
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b Opening) int { return a.Pair.compare(b.Pair) })
+	slices.SortFunc(list, func(a, b Opening) int { return a.Pair.Compare(b.Pair) })
 	return list
 }
 
