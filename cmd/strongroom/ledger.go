@@ -100,11 +100,11 @@ func describe(what ledger.Event) string {
 	case ledger.KeepExtended:
 		return fmt.Sprintf("run %s until %s", e.Run, e.Until.Local().Format(time.DateOnly))
 	case ledger.MapRuled:
-		return fmt.Sprintf("%s; the account %s: %s", report.Ruled(e), e.Account, e.Reason)
+		return report.Ruled(e) + ofAccount(e.Account, e.Reason)
 	case ledger.MapWithdrawn:
-		return fmt.Sprintf("entry %d; the account %s: %s", e.Entry, e.Account, e.Reason)
+		return fmt.Sprintf("entry %d", e.Entry) + ofAccount(e.Account, e.Reason)
 	case ledger.MapAnswered:
-		return fmt.Sprintf("%s; the account %s: %s", report.Answered(e), e.Account, e.Reason)
+		return report.Answered(e) + ofAccount(e.Account, e.Reason)
 	case ledger.StateRebuilt:
 		compared := ""
 		if e.Compared > 0 {
@@ -114,6 +114,15 @@ func describe(what ledger.Event) string {
 	default:
 		return describeOfPeople(what)
 	}
+}
+
+// ofAccount adds the reason, and whose account gave it. Of a person the line has
+// the name already.
+func ofAccount(account, reason ledger.Text) string {
+	if account == "" {
+		return fmt.Sprintf("; %s", reason)
+	}
+	return fmt.Sprintf("; the account %s: %s", account, reason)
 }
 
 // inWords says where the right bytes of a damaged object came from.

@@ -82,6 +82,26 @@ type Close struct {
 
 func (Close) Act() string { return "opening.close" }
 
+// Rule says whether a component of the map needs another. What its texts mean,
+// and which of them can be, is for package estate.
+type Rule struct {
+	Verdict ledger.Verdict `json:"verdict"`
+	From    ledger.Text    `json:"from"`
+	To      ledger.Text    `json:"to"`
+	Need    ledger.Text    `json:"need"` // what for; "" for whatever is rejected
+	Reason  ledger.Text    `json:"reason"`
+}
+
+func (Rule) Act() string { return "map.rule" }
+
+// TakeBack takes back what somebody has said of the map.
+type TakeBack struct {
+	Entry  int64       `json:"entry"` // of the ledger, that says it
+	Reason ledger.Text `json:"reason"`
+}
+
+func (TakeBack) Act() string { return "map.take-back" }
+
 // Request asks for an opening.
 type Request struct {
 	Opening   safe.OpeningID `json:"opening"` // is good once
@@ -157,6 +177,8 @@ var acts = map[string]func([]byte) (Act, error){
 	Refuse{}.Act():   readAct[Refuse],
 	Withdraw{}.Act(): readAct[Withdraw],
 	Close{}.Act():    readAct[Close],
+	Rule{}.Act():     readAct[Rule],
+	TakeBack{}.Act(): readAct[TakeBack],
 }
 
 func readAct[A Act](b []byte) (Act, error) {

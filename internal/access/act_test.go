@@ -20,6 +20,7 @@ import (
 	"strongroom/internal/access/accesstest"
 	"strongroom/internal/access/signature"
 	"strongroom/internal/access/sshsig"
+	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 )
 
@@ -36,6 +37,9 @@ func acts(t testing.TB) []access.Act {
 		access.Withdraw{Opening: id, Reason: "wrong day"},
 		access.Close{Opening: id, Reason: "done"},
 		access.Suspend{Person: "bob", Key: accesstest.NewPasskeyPerson(t, "bob", access.Auditor).Keys()[0], Reason: "phone lost"},
+		access.Rule{Verdict: ledger.Rejected, From: "host/erp", To: "host/backup", Reason: "it <pulls>, & nothing waits"},
+		access.Rule{Verdict: ledger.Added, From: "host/erp", To: "service/dns", Need: "start", Reason: "seen at the drill"},
+		access.TakeBack{Entry: 17, Reason: "it was wrong"},
 	}
 }
 
@@ -53,6 +57,28 @@ func TestStatementsComeBack(t *testing.T) {
 		}
 		if key != team.People["ada"].Keys()[0] {
 			t.Errorf("%s is signed with another key, %s", act.Act(), key)
+		}
+	}
+}
+
+// Acts about the map have one spelling, which pages make as well.
+func TestSpellingOfActsOnTheMap(t *testing.T) {
+	store, err := safe.ParseStoreID("0198a1b2000070008000000000000001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		act  access.Act
+		want string
+	}{
+		{access.Rule{Verdict: ledger.Rejected, From: "host/erp", To: "host/backup", Reason: "it <pulls>"},
+			`"act":"map.rule","person":"ana","time":"2026-11-22T02:00:00Z","what":{"verdict":"rejected","from":"host/erp","to":"host/backup","need":"","reason":"it <pulls>"}}`},
+		{access.TakeBack{Entry: 17, Reason: "wrong"},
+			`"act":"map.take-back","person":"ana","time":"2026-11-22T02:00:00Z","what":{"entry":17,"reason":"wrong"}}`},
+	} {
+		b, err := access.Statement{Store: store, Person: "ana", Time: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC), Act: tt.act}.Encode()
+		if want := `{"v":1,"store":"0198a1b2000070008000000000000001",` + tt.want + "\n"; err != nil || string(b) != want {
+			t.Errorf("got %s, %v\nwant %s", b, err, want)
 		}
 	}
 }

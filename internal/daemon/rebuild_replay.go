@@ -162,8 +162,12 @@ func (r *replay) take(ctx context.Context, n int64, e ledger.Entry) error {
 		clear(r.enrolled)
 		return nil
 	case ledger.MemoryForgotten, ledger.ObjectRepaired, ledger.ObjectLost, ledger.ScrubDone, ledger.FindingRaised, ledger.KeepExtended,
-		ledger.RecordReceived, ledger.AccessRefused, ledger.MapRuled, ledger.MapWithdrawn, ledger.MapAnswered:
+		ledger.RecordReceived, ledger.AccessRefused, ledger.MapAnswered:
 		return nil // the entry is all that there is of it
+	case ledger.MapRuled:
+		return r.use(what.Signed, e.Time)
+	case ledger.MapWithdrawn:
+		return r.use(what.Signed, e.Time)
 	default:
 		return errors.New("this program does not know what it means for the state")
 	}

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/estate"
 	"strongroom/internal/ledger"
 )
 
-// A Ruling is what somebody at the safe's host says of a dependency on the map,
-// with a command. It is an entry of the ledger, and nothing beside that.
+// A Ruling is what somebody says of a dependency on the map: at the safe's host
+// with a command, or on its pages as an officer. It is an entry of the ledger,
+// and nothing beside that.
 type Ruling struct {
 	Entry int64
 	estate.Ruling
@@ -22,7 +24,7 @@ type Ruling struct {
 // read whenever the map is drawn.
 const mostRulings = 10_000
 
-// rulingsOf returns what was said with commands and is in force, oldest first.
+// rulingsOf returns what was said so and is in force, oldest first.
 // Who says something of a dependency again says it in the place of what was
 // said before.
 func rulingsOf(v state.View) ([]Ruling, error) {
@@ -80,8 +82,12 @@ func rulingOf(e state.Numbered, what ledger.MapRuled) (Ruling, error) {
 	if need != "" && !need.Valid() {
 		return Ruling{}, fmt.Errorf("%.40q is no need", need)
 	}
+	by := string(what.Account)
+	if by == "" {
+		by = string(e.Who)
+	}
 	return Ruling{e.N, estate.Ruling{Verdict: verdicts[what.Verdict], From: from, To: to, Need: need, Evidence: estate.Evidence{
-		Basis: estate.Stated, Source: string(what.Account), Place: fmt.Sprintf("entry %d of the ledger", e.N), Detail: string(what.Reason),
+		Basis: estate.Stated, Source: by, Place: fmt.Sprintf("entry %d of the ledger", e.N), Detail: string(what.Reason),
 		First: e.Time, Last: e.Time,
 	}}}, nil
 }
@@ -91,17 +97,6 @@ func rulingOf(e state.Numbered, what ledger.MapRuled) (Ruling, error) {
 // otherwise, with an *OverruledError.
 func (s *Safe) Rule(ctx context.Context, r estate.Ruling, account string) error {
 	now := s.opts.Now().UTC()
-	if err := r.Check(); err != nil {
-		return err
-	}
-	v := s.state.View(ctx)
-	said, err := v.NewestOf(ledger.MapRuled{}.Kind(), mostRulings)
-	if err != nil {
-		return err
-	}
-	if len(said) == mostRulings {
-		return fmt.Errorf("people have said something of the map %d times, and no more is read: write it under components: in the configuration", mostRulings)
-	}
 	entry := ledger.MapRuled{
 		From: ledger.TextOf(string(r.From)), To: ledger.TextOf(string(r.To)), Need: ledger.TextOf(string(r.Need)),
 		Reason: ledger.TextOf(r.Evidence.Detail), Account: ledger.TextOf(account),
@@ -111,12 +106,7 @@ func (s *Safe) Rule(ctx context.Context, r estate.Ruling, account string) error 
 			entry.Verdict = of
 		}
 	}
-	r.Evidence.Basis, r.Evidence.Source, r.Evidence.First, r.Evidence.Last = estate.Stated, account, now, now
-	m, err := s.draw(v, r)
-	if err != nil {
-		return err
-	}
-	if err := overrules(m, r); err != nil {
+	if err := s.mayRule(s.state.View(ctx), now, r); err != nil {
 		return err
 	}
 	if err := s.state.Update(ctx, func(tx *state.Tx) error { return tx.Append(now, ledger.Safe, entry) }); err != nil {
@@ -125,12 +115,33 @@ func (s *Safe) Rule(ctx context.Context, r estate.Ruling, account string) error 
 	return s.redrawn(ctx)
 }
 
+// mayRule reports why something cannot be said of a dependency, or would change
+// nothing.
+func (s *Safe) mayRule(v state.View, now time.Time, r estate.Ruling) error {
+	if err := r.Check(); err != nil {
+		return invalid("%v", err)
+	}
+	said, err := v.NewestOf(ledger.MapRuled{}.Kind(), mostRulings)
+	if err != nil {
+		return err
+	}
+	if len(said) == mostRulings {
+		return invalid("people have said something of the map %d times, and no more is read: write it under components: in the configuration", mostRulings)
+	}
+	r.Evidence.Basis, r.Evidence.First, r.Evidence.Last = estate.Stated, now, now
+	m, err := s.draw(v, r)
+	if err != nil {
+		return err
+	}
+	return overrules(m, r)
+}
+
 // overrules reports why a ruling is not in force on a map that was drawn with it.
 func overrules(m *estate.Map, r estate.Ruling) error {
 	from, _ := m.Known(r.From)
 	to, _ := m.Known(r.To)
 	if from == to && from != "" {
-		return fmt.Errorf("%s and %s are one component, %s: what is two can be held apart in the configuration", r.From, r.To, from)
+		return invalid("%s and %s are one component, %s: what is two can be held apart in the configuration", r.From, r.To, from)
 	}
 	var against []estate.Evidence
 	if r.Verdict == estate.Rejected {

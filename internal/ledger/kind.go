@@ -372,16 +372,17 @@ const (
 	Added     Verdict = "added"
 )
 
-// MapRuled records what somebody says of whether a component needs another.
-// Whoever works at the safe's host is not proven to be anybody: so the safe
-// acts, and the entry has the account.
+// MapRuled records what somebody says of whether a component needs another:
+// an officer, who has signed it, or somebody at the safe's host. Who works there
+// is not proven to be anybody: so the safe acts, and the entry has the account.
 type MapRuled struct {
 	Verdict Verdict `json:"verdict"`
 	From    Text    `json:"from"` // components, as package estate names them
 	To      Text    `json:"to"`
 	Need    Text    `json:"need"` // what for, as package estate has it; "" for whatever is rejected
 	Reason  Text    `json:"reason"`
-	Account Text    `json:"account"` // of the safe's host
+	Account Text    `json:"account,omitempty"` // of the safe's host
+	Signed  Signed  `json:"signed,omitzero"`   // if a person says it
 }
 
 func (MapRuled) Kind() Kind { return "map.ruled" }
@@ -397,14 +398,23 @@ func (e MapRuled) check() error {
 	case e.Need == "" && e.Verdict != Rejected:
 		return errors.New("it does not say what for")
 	}
-	return nil
+	return checkSayer(e.Account, e.Signed)
+}
+
+// checkSayer sees that either an account is there or what a person has signed.
+func checkSayer(account Text, signed Signed) error {
+	if (account == "") == (signed == Signed{}) {
+		return errors.New("it must be said by an account of the safe's host, or by a person")
+	}
+	return signed.checkOptional()
 }
 
 // MapWithdrawn records that somebody takes back what an entry says of the map.
 type MapWithdrawn struct {
-	Entry   int64 `json:"entry"` // the MapRuled that is not in force any more
-	Reason  Text  `json:"reason"`
-	Account Text  `json:"account"` // of the safe's host
+	Entry   int64  `json:"entry"` // the MapRuled that is not in force any more
+	Reason  Text   `json:"reason"`
+	Account Text   `json:"account,omitempty"` // as of MapRuled
+	Signed  Signed `json:"signed,omitzero"`
 }
 
 func (MapWithdrawn) Kind() Kind { return "map.withdrawn" }
@@ -412,7 +422,7 @@ func (e MapWithdrawn) check() error {
 	if e.Entry < 1 {
 		return fmt.Errorf("entry %d says nothing of the map", e.Entry)
 	}
-	return nil
+	return checkSayer(e.Account, e.Signed)
 }
 
 // MapAnswered records what somebody answers to the question whether a component

@@ -33,6 +33,9 @@ func Tell(e ledger.Entry) Told {
 		t, ok = tellSafe(e.What)
 	}
 	if !ok {
+		t, ok = tellMap(who, e.What)
+	}
+	if !ok {
 		t, ok = tellPeople(who, e.What)
 	}
 	if !ok {
@@ -96,6 +99,29 @@ func Answered(e ledger.MapAnswered) string {
 	return fmt.Sprintf("%s %s start without %s, as people say", brief(string(e.From)), may, brief(string(e.To)))
 }
 
+func tellMap(who string, what ledger.Event) (t Told, ok bool) {
+	said := func(account, reason ledger.Text) string {
+		if account != "" {
+			who = fmt.Sprintf("the account %s", account)
+		}
+		return fmt.Sprintf("by %s: %s", who, reason)
+	}
+	switch e := what.(type) {
+	case ledger.MapRuled:
+		t = Told{Level: OK, What: Ruled(e), Detail: said(e.Account, e.Reason)}
+		if e.Verdict == ledger.Rejected {
+			t.Level = Look // what is not on the map is not missed
+		}
+	case ledger.MapWithdrawn:
+		t = Told{Level: Look, What: fmt.Sprintf("what entry %d says of the map is withdrawn", e.Entry), Detail: said(e.Account, e.Reason)}
+	case ledger.MapAnswered:
+		t = Told{Level: OK, What: Answered(e), Detail: said(e.Account, e.Reason)}
+	default:
+		return t, false
+	}
+	return t, true
+}
+
 func tellSafe(what ledger.Event) (t Told, ok bool) {
 	switch e := what.(type) {
 	case ledger.SafeCreated:
@@ -115,15 +141,6 @@ func tellSafe(what ledger.Event) (t Told, ok bool) {
 	case ledger.StateRebuilt:
 		t = Told{Level: Alarm, What: "the safe's state was lost, and made anew from its store",
 			Detail: Counted(e.Entries, "entry", "entries") + " of the ledger were given back"}
-	case ledger.MapRuled:
-		t = Told{Level: OK, What: Ruled(e), Detail: fmt.Sprintf("by the account %s: %s", e.Account, e.Reason)}
-		if e.Verdict == ledger.Rejected {
-			t.Level = Look // what is not on the map is not missed
-		}
-	case ledger.MapWithdrawn:
-		t = Told{Level: Look, What: fmt.Sprintf("what entry %d says of the map is withdrawn", e.Entry), Detail: fmt.Sprintf("by the account %s: %s", e.Account, e.Reason)}
-	case ledger.MapAnswered:
-		t = Told{Level: OK, What: Answered(e), Detail: fmt.Sprintf("by the account %s: %s", e.Account, e.Reason)}
 	case ledger.SafeStarted:
 		t = Told{Level: OK, What: "the safe began to serve people", Detail: fmt.Sprintf("program SHA-256 %s", e.Program)}
 		if !e.Pages.IsZero() {

@@ -36,10 +36,7 @@ func TestPRFNeverArrives(t *testing.T) {
 			continue
 		}
 		for name, body := range bodies {
-			who := safe.PersonName("ada")
-			if slices.Equal(r.roles, operator) {
-				who = "bob"
-			}
+			who := maySend(r)
 			x := v.forRoute(r.pattern, who)
 			x.body = []byte(body(string(x.body)))
 			before, refusedBefore := v.list()
@@ -152,11 +149,22 @@ func TestMalformedCeremonies(t *testing.T) {
 	}
 }
 
+// maySend returns somebody who may call a route.
+func maySend(r route) safe.PersonName {
+	switch {
+	case slices.Equal(r.roles, operator):
+		return "bob"
+	case slices.Equal(r.roles, officer):
+		return "cyd"
+	}
+	return "ada"
+}
+
 // TestMalformedBodies sends what is no message to each route that a page may
 // call, from a page of somebody who may. None of it reaches the safe.
 func TestMalformedBodies(t *testing.T) {
 	v := newVisitedScene(t)
-	b := v.in("ada")
+	in := map[safe.PersonName]*browser{"ada": v.in("ada"), "cyd": v.in("cyd")}
 	tests := []struct {
 		name   string
 		body   func(right []byte) []byte
@@ -181,7 +189,8 @@ func TestMalformedBodies(t *testing.T) {
 		if !r.session || r.limit == 0 {
 			continue
 		}
-		x := v.forRoute(r.pattern, "ada")
+		who := maySend(r)
+		b, x := in[who], v.forRoute(r.pattern, who)
 		for _, tt := range tests {
 			res, body := b.visit(x.method, x.target, tt.body(bytes.Clone(x.body)), tt.header)
 			var p api.Problem
@@ -203,7 +212,7 @@ func TestMalformedBodies(t *testing.T) {
 			continue
 		}
 		x := v.forRoute(r.pattern, "ada")
-		if res, body := b.visit(x.method, x.target, []byte("{}"), nil); res.StatusCode != 413 {
+		if res, body := in["ada"].visit(x.method, x.target, []byte("{}"), nil); res.StatusCode != 413 {
 			t.Errorf("%s, with a body: %s %s", r.pattern, res.Status, body)
 		}
 	}

@@ -227,6 +227,12 @@ func (d *fakeDesk) CloseOpening(context.Context, netip.Addr, ledger.Signed) erro
 	return d.called("close")
 }
 
+func (d *fakeDesk) RuleMap(context.Context, netip.Addr, ledger.Signed) error {
+	return d.called("rule map")
+}
+func (d *fakeDesk) TakeBackRuling(context.Context, netip.Addr, ledger.Signed) error {
+	return d.called("take back ruling")
+}
 func (d *fakeDesk) LookOverview(context.Context) (report.Overview, error) {
 	return report.Overview{Now: accesstest.Start}, d.called("look at /")
 }
@@ -527,6 +533,10 @@ func (d *fakeDesk) bodyFor(t testing.TB, pattern string, who safe.PersonName) []
 		return states(access.Withdraw{Opening: theOpening, Reason: "no need"})
 	case api.CloseIt:
 		return states(access.Close{Opening: theOpening, Reason: "done"})
+	case api.Rule:
+		return states(access.Rule{Verdict: ledger.Rejected, From: "host/erp", To: "host/backup", Reason: "it pulls"})
+	case api.TakeBack:
+		return states(access.TakeBack{Entry: 7, Reason: "wrong"})
 	default:
 		return nil
 	}

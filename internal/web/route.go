@@ -44,6 +44,7 @@ var (
 	closers   = []access.Role{access.Keykeeper, access.Operator, access.Officer}
 	keykeeper = []access.Role{access.Keykeeper}
 	operator  = []access.Role{access.Operator}
+	officer   = []access.Role{access.Officer}
 )
 
 // Limits of bodies. What was bytes is base64 in JSON, and some text around it.
@@ -90,6 +91,9 @@ var allRoutes = []route{
 	{pattern: api.Refuse, name: "opening.refuse", roles: keykeeper, session: true, elsewhere: true, limit: smallBody, handle: acting(Desk.Refuse, func(a access.Refuse) safe.OpeningID { return a.Opening })},
 	{pattern: api.Withdraw, name: "opening.withdraw", roles: operator, limit: smallBody, handle: acting(Desk.Withdraw, func(a access.Withdraw) safe.OpeningID { return a.Opening })},
 	{pattern: api.CloseIt, name: "opening.close", roles: closers, session: true, elsewhere: true, limit: smallBody, handle: acting(Desk.CloseOpening, func(a access.Close) safe.OpeningID { return a.Opening })},
+
+	{pattern: api.Rule, name: "map.rule", roles: officer, session: true, limit: smallBody, handle: acting[access.Rule](Desk.RuleMap, nil)},
+	{pattern: api.TakeBack, name: "map.take-back", roles: officer, session: true, limit: smallBody, handle: acting[access.TakeBack](Desk.TakeBackRuling, nil)},
 }
 
 // share lets a release page on another host read an answer, and reports whether

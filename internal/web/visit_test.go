@@ -52,6 +52,8 @@ POST /v1/openings/{id}/release  ok 403 403 403 401 401 403 403 403 403 403 401 4
 POST /v1/openings/{id}/refuse   ok 403 403 403 401 401 403 403 403 403 403 401 401
 POST /v1/openings/{id}/withdraw 401 401 401 401 401 401 401 401 401 401 401 401 401
 POST /v1/openings/{id}/close    ok ok ok 403 401 401 403 403 403 403 403 401 401
+POST /v1/map/rule               403 403 ok 403 401 401 403 403 403 403 403 401 401
+POST /v1/map/take-back          403 403 ok 403 401 401 403 403 403 403 403 401 401
 GET /{$}                        ok ok ok ok 303 303 303 303 303 403 ok 303 303
 GET /sources/{name}             ok ok ok ok 303 303 303 303 303 403 ok 303 303
 GET /applications/{name}        ok ok ok ok 303 303 303 303 303 403 ok 303 303

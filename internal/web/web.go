@@ -100,6 +100,8 @@ type Desk interface {
 	Refuse(ctx context.Context, from netip.Addr, signed ledger.Signed) error
 	Withdraw(ctx context.Context, from netip.Addr, signed ledger.Signed) error
 	CloseOpening(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+	RuleMap(ctx context.Context, from netip.Addr, signed ledger.Signed) error
+	TakeBackRuling(ctx context.Context, from netip.Addr, signed ledger.Signed) error
 
 	// What people look at. What is not there is api.ErrNotFound.
 	LookOverview(ctx context.Context) (report.Overview, error)

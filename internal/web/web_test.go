@@ -57,6 +57,8 @@ POST /v1/openings/{id}/release  ok 403 403 403 403 403 403 403 403 401 401 401
 POST /v1/openings/{id}/refuse   ok 403 403 403 403 403 403 403 403 401 401 401
 POST /v1/openings/{id}/withdraw 403 ok 403 403 403 403 403 403 403 401 401 401
 POST /v1/openings/{id}/close    ok ok ok 403 403 403 403 403 403 401 401 401
+POST /v1/map/rule               403 403 ok 403 403 403 403 403 403 401 401 401
+POST /v1/map/take-back          403 403 ok 403 403 403 403 403 403 401 401 401
 `
 	unhurried := func(s *Server) { s.attempts = newLimiter(leaping(time.Hour)) }
 	founded, founding := newScene(t, unhurried), newScene(t, unhurried)

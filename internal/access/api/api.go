@@ -40,6 +40,8 @@ const (
 	Refuse     = "POST /v1/openings/{id}/refuse"   // Act -> nothing
 	Withdraw   = "POST /v1/openings/{id}/withdraw" // Act -> nothing
 	CloseIt    = "POST /v1/openings/{id}/close"    // Act -> nothing
+	Rule       = "POST /v1/map/rule"               // Act -> nothing
+	TakeBack   = "POST /v1/map/take-back"          // Act -> nothing
 )
 
 // Enrolling uses an invitation.

@@ -145,6 +145,11 @@ func mails() map[string][]Item {
 			{Number: 17, Entry: entry(ledger.Safe, ledger.MapRuled{Verdict: ledger.Rejected, From: "host/erp", To: "host/backup", Reason: "it pulls, and nothing waits for it", Account: "ada"})},
 			{Number: 18, Entry: entry(ledger.Safe, ledger.MapRuled{Verdict: ledger.Added, From: "host/erp", To: "external/license.vendor.example", Need: "start", Reason: evil, Account: "ada"})},
 		},
+		"map-signed": one(entry("ana", ledger.MapRuled{Verdict: ledger.Confirmed, From: "host/erp", To: "service/dns", Need: "start", Reason: "seen at the drill", Signed: signed})),
+		"map-both": {
+			{Number: 17, Entry: entry(ledger.Safe, ledger.MapRuled{Verdict: ledger.Rejected, From: "host/erp", To: "host/backup", Reason: "it pulls", Account: "ada"})},
+			{Number: 18, Entry: entry("ana", ledger.MapWithdrawn{Entry: 17, Reason: "it does wait", Signed: signed})},
+		},
 		"map-withdrawn": one(entry(ledger.Safe, ledger.MapWithdrawn{Entry: 12, Reason: "it does wait", Account: "bo"})),
 		"map-answered":  one(entry(ledger.Safe, ledger.MapAnswered{From: "host/erp", To: "service/dns", Reason: "it has no names in files", Account: "bo"})),
 		"roster-proposed": one(entry("karl", ledger.RosterProposed{Version: 3, Digest: digest, Previous: digest, Signed: signed,

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"strongroom/internal/ledger"
@@ -176,7 +177,7 @@ func tellRepaired(items []Item) story {
 // tellMap tells what people say of the map: what they reject is missed by nobody
 // afterwards, so others should hear of it.
 func tellMap(items []Item) story {
-	s := story{Mood: note, Verdict: verdict(items[0]), Lead: "Somebody at the safe's host has said what depends on what. It is on the map at once, and in the plans that are made of it."}
+	s := story{Mood: note, Verdict: verdict(items[0]), Lead: whoRuled(items) + " said what depends on what. It is on the map at once, and in the plans that are made of it."}
 	if len(items) > 1 {
 		s.Verdict = fmt.Sprintf("what people say of the map: %s", report.Counted(len(items), "change", "changes"))
 	}
@@ -191,9 +192,24 @@ func tellMap(items []Item) story {
 	if _, ok := items[0].Entry.What.(ledger.MapAnswered); ok { // all of them are of one kind
 		s.step("strongroom map order", "See the order that comes of it, and its questions. What was answered wrongly is answered anew.")
 	} else {
-		s.step("strongroom map undo A B --reason WHY", "Take back what is wrong.")
+		s.step("strongroom map undo A B --reason WHY", "Take back what is wrong, at the safe's host. An officer does it on the page of the component.")
 	}
 	return s
+}
+
+// whoRuled says which sort of people have said something of the map. The entries
+// say who.
+func whoRuled(items []Item) string {
+	host := slices.ContainsFunc(items, func(i Item) bool { return i.Entry.Who == ledger.Safe })
+	officer := slices.ContainsFunc(items, func(i Item) bool { return i.Entry.Who != ledger.Safe })
+	switch {
+	case host && officer:
+		return "Officers and somebody at the safe's host have"
+	case officer:
+		return "An officer has signed and"
+	default:
+		return "Somebody at the safe's host has"
+	}
 }
 
 func tellScrub(item Item, e ledger.ScrubDone) story {
