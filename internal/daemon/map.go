@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"strongroom/internal/daemon/state"
@@ -53,14 +54,38 @@ func (s *Safe) Order(ctx context.Context, m *estate.Map) (order.Order, error) {
 	if err != nil {
 		return order.Order{}, err
 	}
-	return order.Of(order.Input{Components: m.Components, Dependencies: m.Dependencies, Rules: rulesOf(s.config, m), Answers: named(answers, m)})
+	return order.Of(order.Input{Components: m.Components, Dependencies: m.Dependencies, Rules: rulesOf(s.config, m), Harm: harmsOf(s.config, m), Answers: named(answers, m)})
+}
+
+// harmsOf returns what the configuration says it costs to start without
+// something, by the names that the map has for components.
+func harmsOf(c *config.Config, m *estate.Map) (all []order.Harm) {
+	for _, one := range statedOf(c) {
+		from, _ := m.Known(one.ID)
+		for _, r := range one.DependsOn {
+			if r.Harm > 0 {
+				to, _ := m.Known(r.To)
+				all = append(all, order.Harm{Pair: order.Pair{From: from, To: to}, Cost: r.Harm})
+			}
+		}
+	}
+	return all
+}
+
+// statedOf returns all that the configuration describes.
+func statedOf(c *config.Config) []config.Component {
+	all := slices.Clone(c.Components)
+	for _, a := range c.Applications {
+		all = append(all, a.Component)
+	}
+	return all
 }
 
 // rulesOf returns what the configuration says of how components start without
 // others, by the names that the map has for them.
 func rulesOf(c *config.Config, m *estate.Map) []order.Rule {
 	var rules []order.Rule
-	add := func(one config.Component) {
+	for _, one := range statedOf(c) {
 		for _, b := range one.MayStartWithout {
 			from, _ := m.Known(one.ID)
 			without, _ := m.Known(b.Without)
@@ -70,12 +95,6 @@ func rulesOf(c *config.Config, m *estate.Map) []order.Rule {
 				Mode: b.Mode, Until: cmp.Or(b.Until, fmt.Sprintf("%s has started", without)), Check: b.ProvenBy, Undo: b.UndoneBy, Source: "the configuration",
 			})
 		}
-	}
-	for _, one := range c.Components {
-		add(one)
-	}
-	for _, a := range c.Applications {
-		add(a.Component)
 	}
 	return rules
 }

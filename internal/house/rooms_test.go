@@ -28,6 +28,16 @@ var rooms = []room{
 	{"internal/estate/facts", map[string]string{
 		"internal/estate": "what readers say",
 	}},
+	{"internal/estate/order/scc", nil},
+	{"internal/estate/order/feedback", map[string]string{
+		"internal/estate/order/scc": "each knot is a problem of its own",
+	}},
+	{"internal/estate/order/forest", nil},
+	{"internal/estate/order", map[string]string{
+		"internal/estate":                "orders its components",
+		"internal/estate/order/scc":      "knots, and steps after what they wait for",
+		"internal/estate/order/feedback": "what is given up when nothing else opens a knot",
+	}},
 	{"internal/safe", map[string]string{
 		"internal/spelling": "descriptions have one",
 	}},
@@ -42,6 +52,7 @@ var rooms = []room{
 		"internal/safe/keep":            "how long a source's snapshots are kept",
 		"internal/estate":               "people state there what is on the map and what is not",
 		"internal/estate/facts":         "the APIs that facts are asked of",
+		"internal/estate/order":         "how much harm can be said",
 		"github.com/goccy/go-yaml":      "strict YAML with line and column of an error",
 		"github.com/invopop/jsonschema": "the schema for editors, from the same structs",
 		"golang.org/x/crypto":           "a known host key is parsed, so that a wrong one is found at the desk",
@@ -309,16 +320,6 @@ var rooms = []room{
 		"internal/estate": "writes a map for other programs",
 	}},
 	{"internal/estate/facts/score", nil},
-	{"internal/estate/order/scc", nil},
-	{"internal/estate/order/feedback", map[string]string{
-		"internal/estate/order/scc": "each knot is a problem of its own",
-	}},
-	{"internal/estate/order/forest", nil},
-	{"internal/estate/order", map[string]string{
-		"internal/estate":                "orders its components",
-		"internal/estate/order/scc":      "knots, and steps after what they wait for",
-		"internal/estate/order/feedback": "what is given up when nothing else opens a knot",
-	}},
 
 	// What a process may, and what it tells.
 	{"internal/confine", map[string]string{

@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"strongroom/internal/estate"
+	"strongroom/internal/estate/order"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/keep"
 )
@@ -66,6 +67,7 @@ type Relation struct {
 	To     estate.ID
 	Need   estate.Need
 	Reason string
+	Harm   int       // what it costs to start without it, up to order.MaxHarm; 0 if that is not written
 	By     string    // who says so; "" if that is not written
 	Since  time.Time // since when, a day; the zero time if that is not written
 	At     Place
@@ -243,9 +245,11 @@ var (
 		key("since", "Since when that is said; without it since the file was read.", date, func(r *Relation) *time.Time { return &r.Since }),
 	}
 	needField = key("kind", "What for.", oneOf(estate.Needs...), func(r *Relation) *estate.Need { return &r.Need })
+	harmField = key("harm", "How bad it is to start without it, when a knot has to be opened; by itself 100 to serve, 300 to start, 1000 to run on.",
+		integer(1, order.MaxHarm), func(r *Relation) *int { return &r.Harm })
 
 	plainFields    = slices.Concat([]field[Relation]{toField, reasonField}, byFields)
-	neededFields   = slices.Concat([]field[Relation]{toField, needField.or(estate.Run), reasonField}, byFields)
+	neededFields   = slices.Concat([]field[Relation]{toField, needField.or(estate.Run), harmField, reasonField}, byFields)
 	unneededFields = slices.Concat([]field[Relation]{toField, needField, reasonField.must()}, byFields)
 )
 

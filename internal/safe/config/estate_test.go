@@ -154,6 +154,8 @@ func TestEstateMistakes(t *testing.T) {
 		{"components:\n  host/a:\n    depends_on: [ host/b,\n     host/b ]", "`host/b` is already in line 7", "     host/b"},
 		{"components:\n  host/a:\n    depends_on: [ host/b, { component: host/b, kind: start } ]", ok, ""},
 		{"components:\n  host/a:\n    depends_on: [ { component: host/b, kind: startup } ]", "unknown value `startup`, did you mean `start`?", "    depends"},
+		{"components:\n  host/a:\n    depends_on: [ { component: host/b, harm: 700 } ]", ok, ""},
+		{"components:\n  host/a:\n    depends_on: [ { component: host/b, harm: 1001 } ]", "expected a number from 1 to 1000, found \"1001\"", "    depends"},
 		{"components:\n  host/a:\n    depends_on: [ { kind: start } ]", "depends_on lacks the key `component`", "    depends"},
 		{"components:\n  host/a:\n    depends_on: [ { component: host/b, since: May } ]", `expected a day such as 2027-06-30, found "May"`, "    depends"},
 		{"components:\n  host/a:\n    not_on: [ host/b ]", "expected keys and values of not_on", "    not_on"},
