@@ -134,17 +134,20 @@ func (a *app) proposeCover(c daemon.Coverage) {
 			t.Emit("proposal", p)
 			t.Printf("# %s, %s %s: %s", r.Application.Name(), p.For.Component, p.For.State, p.For.Why)
 			t.Printf("# %s", p.Says)
-			if p.Source != "" {
-				t.Printf("sources:\n%s\ncomponents:\n%s", strings.TrimSuffix(p.Source, "\n"), strings.TrimSuffix(p.Component, "\n"))
-			}
-			for _, where := range []struct {
-				name  string
-				lines []string
-			}{{"the host, as root", p.OnHost}, {"the safe", p.OnSafe}} {
-				if len(where.lines) > 0 {
-					t.Printf("# on %s:\n%s", where.name, strings.Join(where.lines, "\n"))
+			run := func(where string, lines []string) {
+				if len(lines) > 0 {
+					t.Printf("# %s:\n%s", where, strings.Join(lines, "\n"))
 				}
 			}
+			run("on the safe, first", p.First)
+			run("on the host, as root", p.OnHost)
+			if p.Source != "" {
+				t.Printf("# in the configuration:\nsources:\n%s", strings.TrimSuffix(p.Source, "\n"))
+			}
+			if p.Component != "" {
+				t.Printf("%s:\n%s", p.Below, strings.TrimSuffix(p.Component, "\n"))
+			}
+			run("on the safe", p.OnSafe)
 			if len(p.Open) > 0 {
 				t.Note("to be filled in for %s: %s", p.For.Component, strings.Join(p.Open, ", "))
 			}

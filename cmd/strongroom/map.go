@@ -156,6 +156,7 @@ func (a *app) showComponent(m *estate.Map, c estate.Component) error {
 	}
 	say("listens", strings.Join(ports, ", "))
 	say("roles", strings.Join(roles, ", "))
+	say("runs", string(c.Software))
 	a.showEvidence(c.Evidence, "  ")
 	for _, merge := range m.Merges {
 		if merge.Into == c.ID {

@@ -116,7 +116,7 @@ func (s *Safe) covered(ctx context.Context) (coverage.Input, error) {
 	}
 	for _, src := range s.config.Sources {
 		if !asked[src.Name] { // its snapshots are read for nobody
-			in.Sources[src.Name] = coverage.Source{Keep: src.Keep}
+			in.Sources[src.Name] = sourceOf(src)
 		} else if in.Sources[src.Name], err = s.heldOf(ctx, src, damaged); err != nil {
 			return in, err
 		}
@@ -129,9 +129,16 @@ func (s *Safe) covered(ctx context.Context) (coverage.Input, error) {
 	return in, nil
 }
 
+// sourceOf returns what coverage asks of a source, without its snapshots.
+func sourceOf(src config.Source) coverage.Source {
+	_, sftp := src.Spec.(config.SFTP)
+	_, local := src.Spec.(config.Local)
+	return coverage.Source{Keep: src.Keep, Files: sftp || local}
+}
+
 // heldOf returns what there is of a source that could be restored tonight.
 func (s *Safe) heldOf(ctx context.Context, src config.Source, damaged map[safe.RunID]bool) (coverage.Source, error) {
-	held := coverage.Source{Keep: src.Keep}
+	held := sourceOf(src)
 	snapshots, err := s.state.Snapshots(ctx, src.Name)
 	if err != nil {
 		return held, fmt.Errorf("reading the snapshots of %s: %w", src.Name, err)

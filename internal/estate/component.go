@@ -53,6 +53,7 @@ func (ids *identities) component(nodes []int, names names) (c Component, merges 
 		}
 		c.Label = cmp.Or(c.Label, agreed(c.ID, parts, func(p Component) string { return p.Label }))
 		c.Owner = cmp.Or(c.Owner, agreed(c.ID, parts, func(p Component) string { return p.Owner }))
+		c.Software = cmp.Or(c.Software, Software(agreed(c.ID, parts, func(p Component) string { return string(p.Software) })))
 	}
 	c.Roles = sorted(c.Roles)
 	c.Listens = sortedPorts(c.Listens)

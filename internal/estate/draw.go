@@ -71,6 +71,10 @@ func wellFormed(facts []Facts) (good []Facts, doubts []string) {
 				}
 				c.Aliases = append(c.Aliases, a)
 			}
+			if !c.Software.isKnown() {
+				doubt("a reader told that %s runs %.40q, which is not known", c.ID, c.Software)
+				c.Software = ""
+			}
 			c.Evidence = evidence(c.Evidence)
 			g.Components = append(g.Components, c)
 		}

@@ -159,6 +159,7 @@ type Component struct {
 	Owner    string     `json:"owner,omitempty"`
 	Listens  []Port     `json:"listens,omitempty"`
 	Roles    []Role     `json:"roles,omitempty"`
+	Software Software   `json:"software,omitempty"`
 	Evidence []Evidence `json:"evidence,omitempty"`
 }
 

@@ -40,6 +40,7 @@ func someEstate(r *rand.Rand) ([]Facts, Statements) {
 		}
 		if r.IntN(4) == 0 {
 			c.Roles = []Role{Roles[r.IntN(len(Roles))]}
+			c.Software = []Software{"", MariaDB, PostgreSQL, "unheard of"}[r.IntN(4)]
 		}
 		return c
 	}

@@ -39,6 +39,7 @@ type Input struct {
 // A Source is what the safe has of one.
 type Source struct {
 	Keep      keep.Rules
+	Files     bool       // it takes files as they are
 	Snapshots []Snapshot // complete ones that are still kept, oldest first
 }
 

@@ -2,10 +2,13 @@ package coverage_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/coverage"
@@ -20,7 +23,7 @@ sources:
 components:
   database/erp:
     must_hold: { data: missing, documents: [ other ] }
-    depends_on: [ host/dns1, host/ldap1, host/base, database/shop, service/shop/web, service/thing, database/legacy ]
+    depends_on: [ host/dns1, host/ldap1, host/base, database/shop, service/shop/web, service/shop/db, service/prod/cache, service/thing, database/legacy ]
 applications:
   erp:
     consists_of: [ database/erp ]
@@ -30,14 +33,18 @@ const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILVoLUx+Rg87QzJrU37o4mtJoa/
 
 // estateOf has what a discovery would have found of poor.
 func poorEstate() estate.Facts {
-	seen := []estate.Evidence{{Basis: estate.Declared, Source: "s", Place: "srv/shop/compose.yaml: line 3", First: now, Last: now}}
+	seen := func(detail string) []estate.Evidence {
+		return []estate.Evidence{{Basis: estate.Declared, Source: "shop", Place: "srv/shop/compose.yaml: line 3", Detail: detail, First: now, Last: now}}
+	}
 	return estate.Facts{Components: []estate.Component{
 		{ID: "database/erp", Listens: []estate.Port{{Number: 5432, Protocol: "tcp"}}},
 		{ID: "database/shop", Listens: []estate.Port{{Number: 3306, Protocol: "tcp"}}},
 		{ID: "host/dns1", Roles: []estate.Role{estate.DNS}, Aliases: []estate.Alias{"dns1.acme.example"}},
 		{ID: "host/ldap1", Roles: []estate.Role{estate.Directory}},
 		{ID: "host/base", Aliases: []estate.Alias{"10.0.0.9"}},
-		{ID: "service/shop/web", Evidence: seen},
+		{ID: "service/shop/web", Evidence: seen("services.web")},
+		{ID: "service/shop/db", Software: estate.PostgreSQL, Evidence: seen("services.db")},
+		{ID: "service/prod/cache", Software: estate.Redis, Evidence: seen("StatefulSet prod/cache")},
 		{ID: "service/thing"},
 	}}
 }
@@ -59,16 +66,28 @@ func poorInput(t *testing.T, text string) (coverage.Input, config.Application) {
 	return in, c.Applications[0]
 }
 
-// paste puts a proposal into a configuration as a person would.
+// fill writes into a configuration what a proposal leaves open.
+func fill(text string, p coverage.Proposal) string {
+	for _, word := range p.Open {
+		if filled, ok := map[string]string{"include": " [ /srv ]", "host": " strongroom@h.acme.example", "host_key": " " + hostKey}[word]; ok {
+			text = regexp.MustCompile(`(?m)(^    `+word+`:) #.*`).ReplaceAllString(text, "$1"+filled)
+		}
+	}
+	return text
+}
+
+// paste puts a proposal into a configuration as a person would, who fills in what
+// is open.
 func paste(text string, p coverage.Proposal) string {
 	text = strings.Replace(text, "sources:\n", "sources:\n"+p.Source, 1)
+	text = fill(text, p)
 	head, body, _ := strings.Cut(p.Component, "\n")
 	name := strings.Trim(strings.TrimSpace(head), `":`)
 	lines := strings.SplitAfter(text, "\n")
 	if i := slices.Index(lines, "  "+name+":\n"); i >= 0 {
 		return strings.Join(lines[:i+1], "") + body + strings.Join(lines[i+2:], "") // in the place of its must_hold
 	}
-	return strings.Replace(text, "components:\n", "components:\n"+p.Component, 1)
+	return strings.Replace(text, p.Below+":\n", p.Below+":\n"+p.Component, 1)
 }
 
 // Each proposal, pasted, closes the miss that it was made for, and no other.
@@ -84,20 +103,20 @@ func TestProposalsCloseMisses(t *testing.T) {
 		if p.For.State != coverage.Missing {
 			continue
 		}
-		text := poor
-		for _, what := range p.Open {
-			if what != "include" {
-				t.Errorf("%s: %s is open, and the safe gets into the host already", p.For.Component, what)
-			}
-			p.Source = strings.Replace(p.Source, "include: # the paths of what it keeps", "include: [ /srv ]", 1)
+		if slices.Contains(p.Open, "host") {
+			t.Errorf("%s: the host is open, and the safe gets into it already", p.For.Component)
 		}
-		text = paste(text, p)
+		text := paste(poor, p)
 		c, err := config.Parse("strongroom.yaml", []byte(text))
 		if err != nil {
 			t.Errorf("%s: %v\n%s", p.For.Component, err, text)
 			continue
 		}
-		kinds = append(kinds, fmt.Sprintf("%s %s %s", p.For.Component, p.For.Matter, c.Sources[0].Spec.Kind()))
+		made := fmt.Sprintf("%s %s:", p.For.Component, p.For.Matter)
+		for _, src := range c.Sources[:len(c.Sources)-1] {
+			made += fmt.Sprintf(" %s %s", src.Spec.Kind(), src.Name)
+		}
+		kinds = append(kinds, made)
 		after, app := poorInput(t, text)
 		misses := func(r coverage.Report) (n int, closed bool) {
 			closed = true
@@ -117,11 +136,21 @@ func TestProposalsCloseMisses(t *testing.T) {
 			t.Errorf("%s: it does not say what to do: %+v", p.For.Component, p)
 		}
 	}
-	want := []string{"database/erp data command", "database/legacy  sftp", "database/shop  command", "host/base  sftp", "host/dns1  sftp", "host/ldap1  command",
-		"service/shop/web  sftp", "service/thing  sftp"}
+	want := []string{
+		"database/erp data: command erp-dump",
+		"database/legacy : sftp legacy-files",
+		"database/shop : command shop-dump",
+		"host/base : sftp base-conf",
+		"host/dns1 : sftp dns1-zones sftp dns1-conf",
+		"host/ldap1 : command ldap1-dump sftp ldap1-conf",
+		"service/prod/cache : command prod-cache-dump sftp prod-cache-conf",
+		"service/shop/db : command shop-db-dump sftp shop-db-conf",
+		"service/shop/web : sftp shop-web-conf",
+		"service/thing : sftp thing-files",
+	}
 	slices.Sort(kinds)
-	if !slices.Equal(kinds, want) {
-		t.Errorf("proposed are %q, want %q", kinds, want)
+	if diff := cmp.Diff(want, kinds); diff != "" {
+		t.Errorf("proposed is (-want +got):\n%s", diff)
 	}
 }
 
@@ -133,9 +162,13 @@ func TestProposalsThatArePartlyOpen(t *testing.T) {
 		if p.For.State != coverage.Missing {
 			continue
 		}
-		if len(p.Open) == 0 || !strings.Contains(strings.Join(p.OnSafe, "\n"), "ssh-keygen") {
+		if len(p.Open) == 0 || !strings.Contains(strings.Join(p.First, "\n"), "ssh-keygen") {
 			t.Errorf("%s: nothing is open, or no key is made: %+v", p.For.Component, p)
 		}
+		if _, err := config.Parse("strongroom.yaml", []byte(paste(poor, p))); err != nil {
+			t.Errorf("%s: %v", p.For.Component, err)
+		}
+		p.Open = nil
 		if _, err := config.Parse("strongroom.yaml", []byte(paste(poor, p))); err == nil {
 			t.Errorf("%s: what is not filled in is taken\n%s", p.For.Component, p.Source)
 		}

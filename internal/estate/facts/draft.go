@@ -51,6 +51,7 @@ func (d *Draft) Component(c estate.Component) {
 	old.Aliases = append(old.Aliases, c.Aliases...)
 	old.Label = cmp.Or(old.Label, c.Label)
 	old.Owner = cmp.Or(old.Owner, c.Owner)
+	old.Software = cmp.Or(old.Software, c.Software)
 	old.Listens = append(old.Listens, c.Listens...)
 	for _, r := range c.Roles { // there are few, and a hostile file says them often
 		if !slices.Contains(old.Roles, r) {

@@ -106,10 +106,7 @@ func Telemetry(name string, images ...string) string {
 		return why
 	}
 	for _, image := range images {
-		image, _, _ = strings.Cut(image, "@")
-		if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
-			image = image[:i]
-		}
+		image = untagged(image)
 		for known, why := range imageTellers {
 			if image == known || strings.HasSuffix(image, "/"+known) {
 				return why
@@ -120,6 +117,20 @@ func Telemetry(name string, images ...string) string {
 		}
 	}
 	return ""
+}
+
+// untagged returns an image without its tag and its digest.
+func untagged(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
+		image = image[:i]
+	}
+	return image
+}
+
+// Software returns what an image runs, by what it is called in its registry.
+func Software(image string) estate.Software {
+	return estate.SoftwareCalled(path.Base(untagged(image)))
 }
 
 func tellerWords(name string) string {

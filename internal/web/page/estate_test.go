@@ -3,6 +3,7 @@ package page_test
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -200,13 +201,13 @@ func TestApplicationProposes(t *testing.T) {
 		shown = append(shown, pre.raw())
 	}
 	for _, p := range pagetest.Application().Proposals {
-		for _, want := range []string{p.Source, p.Component} {
+		for _, want := range slices.Concat([]string{p.Source, p.Component}, p.First, p.OnHost, p.OnSafe) {
 			if want != "" && !strings.Contains(strings.Join(shown, "\x00"), want) {
 				t.Errorf("the page does not have, as it is,\n%s", want)
 			}
 		}
 	}
-	if got := proposals.words(); !strings.Contains(got, "To be filled in first: host, host_key, key, include.") {
+	if got := proposals.words(); !strings.Contains(got, "To be filled in first: host, host_key, include, PUBLIC-KEY-OF-san-conf, ADDRESS.") {
 		t.Errorf("nothing says what is left open: %s", got)
 	}
 }

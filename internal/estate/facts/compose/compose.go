@@ -306,7 +306,7 @@ func (r *project) facts() (estate.Facts, error) {
 }
 
 func (s *service) component(p facts.Place, telemetry bool) estate.Component {
-	c := estate.Component{ID: p.ID(estate.Service, s.name), Listens: s.listens}
+	c := estate.Component{ID: p.ID(estate.Service, s.name), Listens: s.listens, Software: facts.Software(s.image)}
 	c.Evidence = []estate.Evidence{s.at.Evidence(estate.Declared, line(s.line), "services."+s.name)}
 	if a, ok := estate.NameAlias(s.hostname); ok {
 		c.Aliases = append(c.Aliases, a)

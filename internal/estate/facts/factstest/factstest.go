@@ -57,6 +57,9 @@ func Text(f estate.Facts) string {
 		for _, r := range c.Roles {
 			fmt.Fprint(&b, " #", r)
 		}
+		if c.Software != "" {
+			fmt.Fprintf(&b, " (%s)", c.Software)
+		}
 		if c.Label != "" {
 			fmt.Fprintf(&b, " %q", c.Label)
 		}

@@ -78,14 +78,15 @@ type cluster struct {
 
 // A workload is what makes pods.
 type workload struct {
-	key   key
-	kind  string
-	at    facts.Place
-	line  int
-	owner string // kind and name of what made it, if anything did
-	pod   *tree.Node
-	ports map[string]uint16 // by name
-	tells bool              // telemetry
+	key      key
+	kind     string
+	at       facts.Place
+	line     int
+	owner    string // kind and name of what made it, if anything did
+	pod      *tree.Node
+	ports    map[string]uint16 // by name
+	tells    bool              // telemetry
+	software estate.Software
 }
 
 // A label of a pod.
@@ -202,6 +203,7 @@ func (c *cluster) workload(at facts.Place, n *tree.Node, k key, kind string, tem
 		image = all[0].Get("image").String() // those after it often tell of this one
 	}
 	w.tells = facts.Telemetry(k.name, image) != ""
+	w.software = facts.Software(image)
 	c.workloads[k] = w
 }
 
@@ -283,7 +285,7 @@ func (c *cluster) facts() (estate.Facts, error) {
 func (c *cluster) id(k key) estate.ID { return c.place.ID(estate.Service, k.String()) }
 
 func (c *cluster) component(w *workload) estate.Component {
-	comp := estate.Component{ID: c.id(w.key), Evidence: []estate.Evidence{w.at.Evidence(estate.Declared, line(w.line), w.kind+" "+w.key.String())}}
+	comp := estate.Component{ID: c.id(w.key), Software: w.software, Evidence: []estate.Evidence{w.at.Evidence(estate.Declared, line(w.line), w.kind+" "+w.key.String())}}
 	for _, container := range w.pod.Get("spec", "containers").List() {
 		for _, p := range container.Get("ports").List() {
 			protocol := "tcp"

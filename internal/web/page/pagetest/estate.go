@@ -288,10 +288,12 @@ func Application() report.ApplicationPage {
 	a.Proposals = []coverage.Proposal{
 		{
 			For: a.Items[1], Says: "Collect the configuration of storage/san as source san-conf.",
-			Source:    "  san-conf:\n    kind: sftp\n    host: # strongroom@san.acme.example\n    host_key: # the line of its /etc/ssh/ssh_host_ed25519_key.pub\n    key: # file: with the path of the key to log in with\n    include: # the paths of what it keeps\n",
-			Component: "  \"storage/san\":\n    must_hold:\n      configuration: [ san-conf ]\n",
-			OnSafe:    []string{"ssh-keygen -t ed25519 -N '' -C strongroom -f /etc/strongroom/secrets/san-conf.key", "strongroom collect san-conf"},
-			Open:      []string{"host, host_key, key", "include"},
+			Source:    "  san-conf:\n    kind: sftp\n    host: # strongroom@san.acme.example\n    host_key: # the line of its /etc/ssh/ssh_host_ed25519_key.pub\n    key: \"file:/etc/strongroom/secrets/san-conf.key\"\n    include: # the paths of what it keeps\n",
+			Component: "  \"storage/san\":\n    must_hold:\n      configuration: [ \"san-conf\" ]\n", Below: "components",
+			First:  []string{"ssh-keygen -q -t ed25519 -N '' -C strongroom -f /etc/strongroom/secrets/san-conf.key"},
+			OnHost: []string{`printf '%s\n' 'restrict,from="ADDRESS" PUBLIC-KEY-OF-san-conf' >>/etc/ssh/strongroom.keys && chmod 0644 /etc/ssh/strongroom.keys`},
+			OnSafe: []string{"strongroom collect san-conf"},
+			Open:   []string{"host", "host_key", "include", "PUBLIC-KEY-OF-san-conf", "ADDRESS"},
 		},
 		{For: a.Items[2], Says: "Collect it, and see why that was not done: does the timer run?", OnSafe: []string{"strongroom collect nfs-export", "systemctl list-timers 'strongroom*'"}},
 		{For: a.Items[3], Says: "Restore it, and see whether it is right: ask for an opening.", OnSafe: []string{"strongroom opening request --snapshot erp-files --reason 'rehearsal of erp'"}},
