@@ -8,6 +8,7 @@ import (
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/coverage"
+	"strongroom/internal/estate/facts/identity"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
@@ -43,7 +44,9 @@ func (s *Safe) Coverage(ctx context.Context) (Coverage, error) {
 }
 
 // reachOf returns how the safe gets into the hosts of components already: by the
-// sources that tell of them, or of what they run on.
+// sources that read by what a host knows itself, there or on what the component
+// runs on. Others tell of a host, too, and lie elsewhere: the zones in which it
+// has its name are on the name server.
 func reachOf(c *config.Config, m *estate.Map) map[estate.ID]coverage.Reach {
 	logins := make(map[string]coverage.Reach)
 	for _, src := range c.Sources {
@@ -68,7 +71,7 @@ func reachOf(c *config.Config, m *estate.Map) map[estate.ID]coverage.Reach {
 			continue
 		}
 		for _, e := range component.Evidence {
-			if reach, ok := logins[e.Source]; ok {
+			if reach, ok := logins[e.Source]; ok && identity.Knows(e.Place) {
 				all[component.ID] = reach
 				break
 			}

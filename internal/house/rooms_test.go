@@ -620,6 +620,7 @@ var rooms = []room{
 		"internal/estate":                 "what sources tell of it stays known for a while",
 		"internal/estate/coverage":        "what of it is in the safe",
 		"internal/estate/order":           "in which order it can be rebuilt",
+		"internal/estate/facts/identity":  "which host a source has read the files of",
 		"internal/safe/config":            "what is to be collected",
 		"internal/safe/keep":              "how long a snapshot is kept",
 		"internal/ledger":                 "writes it",

@@ -5,7 +5,7 @@
 // own, and a bridge joins them that leads nowhere else.
 //
 // The programs of a host are those of this machine, whose /usr it has and cannot
-// change. Its /etc, /run and /var are the test's: those of this machine are not
+// change. Its /etc, /run, /usr/local and /var are the test's: those of this machine are not
 // there, and nothing that runs on a host can reach them. What a host mounts
 // nobody else sees. All of it ends with the test, and also if that is killed.
 //
@@ -157,7 +157,7 @@ type Host struct {
 func (n *Network) Host(name, address string, folders ...string) *Host {
 	n.t.Helper()
 	h := &Host{Name: name, net: n, root: filepath.Join(n.dir, name)}
-	for _, dir := range []string{"dev", "etc", "old", "proc", "root", "run/sshd", "sys", "tmp", "usr", "var/log"} {
+	for _, dir := range []string{"dev", "etc", "old", "proc", "root", "run/sshd", "sys", "tmp", "usr/local/sbin", "var/log"} {
 		if err := os.MkdirAll(filepath.Join(h.root, dir), 0o755); err != nil {
 			n.t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func (h *Host) write(file string, content []byte) error {
 // Command returns one that runs on the host, as root.
 func (h *Host) Command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command("nsenter", append([]string{"--target", strconv.Itoa(h.init.pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--", name}, args...)...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin", "LANG=C.UTF-8", "HOME=/root"}
+	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/sbin:/usr/bin", "LANG=C.UTF-8", "HOME=/root"}
 	return cmd
 }
 
