@@ -90,6 +90,14 @@ func describeOpening(what ledger.Event) string {
 			plural(e.Sessions, "session", "sessions"), e.Opening)
 	case ledger.RecordReceived:
 		return fmt.Sprintf("%s, %s, %s; opening %s", e.Name, ui.Size(e.Size), e.Digest, e.Opening)
+	case ledger.RecordAccepted:
+		from := "opening " + e.Opening.String()
+		if e.Opening.IsZero() {
+			from = fmt.Sprintf("the account %s", e.Account)
+		}
+		return describeRestored(e) + "; " + from
+	case ledger.RecordRefused:
+		return fmt.Sprintf("%s, %s: %s; opening %s", e.Name, e.Digest, e.Reason, e.Opening)
 	case ledger.AccessRefused:
 		times, from := "", ""
 		if e.Count > 1 {
@@ -102,6 +110,23 @@ func describeOpening(what ledger.Event) string {
 	default:
 		return fmt.Sprintf("%+v", what)
 	}
+}
+
+// describeRestored says what somebody claims to have restored.
+func describeRestored(e ledger.RecordAccepted) string {
+	var all []string
+	for _, s := range e.Snapshots {
+		verdict := "right"
+		if !s.Right {
+			verdict = "wrong"
+		}
+		all = append(all, fmt.Sprintf("%s/%s %s", s.Source, s.Run, verdict))
+	}
+	whole := ""
+	if e.Application != "" {
+		whole = fmt.Sprintf("all of %s, ", e.Application)
+	}
+	return fmt.Sprintf("%s%s, in %s", whole, strings.Join(all, ", "), ui.Duration(e.Ended.Sub(e.Started)))
 }
 
 // because begins a description with a reason, if there is one.

@@ -51,6 +51,12 @@ func TestDescribePeople(t *testing.T) {
 		{ledger.OpeningClosed{Opening: id, Sessions: 2, Objects: 8, Bytes: 3_700_000, Signed: proof}, "read 3.7 MB of 8 objects in 2 sessions; opening ID"},
 		{ledger.OpeningClosed{Opening: id, Cause: "the safe crashed", Unknown: true}, "the safe crashed; read at least 0 B of 0 objects in 0 sessions; opening ID"},
 		{ledger.RecordReceived{Opening: id, Name: "drill.json", Digest: digest, Size: 900}, "drill.json, 900 B, " + digest.String() + "; opening ID"},
+		{ledger.RecordAccepted{Opening: id, Application: "erp", Started: at, Ended: at.Add(2 * time.Hour), Signed: proof,
+			Snapshots: []ledger.SnapshotRestored{{Source: "erp", Right: true}, {Source: "db"}}},
+			"all of erp, erp/" + safe.RunID{}.String() + " right, db/" + safe.RunID{}.String() + " wrong, in 2 h; opening ID"},
+		{ledger.RecordAccepted{Account: "ada", Started: at, Ended: at.Add(time.Minute), Signed: proof, Snapshots: []ledger.SnapshotRestored{{Source: "erp", Right: true}}},
+			"erp/" + safe.RunID{}.String() + " right, in 60 s; the account ada"},
+		{ledger.RecordRefused{Opening: id, Name: "drill.json", Digest: digest, Reason: "it is none"}, "drill.json, " + digest.String() + ": it is none; opening ID"},
 		{ledger.AccessRefused{What: "gate", Reason: "another address", From: from, Count: 3}, "gate from 10.0.9.7, 3 times: another address"},
 		{ledger.AccessRefused{What: "api", Reason: "nobody knows the key", Count: 1}, "api: nobody knows the key"},
 	} {

@@ -227,7 +227,7 @@ that were named, 4 refused.`,
 		{"people", "People:", []*cobra.Command{a.peopleCommand(), a.enrolCommand(), a.openingCommand(), a.webCommand(), a.stickCommand()}},
 		{"keep", "Keep:", []*cobra.Command{a.collectCommand(), a.serveCommand(), a.statusCommand(), a.scrubCommand(), a.rebuildCommand(), a.forgetCommand(), a.mailCommand()}},
 		{"know", "Know:", []*cobra.Command{a.mapCommand(), a.coverageCommand(), a.levelsCommand()}},
-		{"back", "Bring back:", []*cobra.Command{a.snapshotsCommand(), a.lsCommand(), a.catCommand(), a.findCommand(), a.diffCommand(), a.restoreCommand()}},
+		{"back", "Bring back:", []*cobra.Command{a.snapshotsCommand(), a.lsCommand(), a.catCommand(), a.findCommand(), a.diffCommand(), a.restoreCommand(), a.recordCommand()}},
 		{"prove", "Prove:", []*cobra.Command{a.ledgerCommand()}},
 		{"other", "Other:", []*cobra.Command{a.versionCommand()}},
 	} {

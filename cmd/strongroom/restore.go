@@ -67,7 +67,14 @@ listed, and the exit status is then 3.`,
 				return err
 			}
 			defer snapshot.Close() // nothing was written to the store
-			return a.restore(snapshot, s.names.of(snapshot.Description), to, opts)
+			began := a.now()
+			if err := a.restore(snapshot, s.names.of(snapshot.Description), to, opts); err != nil {
+				return err
+			}
+			if d := snapshot.Description; s.gate != nil && !verify && len(opts.Include) == 0 {
+				a.talk().Note("When you have checked it, say so: strongroom record write --snapshot %s/%s --started %s --checked TEXT", d.Source, d.Run, began.Local().Format(toSecond))
+			}
+			return nil
 		},
 	}
 	r.registerChoice(cmd)

@@ -124,6 +124,9 @@ func (s *Safe) covered(ctx context.Context) (coverage.Input, error) {
 			return in, err
 		}
 	}
+	if in.Proofs, in.Wrong, err = proofsOf(v); err != nil {
+		return in, err
+	}
 	if _, at, ok, err := v.LastScrub(); err != nil {
 		return in, err
 	} else if ok {

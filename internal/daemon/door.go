@@ -291,10 +291,8 @@ func (s *Safe) closeLocked(ctx context.Context, id safe.OpeningID, c closing) er
 		if err := tx.Count(id, counts); err != nil {
 			return err
 		}
-		for _, r := range received {
-			if err := tx.Append(now, ledger.Safe, r); err != nil {
-				return err
-			}
+		if err := s.takeInbox(tx, received); err != nil {
+			return err
 		}
 		return tx.Append(now, c.who, ledger.OpeningClosed{Opening: id, Cause: cause, Sessions: counts.Sessions, Objects: counts.Objects,
 			Bytes: counts.Bytes, Unknown: !complete, Signed: c.signed})

@@ -10,6 +10,7 @@ import (
 	"regexp"
 
 	"strongroom/internal/access/gate"
+	"strongroom/internal/access/record"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 )
@@ -23,14 +24,26 @@ const (
 
 var recordForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,94}\.json$`)
 
-// lookIntoInbox returns the records that an operator has left.
-func (s *Safe) lookIntoInbox(id safe.OpeningID) (all []ledger.RecordReceived, err error) {
+// A left file is one that an operator has left in an inbox, and the record that
+// it is, or why it is none.
+type left struct {
+	ledger.RecordReceived
+	signed ledger.Signed
+	record record.Record
+	err    error
+}
+
+// lookIntoInbox returns what an operator has left.
+func (s *Safe) lookIntoInbox(id safe.OpeningID) (all []left, err error) {
 	err = s.eachRecord(id, func(root *os.Root, name string) error {
 		b, err := readRecord(root, name)
-		if err == nil {
-			all = append(all, ledger.RecordReceived{Opening: id, Name: ledger.TextOf(name), Digest: safe.DigestOf(b), Size: int64(len(b))})
+		if err != nil {
+			return err
 		}
-		return err
+		l := left{RecordReceived: ledger.RecordReceived{Opening: id, Name: ledger.TextOf(name), Digest: safe.DigestOf(b), Size: int64(len(b))}}
+		l.signed, l.record, l.err = record.Parse(b)
+		all = append(all, l)
+		return nil
 	})
 	return all, err
 }

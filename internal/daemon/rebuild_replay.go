@@ -162,7 +162,7 @@ func (r *replay) take(ctx context.Context, n int64, e ledger.Entry) error {
 		clear(r.enrolled)
 		return nil
 	case ledger.MemoryForgotten, ledger.ObjectRepaired, ledger.ObjectLost, ledger.ScrubDone, ledger.FindingRaised, ledger.KeepExtended,
-		ledger.RecordReceived, ledger.AccessRefused, ledger.MapAnswered:
+		ledger.RecordReceived, ledger.RecordAccepted, ledger.RecordRefused, ledger.AccessRefused, ledger.MapAnswered:
 		return nil // the entry is all that there is of it
 	case ledger.MapRuled:
 		return r.use(what.Signed, e.Time)
@@ -575,8 +575,9 @@ func (r *replay) closeOpening() (events []ledger.Event, err error) {
 	if err != nil {
 		r.safe.log.Error("the inbox of an opening cannot be read", "opening", r.open, "error", err)
 	}
-	for _, record := range received {
-		events = append(events, record)
+	for _, l := range received {
+		// What the roster and the ledger say of it is not known before the replay is.
+		events = append(events, l.RecordReceived, l.refuse("the state of the safe was lost: add it at the safe's host, strongroom record add FILE"))
 	}
 	events = append(events, ledger.OpeningClosed{Opening: r.open, Cause: cause, Unknown: true})
 	return events, r.tx.EndOpening(r.open, opening.Closed, cause)

@@ -113,6 +113,7 @@ func TestEveryFieldIsRequired(t *testing.T) {
 		"partial": "snapshot.kept", "more": "object.lost", "left": "scrub.done",
 		"unclean": "safe.started", "pages": "safe.started", "ready": "roster.agreed", "key": "person.suspended", "unknown": "opening.closed", "from": "access.refused",
 		"signed": "roster.proposed roster.agreed opening.closed", "reason": "snapshot.kept", "compared": "state.rebuilt",
+		"application": "record.accepted",
 	}
 	for _, g := range append(goldens(t), peopleGoldens(t)...) {
 		line := goldenFront + g.line + "\n"

@@ -61,6 +61,8 @@ var kinds = map[Kind]func([]byte) (Event, error){
 	OpeningExpired{}.Kind():    read[OpeningExpired],
 	OpeningClosed{}.Kind():     read[OpeningClosed],
 	RecordReceived{}.Kind():    read[RecordReceived],
+	RecordAccepted{}.Kind():    read[RecordAccepted],
+	RecordRefused{}.Kind():     read[RecordRefused],
 	AccessRefused{}.Kind():     read[AccessRefused],
 }
 

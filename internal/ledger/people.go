@@ -357,6 +357,54 @@ func (e RecordReceived) check() error {
 	return errors.Join(checkOpening(e.Opening), checkDigest("digest", e.Digest))
 }
 
+// RecordAccepted records that a person, who acts, has signed what came of
+// snapshots that were restored, as package record has it. A person may be wrong,
+// or lie: the entry says who claims it.
+type RecordAccepted struct {
+	Opening     safe.OpeningID     `json:"opening,omitzero"`  // through whose gate it came
+	Account     Text               `json:"account,omitempty"` // of the safe's host, if it came there
+	Application Text               `json:"application,omitempty"`
+	Started     time.Time          `json:"started"`
+	Ended       time.Time          `json:"ended"`
+	Snapshots   []SnapshotRestored `json:"snapshots"`
+	Signed      Signed             `json:"signed"`
+}
+
+// A SnapshotRestored is one that came back, and was right or wrong.
+type SnapshotRestored struct {
+	Run    safe.RunID      `json:"run"`
+	Source safe.SourceName `json:"source"`
+	Right  bool            `json:"right"`
+}
+
+func (RecordAccepted) Kind() Kind { return "record.accepted" }
+func (e RecordAccepted) check() error {
+	if n := len(e.Snapshots); n == 0 || n > MaxOpeningSnapshots {
+		return fmt.Errorf("a record of %d snapshots, at most %d are possible", n, MaxOpeningSnapshots)
+	}
+	if e.Opening.IsZero() == (e.Account == "") {
+		return errors.New("a record comes through a gate, or from an account of the host")
+	}
+	if e.Started.After(e.Ended) {
+		return errors.New("a record of what ended before it started")
+	}
+	return errors.Join(checkTime("started", e.Started), checkTime("ended", e.Ended), e.Signed.check())
+}
+
+// RecordRefused records that what an operator left in the inbox of an opening's
+// gate is no record that can be believed, and why.
+type RecordRefused struct {
+	Opening safe.OpeningID `json:"opening"`
+	Name    Text           `json:"name"`
+	Digest  safe.Digest    `json:"digest"`
+	Reason  Text           `json:"reason"`
+}
+
+func (RecordRefused) Kind() Kind { return "record.refused" }
+func (e RecordRefused) check() error {
+	return errors.Join(checkOpening(e.Opening), checkDigest("digest", e.Digest))
+}
+
 // AccessRefused records that somebody tried what they may not. Equal attempts
 // that follow in short time are one entry, so that nobody can fill the ledger.
 type AccessRefused struct {

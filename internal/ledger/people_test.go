@@ -18,6 +18,7 @@ func peopleGoldens(t testing.TB) []golden {
 	opening := safe.OpeningID(runID(t, "019aa3f1-7c00-7abc-8def-0123456789ab"))
 	run := runID(t, "01989a2b-3c00-7abc-8def-0123456789ab")
 	digest, previous := safe.DigestOf([]byte("digest")), safe.DigestOf([]byte("root"))
+	began := time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
 	until := time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC)
 	from := netip.MustParseAddr("192.0.2.7")
 	signed := ledger.Signed{Statement: "{\"v\":1}\n", Signature: "U1NIU0lH"}
@@ -85,6 +86,12 @@ func peopleGoldens(t testing.TB) []golden {
 			line("opening.closed", id+`,"cause":"done","sessions":0,"objects":0,"bytes":0,"unknown":true,`+signedText)},
 		{ledger.RecordReceived{Opening: opening, Name: "rehearsal.json", Digest: digest, Size: 3},
 			line("record.received", id+`,"name":"rehearsal.json","digest":"`+digestText+`","size":3`)},
+		{ledger.RecordAccepted{Opening: opening, Application: "erp", Started: began, Ended: until, Snapshots: []ledger.SnapshotRestored{{Run: run, Source: "erp-db", Right: true}}, Signed: signed},
+			line("record.accepted", id+`,"application":"erp","started":"2026-11-21T02:00:00Z","ended":"2026-11-22T02:00:00Z","snapshots":[{"run":"01989a2b-3c00-7abc-8def-0123456789ab","source":"erp-db","right":true}],`+signedText)},
+		{ledger.RecordAccepted{Account: "ada", Started: began, Ended: began, Snapshots: []ledger.SnapshotRestored{{Run: run, Source: "erp-db"}}, Signed: signed},
+			line("record.accepted", `"account":"ada","started":"2026-11-21T02:00:00Z","ended":"2026-11-21T02:00:00Z","snapshots":[{"run":"01989a2b-3c00-7abc-8def-0123456789ab","source":"erp-db","right":false}],`+signedText)},
+		{ledger.RecordRefused{Opening: opening, Name: "rehearsal.json", Digest: digest, Reason: "it is none"},
+			line("record.refused", id+`,"name":"rehearsal.json","digest":"`+digestText+`","reason":"it is none"`)},
 		{ledger.AccessRefused{What: "gate", Reason: "another address", From: from, Count: 2},
 			line("access.refused", `"what":"gate","reason":"another address","from":"192.0.2.7","count":2`)},
 		{ledger.AccessRefused{What: "many", Reason: "more", Count: 7}, line("access.refused", `"what":"many","reason":"more","count":7`)},
@@ -100,6 +107,11 @@ func TestEncodeRefusesWhatPeopleCannotHaveDone(t *testing.T) {
 	request := ledger.OpeningRequested{Opening: opening, Address: from, Snapshots: named, Hours: 4, Until: testTime, Signed: signed}
 	changed := func(change func(*ledger.OpeningRequested)) ledger.OpeningRequested {
 		r := request
+		change(&r)
+		return r
+	}
+	recorded := func(change func(*ledger.RecordAccepted)) ledger.RecordAccepted {
+		r := ledger.RecordAccepted{Account: "ada", Started: testTime, Ended: testTime, Snapshots: []ledger.SnapshotRestored{{Run: named[0].Run, Source: "a"}}, Signed: signed}
 		change(&r)
 		return r
 	}
@@ -132,6 +144,12 @@ func TestEncodeRefusesWhatPeopleCannotHaveDone(t *testing.T) {
 		"gate nowhere":          ledger.OpeningOpened{Opening: opening, Until: testTime},
 		"negative count":        ledger.OpeningClosed{Opening: opening, Bytes: -1},
 		"refused never":         ledger.AccessRefused{What: "gate"},
+		"record of nothing":     recorded(func(r *ledger.RecordAccepted) { r.Snapshots = nil }),
+		"record from nowhere":   recorded(func(r *ledger.RecordAccepted) { r.Account = "" }),
+		"record of two ways":    recorded(func(r *ledger.RecordAccepted) { r.Opening = opening }),
+		"record unsigned":       recorded(func(r *ledger.RecordAccepted) { r.Signed = ledger.Signed{} }),
+		"record backwards":      recorded(func(r *ledger.RecordAccepted) { r.Started = testTime.Add(time.Second) }),
+		"record of no digest":   ledger.RecordRefused{Opening: opening, Reason: "it is none"},
 	} {
 		if b, err := (ledger.Entry{Time: testTime, Who: ledger.Safe, What: what}).Encode(); err == nil {
 			t.Errorf("%s: encoded as %s", name, b)

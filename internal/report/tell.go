@@ -261,10 +261,35 @@ func tellOpening(who string, what ledger.Event) (t Told, ok bool) {
 		}
 	case ledger.RecordReceived:
 		t.What, t.Detail = "a record came back", fmt.Sprintf("%s, %s", e.Name, ui.Size(e.Size))
+	case ledger.RecordRefused:
+		t.Level = Look
+		t.What, t.Detail = "a record is refused", fmt.Sprintf("%s: %s", e.Name, e.Reason)
+	case ledger.RecordAccepted:
+		if t.What, t.Detail = tellRecord(who, e); len(wrongOf(e)) > 0 {
+			t.Level = Look
+		}
 	default:
 		return t, false
 	}
 	return t, true
+}
+
+// tellRecord says what somebody claims to have restored.
+func tellRecord(who string, e ledger.RecordAccepted) (what, detail string) {
+	verdict := "right"
+	if wrong := wrongOf(e); len(wrong) > 0 {
+		verdict = fmt.Sprintf("wrong in %s", Sources(RestoredOf(wrong)))
+	}
+	what = fmt.Sprintf("%s restored %s, and found it %s", who, Sources(RestoredOf(e.Snapshots)), verdict)
+	detail = "in " + ui.Duration(e.Ended.Sub(e.Started))
+	if e.Application != "" {
+		detail = fmt.Sprintf("all of %s, %s", e.Application, detail)
+	}
+	return what, detail
+}
+
+func wrongOf(e ledger.RecordAccepted) []ledger.SnapshotRestored {
+	return slices.DeleteFunc(slices.Clone(e.Snapshots), func(s ledger.SnapshotRestored) bool { return s.Right })
 }
 
 // OpeningOf returns the opening that an event is about; zero if about none.
@@ -286,6 +311,10 @@ func OpeningOf(what ledger.Event) safe.OpeningID {
 		return e.Opening
 	case ledger.RecordReceived:
 		return e.Opening
+	case ledger.RecordAccepted:
+		return e.Opening
+	case ledger.RecordRefused:
+		return e.Opening
 	default:
 		return safe.OpeningID{}
 	}
@@ -293,6 +322,16 @@ func OpeningOf(what ledger.Event) safe.OpeningID {
 
 // SourcesOf returns the sources of some snapshots, each once.
 func SourcesOf(snapshots []ledger.SnapshotNamed) (all []safe.SourceName) {
+	for _, s := range snapshots {
+		if !slices.Contains(all, s.Source) {
+			all = append(all, s.Source)
+		}
+	}
+	return all
+}
+
+// RestoredOf returns the sources of snapshots that were restored, each once.
+func RestoredOf(snapshots []ledger.SnapshotRestored) (all []safe.SourceName) {
 	for _, s := range snapshots {
 		if !slices.Contains(all, s.Source) {
 			all = append(all, s.Source)

@@ -20,6 +20,7 @@ func TestTell(t *testing.T) {
 	run, id, digest := safe.NewRunID(now), safe.NewOpeningID(now), safe.Digest{7}
 	from := netip.MustParseAddr("10.0.9.7")
 	until := now.Add(4 * time.Hour)
+	restored := []ledger.SnapshotRestored{{Run: run, Source: "erp-db", Right: true}}
 	kept := ledger.SnapshotKept{Run: run, Source: "erp-db", Tier: safe.Daily, KeepUntil: until, Bytes: 41_200_000_000, NewBytes: 1_100_000_000}
 	warned, partial := kept, kept
 	warned.Warnings = 1
@@ -92,6 +93,11 @@ func TestTell(t *testing.T) {
 		{"safe", ledger.OpeningClosed{Opening: id, Cause: "its time is over", Bytes: 7_100_000}, report.Told{Level: report.OK, What: "the opening is closed: 7.1 MB was read", Detail: "its time is over", Opening: id}},
 		{"safe", ledger.OpeningClosed{Opening: id, Unknown: true}, report.Told{Level: report.Alarm, What: "the opening is closed; what was read is not known", Opening: id}},
 		{"safe", ledger.RecordReceived{Opening: id, Name: "rehearsal.json", Size: 12_000}, report.Told{Level: report.OK, What: "a record came back", Detail: "rehearsal.json, 12.0 kB", Opening: id}},
+		{"safe", ledger.RecordRefused{Opening: id, Name: "rehearsal.json", Reason: "it is none"}, report.Told{Level: report.Look, What: "a record is refused", Detail: "rehearsal.json: it is none", Opening: id}},
+		{"bob", ledger.RecordAccepted{Opening: id, Application: "erp", Started: until, Ended: until.Add(2 * time.Hour), Snapshots: restored},
+			report.Told{Level: report.OK, What: "bob restored erp-db, and found it right", Detail: "all of erp, in 2 h", Opening: id}},
+		{"bob", ledger.RecordAccepted{Account: "root", Started: until, Ended: until.Add(time.Minute), Snapshots: append(restored, ledger.SnapshotRestored{Source: "files"})},
+			report.Told{Level: report.Look, What: "bob restored erp-db and files, and found it wrong in files", Detail: "in 60 s"}},
 	}
 	told := make(map[ledger.Kind]bool)
 	for _, tt := range tests {

@@ -173,7 +173,14 @@ func mails() map[string][]Item {
 		"opening-closed":     about(ledger.Safe, ledger.OpeningClosed{Opening: opening, Cause: "its time is over", Sessions: 2, Objects: 1312, Bytes: 40_100_000_000}),
 		"opening-shut":       about("olga", ledger.OpeningClosed{Opening: opening, Sessions: 1, Objects: 12, Bytes: 7_100_000, Signed: signed}),
 		"opening-lost":       about(ledger.Safe, ledger.OpeningClosed{Opening: opening, Cause: "the safe crashed", Unknown: true}),
-		"record-received":    about(ledger.Safe, ledger.RecordReceived{Opening: opening, Name: "rehearsal.json", Digest: digest, Size: 12_000}),
+		"record-accepted": one(entry("olga", ledger.RecordAccepted{Opening: opening, Application: "erp", Started: night.Add(-2 * time.Hour), Ended: night, Signed: signed,
+			Snapshots: []ledger.SnapshotRestored{{Run: runAt(night, 1), Source: "erp-db", Right: true}}})),
+		"record-wrong": one(entry("olga", ledger.RecordAccepted{Account: "ada", Started: night.Add(-2 * time.Hour), Ended: night, Signed: signed,
+			Snapshots: []ledger.SnapshotRestored{{Run: runAt(night, 1), Source: "erp-db", Right: true}, {Run: runAt(night, 2), Source: "erp-files"}}})),
+		"record-refused": {
+			{Number: 17, Entry: entry(ledger.Safe, ledger.RecordRefused{Opening: opening, Name: "rehearsal.json", Digest: digest, Reason: "it is not signed by the person whom it names"})},
+			{Number: 18, Entry: entry(ledger.Safe, ledger.RecordRefused{Opening: opening, Name: evil, Digest: digest, Reason: evil})},
+		},
 	}
 }
 
@@ -276,6 +283,7 @@ func TestEveryKindIsDecidedAbout(t *testing.T) {
 	silent := map[ledger.Kind]bool{
 		ledger.SafeCreated{}.Kind(): true, ledger.RunBegun{}.Kind(): true, ledger.MemoryForgotten{}.Kind(): true,
 		ledger.KeepExtended{}.Kind(): true, ledger.SafeStopped{}.Kind(): true, ledger.KeyringKept{}.Kind(): true,
+		ledger.RecordReceived{}.Kind(): true,
 	}
 	for _, kind := range kindsOfLedger(t) {
 		if told[kind] == silent[kind] {

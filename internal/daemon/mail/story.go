@@ -30,7 +30,8 @@ type Item struct {
 // Deserves reports whether people are told of the event by a mail.
 func Deserves(what ledger.Event) bool {
 	switch e := what.(type) {
-	case ledger.SafeCreated, ledger.RunBegun, ledger.MemoryForgotten, ledger.KeepExtended, ledger.SafeStopped, ledger.KeyringKept:
+	case ledger.SafeCreated, ledger.RunBegun, ledger.MemoryForgotten, ledger.KeepExtended, ledger.SafeStopped, ledger.KeyringKept,
+		ledger.RecordReceived: // what came of it is told
 		return false
 	case ledger.ScrubDone:
 		return e.Damaged > 0
@@ -45,7 +46,8 @@ func Deserves(what ledger.Event) bool {
 // told in one mail: those of which one cause, or one person, makes many.
 func together(what ledger.Event) bool {
 	switch what.(type) {
-	case ledger.ObjectRepaired, ledger.ObjectLost, ledger.AccessRefused, ledger.MapRuled, ledger.MapWithdrawn, ledger.MapAnswered:
+	case ledger.ObjectRepaired, ledger.ObjectLost, ledger.AccessRefused, ledger.MapRuled, ledger.MapWithdrawn, ledger.MapAnswered,
+		ledger.RecordRefused:
 		return true
 	default:
 		return false

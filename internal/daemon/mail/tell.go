@@ -37,6 +37,10 @@ func tell(items []Item, c clock) (story, error) {
 		return tellRefusedAccess(items, c), nil
 	case ledger.MapRuled, ledger.MapWithdrawn, ledger.MapAnswered:
 		return tellMap(items), nil
+	case ledger.RecordAccepted:
+		return tellRecord(first, e, c), nil
+	case ledger.RecordRefused:
+		return tellRefusedRecords(items, c), nil
 	}
 	if s, ok := tellPeople(first, c); ok {
 		return s, nil
@@ -210,6 +214,52 @@ func whoRuled(items []Item) string {
 	default:
 		return "Somebody at the safe's host has"
 	}
+}
+
+func tellRecord(item Item, e ledger.RecordAccepted, c clock) story {
+	s := story{Mood: note, Verdict: clean(report.Tell(item.Entry).What), Lead: fmt.Sprintf("%s has signed a record of it. It says what %s claims; that it is true, only another rehearsal shows.", item.Entry.Who, item.Entry.Who)}
+	if e.Application != "" {
+		s.fact("Application", "%s, all of it", clean(e.Application))
+	}
+	s.fact("Took", "%s, from %s to %s", ui.Duration(e.Ended.Sub(e.Started)), c.minute(e.Started), c.minute(e.Ended))
+	for i, restored := range e.Snapshots {
+		name := fmt.Sprintf("%s of %s", restored.Source, c.minute(restored.Run.Time()))
+		if !restored.Right {
+			s.Mood = bad
+			s.wrong("%s was not right.", name)
+		}
+		if i < most {
+			s.fact("Snapshot", "%s", name)
+		}
+	}
+	if more := len(e.Snapshots) - most; more > 0 {
+		s.fact("And", "%s", report.Counted(more, "other snapshot", "other snapshots"))
+	}
+	if e.Opening.IsZero() {
+		s.fact("Brought by", "the account %s of the safe's host", clean(e.Account))
+	} else {
+		s.fact("Opening", "%s", e.Opening)
+	}
+	s.step(fmt.Sprintf("strongroom ledger show --from %d --json", item.Number), "Read what was checked.")
+	return s
+}
+
+func tellRefusedRecords(items []Item, c clock) story {
+	s := story{Mood: note, Verdict: verdict(items[0]), Lead: "What the operator left in the gate's inbox cannot be believed. Nothing comes of it."}
+	if len(items) > 1 {
+		s.Verdict = report.Counted(len(items), "record is refused", "records are refused") + ofRequest(items[0])
+	}
+	openingFacts(&s, items[0], c)
+	for i, item := range items {
+		e, ok := item.Entry.What.(ledger.RecordRefused)
+		if !ok || i == most {
+			s.fact("And", "%s", report.Counted(len(items)-i, "other", "others"))
+			break
+		}
+		s.fact("Record", "%s: %s", clean(e.Name), clean(e.Reason))
+	}
+	s.fact("Opening", "%s", report.OpeningOf(items[0].Entry.What))
+	return s
 }
 
 func tellScrub(item Item, e ledger.ScrubDone) story {
@@ -478,14 +528,6 @@ func tellOpening(item Item, c clock) (s story, ok bool) {
 			s.Mood = bad
 			s.wrong("The safe did not live to count: at least this was read, and perhaps all that was released.")
 		}
-	case ledger.RecordReceived:
-		s = story{
-			Mood: note, Verdict: verdict(item),
-			Lead: "The operator left a record in the gate's inbox.",
-		}
-		openingFacts(&s, item, c)
-		s.fact("Record", "%s, %s", clean(e.Name), ui.Size(e.Size))
-		s.fact("SHA-256", "%s", e.Digest)
 	default:
 		return s, false
 	}

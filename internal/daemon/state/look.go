@@ -53,7 +53,7 @@ func (v View) NewestOf(kind ledger.Kind, most int) ([]Numbered, error) {
 }
 
 const ofOpening = `CAST(bytes AS TEXT) ->> '$.kind' IN ('opening.requested', 'opening.released', 'opening.opened', 'opening.refused',
-	'opening.withdrawn', 'opening.expired', 'opening.closed', 'record.received') AND instr(bytes, ?) > 0 ORDER BY n`
+	'opening.withdrawn', 'opening.expired', 'opening.closed', 'record.received', 'record.accepted', 'record.refused') AND instr(bytes, ?) > 0 ORDER BY n`
 
 // OfOpening returns all entries about an opening, oldest first.
 func (v View) OfOpening(id safe.OpeningID) ([]Numbered, error) {

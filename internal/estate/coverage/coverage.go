@@ -33,6 +33,7 @@ type Input struct {
 	// zero time if none has.
 	Scrubbed time.Time
 	Proofs   []Proof
+	Wrong    map[safe.SourceName]time.Time // when a snapshot last came back and was not right
 	Now      time.Time
 }
 
@@ -55,8 +56,11 @@ type Proof struct {
 	Source safe.SourceName
 	Run    safe.RunID
 	At     time.Time
-	By     string        // who rehearsed it
-	Took   time.Duration // for the whole application; 0 if it was not measured
+	By     string // who restored it
+	// Application is the one that was rebuilt as a whole, and Took how long that
+	// took; "" and 0 if none was, or it was not right.
+	Application estate.ID
+	Took        time.Duration
 }
 
 // A State is how it stands with one thing that is needed.
@@ -134,7 +138,7 @@ func Of(in Input, app config.Application) Report {
 		return cmp.Or(cmp.Compare(slices.Index(States, a.State), slices.Index(States, b.State)), cmp.Compare(a.Component, b.Component),
 			cmp.Compare(slices.Index(config.Matters, a.Matter), slices.Index(config.Matters, b.Matter)), cmp.Compare(a.Source, b.Source))
 	})
-	r.Levels = in.levels(r, app.Levels)
+	r.Levels = in.levels(r, app)
 	return r
 }
 
@@ -220,7 +224,10 @@ func (in Input) doubt(name safe.SourceName, src Source, levels config.Levels) st
 		return fmt.Sprintf("no scrub has read a snapshot of %s yet", name)
 	}
 	last, ok := in.lastProof(name)
+	wrong, everWrong := in.Wrong[name]
 	switch {
+	case everWrong && !last.At.After(wrong):
+		return fmt.Sprintf("%s was restored %s ago and found to be wrong", name, round(in.Now.Sub(wrong)))
 	case !ok:
 		return fmt.Sprintf("no snapshot of %s was ever restored and found to be right", name)
 	case levels.RehearsedEvery > 0 && in.Now.Sub(last.At) > levels.RehearsedEvery:
@@ -241,6 +248,7 @@ func (in Input) lastProof(name safe.SourceName) (last Proof, ok bool) {
 // round writes a duration for people, in its largest unit.
 func round(d time.Duration) string {
 	const day = 24 * time.Hour
+	d = max(d, 0) // of a record, whose clock was ahead
 	switch {
 	case d >= 2*day:
 		return fmt.Sprintf("%d days", d/day)

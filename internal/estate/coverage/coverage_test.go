@@ -71,7 +71,7 @@ func scene(t *testing.T, text string) (coverage.Input, config.Application) {
 	}
 	for i, src := range c.Sources {
 		in.Sources[src.Name] = kept(c, src.Name, 2, 1, 0)
-		in.Proofs = append(in.Proofs, coverage.Proof{Source: src.Name, Run: safe.NewRunID(night(2)), At: night(20 + i), By: "otto", Took: 3 * time.Hour})
+		in.Proofs = append(in.Proofs, coverage.Proof{Source: src.Name, Run: safe.NewRunID(night(2)), At: night(20 + i), By: "otto", Application: "application/erp", Took: 3 * time.Hour})
 	}
 	return in, c.Applications[0]
 }
@@ -135,6 +135,15 @@ func TestStates(t *testing.T) {
 		{"never scrubbed", func(in *coverage.Input) { in.Scrubbed = time.Time{} }, coverage.Unproven, "no scrub has read"},
 		{"scrubbed before there was a snapshot", func(in *coverage.Input) { in.Scrubbed = night(2) }, coverage.Unproven, "no scrub has read"},
 		{"never rehearsed", func(in *coverage.Input) { in.Proofs = in.Proofs[1:] }, coverage.Unproven, "was ever restored"},
+		{"restored since and wrong", func(in *coverage.Input) {
+			in.Wrong = map[safe.SourceName]time.Time{"erp-db": in.Proofs[0].At.Add(time.Hour)}
+		}, coverage.Unproven, "found to be wrong"},
+		{"wrong and never right", func(in *coverage.Input) {
+			in.Proofs, in.Wrong = in.Proofs[1:], map[safe.SourceName]time.Time{"erp-db": night(21)}
+		}, coverage.Unproven, "found to be wrong"},
+		{"wrong once, and right since", func(in *coverage.Input) {
+			in.Wrong = map[safe.SourceName]time.Time{"erp-db": in.Proofs[0].At.Add(-time.Hour)}
+		}, coverage.Held, "7 hours old"},
 		{"rehearsed long ago", func(in *coverage.Input) { in.Proofs[0].At = now.AddDate(0, 0, -91) }, coverage.Unproven, "91 days ago, and that may be 90 days"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -202,6 +211,11 @@ func TestLevels(t *testing.T) {
 		{"a longer window", func(*coverage.Input) {}, strings.Replace(file, "window: 5min", "window: 10min", 1), verdicts{coverage.Window: coverage.Kept}},
 		{"kept for longer", func(*coverage.Input) {}, strings.Replace(file, "monthly: 24mo", "yearly: 7y", 1), verdicts{coverage.Retention: coverage.Kept}},
 		{"slow", func(in *coverage.Input) { in.Proofs[0].Took = 5 * time.Hour }, file, verdicts{coverage.RTO: coverage.Broken}},
+		{"of another application", func(in *coverage.Input) {
+			for i := range in.Proofs {
+				in.Proofs[i].Application = "application/shop"
+			}
+		}, file, verdicts{coverage.RTO: coverage.Unknown}},
 		{"not measured", func(in *coverage.Input) {
 			for i := range in.Proofs {
 				in.Proofs[i].Took = 0

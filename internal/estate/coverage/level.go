@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"strongroom/internal/estate"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
 )
@@ -41,8 +42,8 @@ type Level struct {
 const lookBack = 30 * 24 * time.Hour
 
 // levels returns how it stands with each promise that was made.
-func (in Input) levels(r Report, promised config.Levels) []Level {
-	sources := r.sources()
+func (in Input) levels(r Report, app config.Application) []Level {
+	promised, sources := app.Levels, r.sources()
 	var all []Level
 	add := func(p Promise, v Verdict, format string, args ...any) {
 		all = append(all, Level{p, v, fmt.Sprintf(format, args...)})
@@ -74,8 +75,8 @@ func (in Input) levels(r Report, promised config.Levels) []Level {
 	}
 	proofs := in.proofsOf(sources)
 	if limit := promised.RTO; limit > 0 {
-		if took, ok := lastTook(proofs); !ok {
-			add(RTO, Unknown, "no rehearsal was measured")
+		if took, ok := lastTook(proofs, app.ID); !ok {
+			add(RTO, Unknown, "no rehearsal of the whole was measured")
 		} else {
 			add(RTO, verdict(took <= limit), "the last rehearsal took %s, and may take %s", round(took), round(limit))
 		}
@@ -178,11 +179,12 @@ func (in Input) proofsOf(names []safe.SourceName) []Proof {
 	return slices.DeleteFunc(slices.Clone(in.Proofs), func(p Proof) bool { return !slices.Contains(names, p.Source) })
 }
 
-// lastTook returns how long the last rehearsal that was measured took.
-func lastTook(proofs []Proof) (took time.Duration, ok bool) {
+// lastTook returns how long the last rehearsal of an application that was measured
+// took.
+func lastTook(proofs []Proof, app estate.ID) (took time.Duration, ok bool) {
 	var last time.Time
 	for _, p := range proofs {
-		if p.Took > 0 && p.At.After(last) {
+		if p.Application == app && p.Took > 0 && p.At.After(last) {
 			took, last, ok = p.Took, p.At, true
 		}
 	}

@@ -281,7 +281,7 @@ func Application() report.ApplicationPage {
 		{Promise: coverage.RPO, Verdict: coverage.Broken, Why: "in the last 30 days the newest snapshot of nfs-export was up to 4 days old, and may be 26 hours"},
 		{Promise: coverage.Window, Verdict: coverage.Kept, Why: "collecting erp-db took up to 6 minutes, and may take 60 minutes"},
 		{Promise: coverage.Retention, Verdict: coverage.Kept, Why: "snapshots are kept for 7y or longer"},
-		{Promise: coverage.RTO, Verdict: coverage.Unknown, Why: "no rehearsal was measured"},
+		{Promise: coverage.RTO, Verdict: coverage.Unknown, Why: "no rehearsal of the whole was measured"},
 		{Promise: coverage.Rehearsed, Verdict: coverage.Broken, Why: "erp-files was never rehearsed"},
 	}
 	a.Card = report.CardOf(coverage.Report{Application: "application/erp", Items: a.Items, Levels: levels})
