@@ -448,11 +448,11 @@ func TestLookOpenings(t *testing.T) {
 	for _, e := range p.Events {
 		events = append(events, fmt.Sprintf("%s by %s", e.Kind, e.Who))
 	}
-	want := []string{"opening.requested by bob", "opening.released by ada", "opening.opened by safe", "record.received by safe", "opening.closed by ada"}
+	want := []string{"opening.requested by bob", "opening.released by ada", "opening.opened by safe", "record.received by safe", "record.refused by safe", "opening.closed by ada"}
 	if !slices.Equal(events, want) {
 		t.Errorf("the events are %q, want %q", events, want)
 	}
-	if p.Events[0].From != h.people["bob"].Addresses[0].String() || !strings.HasPrefix(p.Events[2].From, "127.0.0.1:") || p.Events[4].Detail != "enough" {
+	if p.Events[0].From != h.people["bob"].Addresses[0].String() || !strings.HasPrefix(p.Events[2].From, "127.0.0.1:") || p.Events[5].Detail != "enough" {
 		t.Errorf("got %+v", p.Events)
 	}
 	if p.Keykeeper != "ada" || p.Runs != 2 || p.Opening.State != opening.Closed || p.Opening.Cause != "enough" || p.Opening.Gate != "" || p.Unknown {
