@@ -28,7 +28,7 @@ func Extend(known, fresh Facts) Facts {
 		c.Aliases = sorted(slices.Concat(c.Aliases, k.Aliases))
 		c.Roles = sorted(slices.Concat(c.Roles, k.Roles))
 		c.Listens = sortedPorts(slices.Concat(c.Listens, k.Listens))
-		c.Label, c.Owner = cmp.Or(c.Label, k.Label), cmp.Or(c.Owner, k.Owner)
+		c.Label, c.Owner, c.Software = cmp.Or(c.Label, k.Label), cmp.Or(c.Owner, k.Owner), cmp.Or(c.Software, k.Software)
 		joined.Components[i] = c
 	}
 	return joined

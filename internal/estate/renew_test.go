@@ -70,7 +70,7 @@ func TestExtend(t *testing.T) {
 	}
 	known := Facts{
 		Components: []Component{
-			{ID: "host/a", Aliases: []Alias{"10.0.0.1"}, Label: "the shop", Listens: []Port{{80, "tcp"}}, Evidence: says("hosts", 1, 9)},
+			{ID: "host/a", Aliases: []Alias{"10.0.0.1"}, Label: "the shop", Software: Redis, Listens: []Port{{80, "tcp"}}, Evidence: says("hosts", 1, 9)},
 			{ID: "host/b", Evidence: says("hosts", 1, 9)},
 		},
 		Links:  []Link{link("host/b", says("a.yaml", 1, 9)), link("host/c", says("b.yaml", 1, 9))},
@@ -83,7 +83,7 @@ func TestExtend(t *testing.T) {
 	}
 	want := Facts{
 		Components: []Component{
-			{ID: "host/a", Aliases: []Alias{"10.0.0.1", "10.0.0.2"}, Label: "the shop", Roles: []Role{DNS}, Listens: []Port{{80, "tcp"}},
+			{ID: "host/a", Aliases: []Alias{"10.0.0.1", "10.0.0.2"}, Label: "the shop", Software: Redis, Roles: []Role{DNS}, Listens: []Port{{80, "tcp"}},
 				Evidence: append(says("tcp", 10, 10), says("hosts", 1, 9)...)},
 			{ID: "host/b", Evidence: says("hosts", 1, 9)},
 		},
