@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"strongroom/internal/daemon/state"
@@ -67,7 +66,10 @@ func reachOf(c *config.Config, m *estate.Map) map[estate.ID]coverage.Reach {
 	}
 	all := make(map[estate.ID]coverage.Reach)
 	for _, component := range m.Components {
-		if component.ID.Kind() != estate.Host || slices.Contains(m.Undescribed, component.ID) {
+		if component.ID.Kind() != estate.Host {
+			continue
+		}
+		if _, undescribed := slices.BinarySearch(m.Undescribed, component.ID); undescribed {
 			continue
 		}
 		for _, e := range component.Evidence {
@@ -117,10 +119,16 @@ func (s *Safe) covered(ctx context.Context) (coverage.Input, error) {
 			}
 		}
 	}
+	held := make(map[safe.SourceName][]state.Held)
+	if len(asked) > 0 {
+		if held, err = v.HeldSince(in.Now.Add(-coverage.LookBack)); err != nil {
+			return in, err
+		}
+	}
 	for _, src := range s.config.Sources {
-		if !asked[src.Name] { // its snapshots are read for nobody
+		if !asked[src.Name] { // nobody asks for its snapshots
 			in.Sources[src.Name] = sourceOf(src)
-		} else if in.Sources[src.Name], err = s.heldOf(ctx, src, damaged); err != nil {
+		} else if in.Sources[src.Name], err = heldOf(v, src, held[src.Name], damaged); err != nil {
 			return in, err
 		}
 	}
@@ -142,19 +150,21 @@ func sourceOf(src config.Source) coverage.Source {
 	return coverage.Source{Keep: src.Keep, Files: sftp || local}
 }
 
-// heldOf returns what there is of a source that could be restored tonight.
-func (s *Safe) heldOf(ctx context.Context, src config.Source, damaged map[safe.RunID]bool) (coverage.Source, error) {
-	held := sourceOf(src)
-	snapshots, err := s.state.Snapshots(ctx, src.Name)
-	if err != nil {
-		return held, fmt.Errorf("reading the snapshots of %s: %w", src.Name, err)
-	}
-	for _, snapshot := range snapshots {
-		if !snapshot.Partial {
-			held.Snapshots = append(held.Snapshots, coverage.Snapshot{Run: snapshot.Run, Started: snapshot.Started, Finished: snapshot.Finished, Damaged: damaged[snapshot.Run]})
+// heldOf returns what there is of a source that could be restored tonight: as
+// much of it as decides how it stands. That is all there is if the newest ones
+// are damaged.
+func heldOf(v state.View, src config.Source, held []state.Held, damaged map[safe.RunID]bool) (of coverage.Source, err error) {
+	of = sourceOf(src)
+	isDamaged := func(h state.Held) bool { return damaged[h.Run] }
+	if len(held) > 0 && isDamaged(held[len(held)-1]) {
+		if held, err = v.HeldOf(src.Name); err != nil {
+			return of, err
 		}
 	}
-	return held, nil
+	for _, h := range held {
+		of.Snapshots = append(of.Snapshots, coverage.Snapshot{Run: h.Run, Started: h.Started, Finished: h.Ended, Damaged: isDamaged(h)})
+	}
+	return of, nil
 }
 
 // mostLost bounds how many records of lost objects are looked at, the newest.

@@ -77,6 +77,7 @@ type Safe struct {
 	roster  atomic.Pointer[access.Roster] // as it was read last
 	post    post
 	callers callers
+	atlas   atlas
 
 	life context.Context // of the children that serve people; ends with Close
 	end  context.CancelFunc

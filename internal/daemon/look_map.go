@@ -13,17 +13,81 @@ import (
 	"strongroom/internal/estate/coverage"
 	"strongroom/internal/estate/order"
 	"strongroom/internal/report"
+	"strongroom/internal/safe/config"
 )
+
+// A shape is what the pages of a map say that follows from it and from the
+// configuration alone. Like the map it is shared.
+type shape struct {
+	order order.Order
+	layer map[estate.ID]int
+	knot  map[estate.ID]int      // its number, from 1
+	apps  map[estate.ID][]string // that need it
+	kinds []estate.Kind          // that there are
+	// lines are all components, foundations first, and arrows what is drawn
+	// between them. The state of a line is left out.
+	lines  []report.MapComponent
+	arrows []report.MapArrow
+}
+
+func shapeOf(c *config.Config, d *drawing) (shape, error) {
+	o, err := d.order()
+	if err != nil {
+		return shape{}, err
+	}
+	v := shape{order: o, knot: make(map[estate.ID]int), apps: make(map[estate.ID][]string)}
+	for i, k := range o.Knots {
+		for _, id := range k.Components {
+			v.knot[id] = i + 1
+		}
+	}
+	v.layer = layersOf(d.Map, o.Knots, v.knot)
+	for _, a := range c.Applications {
+		of, ok := d.Known(a.ID)
+		if !ok {
+			of = a.ID
+		}
+		for _, id := range d.Closure(of, estate.Ordering) {
+			v.apps[id] = append(v.apps[id], of.Name())
+		}
+	}
+	bases := basesOf(d.Map)
+	there := make(map[estate.Kind]bool)
+	for _, one := range d.Components {
+		there[one.ID.Kind()] = true
+		v.lines = append(v.lines, report.MapComponent{
+			ID: one.ID, Label: one.Label, Also: alsoOf(one), Layer: v.layer[one.ID], Knot: v.knot[one.ID], Applications: v.apps[one.ID], Bases: bases[one.ID],
+			Needs: others(d.Needs(one.ID), toEnd), NeededBy: others(d.NeededBy(one.ID), fromEnd),
+		})
+	}
+	slices.SortStableFunc(v.lines, func(a, b report.MapComponent) int { return cmp.Compare(a.Layer, b.Layer) })
+	for _, kind := range estate.Kinds {
+		if there[kind] {
+			v.kinds = append(v.kinds, kind)
+		}
+	}
+	v.arrows = arrowsOf(d.Dependencies)
+	return v, nil
+}
+
+// arrowsOf returns one arrow for each two of which one needs the other: for what
+// binds them most, which comes first.
+func arrowsOf(all []estate.Dependency) []report.MapArrow {
+	var arrows []report.MapArrow
+	for _, d := range all {
+		if last := len(arrows) - 1; last < 0 || arrows[last].From != d.From || arrows[last].To != d.To {
+			arrows = append(arrows, report.MapArrow{From: d.From, To: d.To, Need: d.Need})
+		}
+	}
+	return arrows
+}
 
 // A survey is the map at one moment, with all that its pages say of it.
 type survey struct {
 	Coverage
-	order  order.Order
+	shape
 	now    time.Time
-	layer  map[estate.ID]int
-	knot   map[estate.ID]int // its number, from 1
 	states map[estate.ID]coverage.State
-	apps   map[estate.ID][]string // that need it
 }
 
 // survey draws the map, and works out what its pages show beside it.
@@ -32,20 +96,15 @@ func (s *Safe) survey(ctx context.Context) (survey, error) {
 	if err != nil {
 		return survey{}, err
 	}
-	v := survey{Coverage: c, now: c.in.Now.In(time.Local), knot: make(map[estate.ID]int), states: make(map[estate.ID]coverage.State), apps: make(map[estate.ID][]string)}
-	if v.order, err = s.Order(ctx, c.in.Map); err != nil {
+	v := survey{Coverage: c, now: c.in.Now.In(time.Local), states: make(map[estate.ID]coverage.State)}
+	d, err := s.drawingOf(ctx, c.in.Map)
+	if err != nil {
 		return v, err
 	}
-	for i, k := range v.order.Knots {
-		for _, id := range k.Components {
-			v.knot[id] = i + 1
-		}
+	if v.shape, err = d.shape(); err != nil {
+		return v, err
 	}
-	v.layer = layersOf(c.in.Map, v.order.Knots, v.knot)
 	for _, r := range c.Reports {
-		for _, id := range c.in.Map.Closure(r.Application, estate.Ordering) {
-			v.apps[id] = append(v.apps[id], r.Application.Name())
-		}
 		for _, item := range r.Items {
 			v.states[item.Component] = worse(v.states[item.Component], item.State)
 		}
@@ -110,32 +169,23 @@ func (s *Safe) LookMap(ctx context.Context, asked report.MapFilter) (report.MapP
 	for _, a := range s.config.Applications {
 		p.Applications = append(p.Applications, a.ID.Name())
 	}
-	bases := basesOf(m)
-	there := make(map[estate.Kind]bool)
+	p.Kinds = v.kinds
 	shown := make(map[estate.ID]bool)
-	for _, c := range m.Components {
-		there[c.ID.Kind()] = true
-		line := report.MapComponent{ID: c.ID, Label: c.Label, Also: alsoOf(c), Layer: v.layer[c.ID], Knot: v.knot[c.ID], State: v.states[c.ID], Applications: v.apps[c.ID], Bases: bases[c.ID]}
+	for _, line := range v.lines {
 		if !passes(asked, line) {
 			continue
 		}
-		shown[c.ID] = true
-		line.Needs, line.NeededBy = others(m.Needs(c.ID), toEnd), others(m.NeededBy(c.ID), fromEnd)
+		shown[line.ID] = true
+		line.State = v.states[line.ID]
 		p.Components = append(p.Components, line)
 	}
-	slices.SortStableFunc(p.Components, func(a, b report.MapComponent) int { return cmp.Compare(a.Layer, b.Layer) })
-	for _, kind := range estate.Kinds {
-		if there[kind] {
-			p.Kinds = append(p.Kinds, kind)
-		}
+	arrows := v.arrows
+	if asked.Basis != "" {
+		arrows = arrowsOf(slices.DeleteFunc(slices.Clone(m.Dependencies), func(d estate.Dependency) bool { return !rests(d.Evidence, asked.Basis) }))
 	}
-	for _, d := range m.Dependencies {
-		last := len(p.Arrows) - 1
-		switch {
-		case !shown[d.From] || !shown[d.To] || asked.Basis != "" && !rests(d.Evidence, asked.Basis):
-		case last >= 0 && p.Arrows[last].From == d.From && p.Arrows[last].To == d.To: // the first binds most
-		default:
-			p.Arrows = append(p.Arrows, report.MapArrow{From: d.From, To: d.To, Need: d.Need})
+	for _, a := range arrows {
+		if shown[a.From] && shown[a.To] {
+			p.Arrows = append(p.Arrows, a)
 		}
 	}
 	for i, k := range v.order.Knots {

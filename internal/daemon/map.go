@@ -7,39 +7,34 @@ import (
 	"slices"
 	"time"
 
-	"strongroom/internal/daemon/state"
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/order"
 	"strongroom/internal/safe/config"
 )
 
-// Map draws the estate of what the sources of the configuration tell, and of
+// Map returns the estate of what the sources of the configuration tell, and of
 // what people say there and with commands. What a source told that is no longer
-// configured is not believed any more.
+// configured is not believed any more. All who ask share the map: nothing in it
+// may be changed.
 func (s *Safe) Map(ctx context.Context) (*estate.Map, error) {
-	return s.draw(s.state.View(ctx))
-}
-
-// draw draws the map, and what it would be if somebody said more.
-func (s *Safe) draw(v state.View, more ...estate.Ruling) (*estate.Map, error) {
-	known, err := v.Facts()
+	d, err := s.drawn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var facts []estate.Facts
-	for _, src := range s.config.Sources {
-		if f, ok := known[src.Name]; ok {
-			facts = append(facts, f)
-		}
+	return d.Map, nil
+}
+
+// draw draws the map of what is known, and what it would be if somebody said
+// more.
+func (s *Safe) draw(k knowledge, now time.Time, more ...estate.Ruling) (*estate.Map, error) {
+	facts, err := s.facts(k.told)
+	if err != nil {
+		return nil, err
 	}
 	// The configuration speaks now, and so after everything that was said with
 	// commands until now.
-	said := s.config.Statements(s.opts.Now().UTC().Truncate(time.Second).Add(time.Second))
-	rulings, err := rulingsOf(v)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range rulings {
+	said := s.config.Statements(now.UTC().Truncate(time.Second).Add(time.Second))
+	for _, r := range k.rulings {
 		said.Rulings = append(said.Rulings, r.Ruling)
 	}
 	said.Rulings = append(said.Rulings, more...)
@@ -48,13 +43,17 @@ func (s *Safe) draw(v state.View, more ...estate.Ruling) (*estate.Map, error) {
 
 // Order returns the order in which a map can be rebuilt, by what is known
 // everywhere of how such things start, by what the configuration says, and by
-// what people have answered.
+// what people have answered. Like the map it is shared.
 func (s *Safe) Order(ctx context.Context, m *estate.Map) (order.Order, error) {
-	answers, err := answersOf(s.state.View(ctx))
+	d, err := s.drawingOf(ctx, m)
 	if err != nil {
 		return order.Order{}, err
 	}
-	return order.Of(order.Input{Components: m.Components, Dependencies: m.Dependencies, Rules: rulesOf(s.config, m), Harm: harmsOf(s.config, m), Answers: named(answers, m)})
+	return d.order()
+}
+
+func orderOf(c *config.Config, m *estate.Map, answers []order.Answer) (order.Order, error) {
+	return order.Of(order.Input{Components: m.Components, Dependencies: m.Dependencies, Rules: rulesOf(c, m), Harm: harmsOf(c, m), Answers: named(answers, m)})
 }
 
 // harmsOf returns what the configuration says it costs to start without

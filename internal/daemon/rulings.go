@@ -129,7 +129,11 @@ func (s *Safe) mayRule(v state.View, now time.Time, r estate.Ruling) error {
 		return invalid("people have said something of the map %d times, and no more is read: write it under components: in the configuration", mostRulings)
 	}
 	r.Evidence.Basis, r.Evidence.First, r.Evidence.Last = estate.Stated, now, now
-	m, err := s.draw(v, r)
+	k, err := knowledgeOf(v)
+	if err != nil {
+		return err
+	}
+	m, err := s.draw(k, now, r)
 	if err != nil {
 		return err
 	}
@@ -180,12 +184,12 @@ var ErrNothingSaid = errors.New("nobody has said anything of that with a command
 // WithdrawRulings takes back what was said with commands of whether a component needs
 // another, and returns it.
 func (s *Safe) WithdrawRulings(ctx context.Context, from, to estate.ID, reason, account string) ([]Ruling, error) {
+	m, err := s.Map(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var taken []Ruling
-	err := s.state.Update(ctx, func(tx *state.Tx) error {
-		m, err := s.draw(tx.View())
-		if err != nil {
-			return err
-		}
+	err = s.state.Update(ctx, func(tx *state.Tx) error {
 		rulings, err := rulingsOf(tx.View())
 		if err != nil {
 			return err

@@ -69,16 +69,19 @@ func TestRulings(t *testing.T) {
 	must(say(estate.Rejected, estate.Run))
 	needs()
 	d.cfg.Components = []config.Component{{ID: "host/a", DependsOn: []config.Relation{{To: seen, Need: estate.Run, By: "mia"}}}}
+	d.safe.reconfigured()
 	needs(estate.Run)
 	var overruled *OverruledError
 	if err := say(estate.Rejected, estate.Run); !errors.As(err, &overruled) || overruled.By.Source != "mia" {
 		t.Errorf("what the configuration says otherwise: %v", err)
 	}
 	d.cfg.Components = []config.Component{{ID: "host/a", NotOn: []config.Relation{{To: seen, By: "mia"}}}}
+	d.safe.reconfigured()
 	if err := say(estate.Confirmed, estate.Run); !errors.As(err, &overruled) {
 		t.Errorf("what the configuration says otherwise: %v", err)
 	}
 	d.cfg.Components = nil
+	d.safe.reconfigured()
 	for _, r := range []estate.Ruling{
 		{Verdict: estate.Added, From: "host/a", To: "host/a", Need: estate.Run},
 		{Verdict: estate.Added, From: "host/a", To: "b", Need: estate.Run},

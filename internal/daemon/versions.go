@@ -21,29 +21,39 @@ const (
 )
 
 // keepMap keeps how the map is now, if it says something else than the newest
-// version that is kept.
+// version that is kept. Nobody waits while it is drawn and compared. If what it
+// is drawn of changes meanwhile, nothing is kept: whoever changed that keeps the
+// map as it is then.
 func (s *Safe) keepMap(ctx context.Context) error {
+	d, err := s.drawn(ctx)
+	if err != nil {
+		return err
+	}
+	return s.keepDrawing(ctx, d)
+}
+
+func (s *Safe) keepDrawing(ctx context.Context, d *drawing) error {
 	now := s.opts.Now().UTC()
+	newest, ok, err := s.state.View(ctx).NewestMap(now)
+	if err != nil {
+		return err
+	}
+	old := new(estate.Map)
+	if ok {
+		if old, err = unpackMap(newest.Bytes); err != nil {
+			return err
+		}
+	}
+	if estate.Same(old, d.Map) {
+		return nil
+	}
+	b, err := packMap(d.Map)
+	if err != nil {
+		return err
+	}
 	return s.state.Update(ctx, func(tx *state.Tx) error {
-		m, err := s.draw(tx.View())
-		if err != nil {
-			return err
-		}
-		newest, ok, err := tx.View().NewestMap(now)
-		if err != nil {
-			return err
-		}
-		old := new(estate.Map)
-		if ok {
-			if old, err = unpackMap(newest.Bytes); err != nil {
-				return err
-			}
-		}
-		if estate.Same(old, m) {
-			return nil
-		}
-		b, err := packMap(m)
-		if err != nil {
+		k, err := knowledgeOf(tx.View())
+		if err != nil || k.of != d.of {
 			return err
 		}
 		return tx.KeepMap(state.MapVersion{Taken: now, Bytes: b}, mostMaps, mostMapBytes)

@@ -23,6 +23,8 @@ type Map struct {
 	aliased  map[Alias][]ID
 	was      map[ID]ID    // what merged components were called
 	neededBy map[ID][]int // places in Dependencies
+	needs    []int        // for each of Components, and one more: the place in Dependencies of the first from it or a later one
+	ends     []int        // for each of Dependencies: the place of its To in Components
 }
 
 // An Overruled dependency is not on the map because people say so. It is
@@ -61,9 +63,20 @@ func (m *Map) seal() *Map {
 		m.was[merge.Was] = merge.Into
 	}
 	m.neededBy = make(map[ID][]int)
+	m.ends = make([]int, len(m.Dependencies))
 	for i, d := range m.Dependencies {
 		m.neededBy[d.To] = append(m.neededBy[d.To], i)
+		m.ends[i] = m.at[d.To]
 	}
+	m.needs = make([]int, 0, len(m.Components)+1)
+	next := 0
+	for _, c := range m.Components {
+		for next < len(m.Dependencies) && m.Dependencies[next].From < c.ID {
+			next++
+		}
+		m.needs = append(m.needs, next)
+	}
+	m.needs = append(m.needs, len(m.Dependencies))
 	return m
 }
 
@@ -134,12 +147,11 @@ func (m *Map) ByAlias(a Alias) []ID { return slices.Clone(m.aliased[a]) }
 
 // Needs returns the dependencies from id.
 func (m *Map) Needs(id ID) []Dependency {
-	first, _ := slices.BinarySearchFunc(m.Dependencies, id, func(d Dependency, id ID) int { return cmp.Compare(d.From, id) })
-	last := first
-	for last < len(m.Dependencies) && m.Dependencies[last].From == id {
-		last++
+	i, ok := m.at[id]
+	if !ok {
+		return nil
 	}
-	return m.Dependencies[first:last:last]
+	return m.Dependencies[m.needs[i]:m.needs[i+1]:m.needs[i+1]]
 }
 
 // NeededBy returns the dependencies to id.
@@ -168,20 +180,27 @@ func Ordering(d Dependency) bool { return d.Need.Orders() }
 // Closure returns id and all that it needs, directly or not, by the dependencies
 // that follow chooses, by ID.
 func (m *Map) Closure(id ID, follow func(Dependency) bool) []ID {
-	if _, ok := m.at[id]; !ok {
+	first, ok := m.at[id]
+	if !ok {
 		return nil
 	}
-	seen := map[ID]bool{id: true}
-	all := []ID{id}
-	for i := 0; i < len(all); i++ {
-		for _, d := range m.Needs(all[i]) {
-			if !seen[d.To] && follow(d) {
-				seen[d.To] = true
-				all = append(all, d.To)
+	seen := make([]bool, len(m.Components))
+	seen[first] = true
+	places := []int{first}
+	for i := 0; i < len(places); i++ {
+		for d := m.needs[places[i]]; d < m.needs[places[i]+1]; d++ {
+			if to := m.ends[d]; !seen[to] && follow(m.Dependencies[d]) {
+				seen[to] = true
+				places = append(places, to)
 			}
 		}
 	}
-	return sorted(all)
+	slices.Sort(places) // and so by ID
+	all := make([]ID, len(places))
+	for i, place := range places {
+		all[i] = m.Components[place].ID
+	}
+	return all
 }
 
 // Paths returns why from needs to: the shortest ways from one to the other by

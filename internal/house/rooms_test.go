@@ -292,6 +292,9 @@ var rooms = []room{
 		"internal/estate/facts/tree": "JSON, and where in it",
 	})},
 	{"internal/estate/estatetest", nil}, // hosts within one machine
+	{"internal/estate/largetest", map[string]string{
+		"internal/estate": "makes one up",
+	}},
 	{"internal/estate/facts/factstest", map[string]string{
 		"internal/estate":          "facts as text",
 		"internal/estate/facts":    "places and files for tests",

@@ -277,15 +277,18 @@ func toSignIn(asked *url.URL) reply {
 var errNext = errors.New("there is no such page to go on to")
 
 // isNext reports whether somebody who has signed in may be sent there: to a page
-// of this safe, as its addresses are spelled.
+// of this safe, as its addresses are spelled. A page is in small letters; what is
+// asked of it may be anything that is escaped.
 func isNext(asked string) bool {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
 	front, query, _ := strings.Cut(asked, "?")
 	return len(asked) <= maxNext && strings.HasPrefix(front, "/") && front == path.Clean(front) &&
-		strings.Trim(front, letters+"/") == "" && strings.Trim(query, letters+"=") == ""
+		strings.Trim(front, letters+"/") == "" && strings.Trim(query, letters+"ABCDEFGHIJKLMNOPQRSTUVWXYZ%+*._~=&") == ""
 }
 
-const maxNext = 200
+// maxNext is enough for the longest name of a component, in letters that are
+// escaped, and what is asked beside it.
+const maxNext = 1200
 
 func seeOther(to string) reply {
 	header := pageHeader()

@@ -120,8 +120,10 @@ func TestNotSignedIn(t *testing.T) {
 		"/ledger/99":      "/ledger/99",
 		"/ledger?before=": "/ledger?before=",
 		"/ledger?before=12&next=https://evil.example": "",
-		"/sources/%C3%A4":                  "",
-		"/openings/" + theOpening.String(): "/openings/" + theOpening.String(),
+		"/map?text=a%2Fb&application=&kind=host":      "/map?text=a%2Fb&application=&kind=host",
+		"/map/component?id=service%2Fdns":             "/map/component?id=service%2Fdns",
+		"/sources/%C3%A4":                             "",
+		"/openings/" + theOpening.String():            "/openings/" + theOpening.String(),
 	} {
 		res, body := v.browser().visit("GET", target, nil, nil)
 		want := "/sign-in"
@@ -150,7 +152,9 @@ func TestNoOpenRedirect(t *testing.T) {
 	v := newVisitedScene(t)
 	for _, next := range []string{"https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "javascript:alert(1)", "/people#x",
 		"people", " /people", "/people\t", "/./people", "/../people", "/people/", "/a//b", "/%2f%2fevil.example", "/people?next=//evil.example",
-		"/people?x=https://evil.example", "/" + strings.Repeat("a", maxNext), "/people\r\nSet-Cookie: x=y", "/PEOPLE", "/pæople", "?before=1"} {
+		"/people?x=https://evil.example", "/" + strings.Repeat("a", maxNext), "/people\r\nSet-Cookie: x=y", "/PEOPLE", "/pæople", "?before=1",
+		"/%2f/evil.example?text=a&kind=b", "//evil.example?text=a&kind=b", "/\\evil.example?a=b&c=d", "/map?text=a&kind=b#x", "/map?text=a b", "/map?text=a\r\nSet-Cookie:+x=y",
+		"/map?text=ä", "/map?text=a;kind=b", "/map?next=//evil.example&kind=b", "/map?next=https://evil.example", "/map?text=<b>", "/map?text=\"&kind=b", "/map\x00?text=a"} {
 		if isNext(next) {
 			t.Errorf("%q can be a next page", next)
 		}
@@ -159,7 +163,9 @@ func TestNoOpenRedirect(t *testing.T) {
 			t.Errorf("next=%q: %s to %q\n%s", next, res.Status, res.Header.Get("Location"), body)
 		}
 	}
-	for _, next := range []string{"/", "/people", "/ledger/7", "/ledger?before=7", "/sources/erp-files?before=01930000-0000-7000-8000-000000000001"} {
+	for _, next := range []string{"/", "/people", "/ledger/7", "/ledger?before=7", "/sources/erp-files?before=01930000-0000-7000-8000-000000000001",
+		"/map?text=db1.acme&application=erp&kind=database&evidence=observed", "/map?text=&application=&kind=host&evidence=", "/map?text=%C3%A4+b%2F%2Fc%0D%0A&kind=",
+		"/map/component?id=service%2Frack07-112%2Funit-443", "/map/component?id=host%2F2001%3Adb8%3A%3A4"} {
 		if !isNext(next) {
 			t.Errorf("%q cannot be a next page", next)
 		}
@@ -169,6 +175,7 @@ func TestNoOpenRedirect(t *testing.T) {
 func FuzzNext(f *testing.F) {
 	f.Add("/openings/x?before=1")
 	f.Add("//evil.example")
+	f.Add("/map?text=a%2Fb&kind=host")
 	base, _ := url.Parse("https://safe.test:8443/sign-in")
 	f.Fuzz(func(t *testing.T, next string) {
 		if !isNext(next) {

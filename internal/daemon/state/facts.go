@@ -1,6 +1,7 @@
 package state
 
 import (
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -35,25 +36,36 @@ func (v View) FactsOf(source safe.SourceName) (f estate.Facts, err error) {
 	return f, nil
 }
 
-// Facts returns what is known from all sources that ever told something, by
-// source.
-func (v View) Facts() (map[safe.SourceName]estate.Facts, error) {
-	all := make(map[safe.SourceName]estate.Facts)
-	err := v.each(func(rows *sql.Rows) error {
-		var source string
-		var b []byte
-		if err := rows.Scan(&source, &b); err != nil {
+// Told is what is known from one source, as it is kept.
+type Told struct {
+	Source safe.SourceName
+	bytes  []byte
+}
+
+// Facts reads it.
+func (t Told) Facts() (f estate.Facts, err error) {
+	if err := json.Unmarshal(t.bytes, &f); err != nil {
+		return estate.Facts{}, fmt.Errorf("reading the facts of %s: %w", t.Source, err)
+	}
+	return f, nil
+}
+
+// Told returns what is known from all sources that ever told something, by
+// source, and a digest of it, which is another one if any of it is.
+func (v View) Told() (all []Told, digest safe.Digest, err error) {
+	sum := sha256.New()
+	err = v.each(func(rows *sql.Rows) error {
+		var t Told
+		if err := rows.Scan(&t.Source, &t.bytes); err != nil {
 			return err
 		}
-		var f estate.Facts
-		if err := json.Unmarshal(b, &f); err != nil {
-			return fmt.Errorf("%s: %w", source, err)
-		}
-		all[safe.SourceName(source)] = f
+		fmt.Fprintf(sum, "%d %d\n%s", len(t.Source), len(t.bytes), t.Source)
+		sum.Write(t.bytes)
+		all = append(all, t)
 		return nil
-	}, "SELECT source, bytes FROM fact")
+	}, "SELECT source, bytes FROM fact ORDER BY source")
 	if err != nil {
-		return nil, fmt.Errorf("reading facts: %w", err)
+		return nil, safe.Digest{}, fmt.Errorf("reading facts: %w", err)
 	}
-	return all, nil
+	return all, safe.Digest(sum.Sum(nil)), nil
 }

@@ -19,8 +19,11 @@ func (s *State) Snapshots(ctx context.Context, source safe.SourceName) ([]safe.S
 }
 
 func snapshots(ctx context.Context, q querier, source safe.SourceName) ([]safe.Snapshot, error) {
-	const query = "SELECT description FROM snapshot JOIN run ON run.id = snapshot.run WHERE ?1 = '' OR run.source = ?1 ORDER BY run.id"
-	rows, err := q.QueryContext(ctx, query, string(source))
+	query, args := "SELECT description FROM snapshot ORDER BY run", []any(nil)
+	if source != "" { // and not both in one, which would read all of either
+		query, args = "SELECT description FROM run JOIN snapshot ON snapshot.run = run.id WHERE run.source = ? ORDER BY run.id", []any{string(source)}
+	}
+	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the snapshots: %w", err)
 	}

@@ -164,6 +164,59 @@ func (v View) nights(add func(safe.SourceName, Night), where string, args ...any
 	return nil
 }
 
+// A Held run has a complete snapshot.
+type Held struct {
+	Run            safe.RunID
+	Started, Ended time.Time
+}
+
+const (
+	isHeld     = "outcome = 'complete' AND tier <> ''"
+	heldFields = "SELECT id, source, started, ended FROM run WHERE "
+)
+
+// HeldSince returns the complete snapshots of each source that there are, oldest
+// first: all that were begun since then, and of those before the first and the
+// last one.
+func (v View) HeldSince(since time.Time) (map[safe.SourceName][]Held, error) {
+	const query = heldFields + isHeld + ` AND id >= ?1
+		UNION ` + heldFields + `id IN (SELECT (SELECT id FROM run WHERE source = name AND id < ?1 AND ` + isHeld + ` ORDER BY id LIMIT 1) FROM source)
+		UNION ` + heldFields + `id IN (SELECT (SELECT id FROM run WHERE source = name AND id < ?1 AND ` + isHeld + ` ORDER BY id DESC LIMIT 1) FROM source)
+		ORDER BY id`
+	return v.held(query, firstID(since))
+}
+
+// HeldOf returns all complete snapshots of a source, oldest first.
+func (v View) HeldOf(source safe.SourceName) ([]Held, error) {
+	all, err := v.held(heldFields+isHeld+" AND source = ? ORDER BY id", string(source))
+	return all[source], err
+}
+
+func (v View) held(query string, args ...any) (map[safe.SourceName][]Held, error) {
+	all := make(map[safe.SourceName][]Held)
+	err := v.each(func(rows *sql.Rows) error {
+		var h Held
+		var source safe.SourceName
+		var id, started, ended string
+		err := rows.Scan(&id, &source, &started, &ended)
+		if err == nil {
+			h.Run, err = safe.ParseRunID(id)
+		}
+		if err == nil {
+			h.Started, err = time.Parse(time.RFC3339Nano, started)
+		}
+		if err == nil {
+			h.Ended, err = time.Parse(time.RFC3339Nano, ended)
+		}
+		all[source] = append(all[source], h)
+		return err
+	}, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading the runs with complete snapshots: %w", err)
+	}
+	return all, nil
+}
+
 // A Source was ever collected.
 type Source struct {
 	Name      safe.SourceName

@@ -206,3 +206,58 @@ func TestALookSeesOneMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Of the complete snapshots before a time the first and the last are enough, for
+// those that want to know how old the newest was since then.
+func TestHeld(t *testing.T) {
+	d := newDesk(t)
+	runs := d.nights()
+	more := make(map[int]safe.RunID)
+	for _, day := range []int{3, 5, 7, 9} {
+		s := d.snapshot(d.begin("erp", now.AddDate(0, 0, day)), "erp")
+		s.Started, s.Finished = now.AddDate(0, 0, day), now.AddDate(0, 0, day).Add(time.Hour)
+		d.update(func(tx *Tx) error { return tx.KeepSnapshot(s.Finished, s, "") })
+		more[day] = s.Run
+	}
+	held := func(of []Held) (ids []safe.RunID) {
+		for _, h := range of {
+			ids = append(ids, h.Run)
+			if d := h.Ended.Sub(h.Started); d < 59*time.Minute || d > 61*time.Minute {
+				t.Errorf("run %s took %v", h.Run, d)
+			}
+		}
+		return ids
+	}
+	is := func(what string, got, want []safe.RunID) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	v := d.View(t.Context())
+	for _, tt := range []struct {
+		day int
+		erp []safe.RunID
+	}{
+		{-1, []safe.RunID{runs[0], more[3], more[5], more[7], more[9]}},
+		{1, []safe.RunID{runs[0], more[3], more[5], more[7], more[9]}},
+		{6, []safe.RunID{runs[0], more[5], more[7], more[9]}},
+		{20, []safe.RunID{runs[0], more[9]}},
+	} {
+		all, err := v.HeldSince(now.AddDate(0, 0, tt.day))
+		if err != nil {
+			t.Fatal(err)
+		}
+		is("erp", held(all["erp"]), tt.erp)
+		is("mail", held(all["mail"]), []safe.RunID{runs[3]})
+		is("lost", held(all["lost"]), nil)
+	}
+	all, err := v.HeldOf("erp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	is("all of erp", held(all), []safe.RunID{runs[0], more[3], more[5], more[7], more[9]})
+	if none, err := v.HeldOf("nobody"); err != nil || len(none) > 0 {
+		t.Errorf("of nobody: %v, %v", none, err)
+	}
+}

@@ -56,8 +56,9 @@ var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFig
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.
 type State struct {
-	db  *sql.DB
-	key ledger.Key
+	db    *sql.DB
+	key   ledger.Key
+	watch watch
 }
 
 // Open opens the database in the file, which it makes if there is none. The
@@ -95,7 +96,7 @@ func inWords(err error) error {
 }
 
 // Close closes the database.
-func (s *State) Close() error { return s.db.Close() }
+func (s *State) Close() error { return errors.Join(s.watch.close(), s.db.Close()) }
 
 func (s *State) migrate(ctx context.Context) error {
 	tx, err := s.db.BeginTx(ctx, nil)

@@ -38,8 +38,8 @@ type Level struct {
 	Why     string  `json:"why"`
 }
 
-// lookBack is how far the past counts for what is measured over time.
-const lookBack = 30 * 24 * time.Hour
+// LookBack is how far the past counts for what is measured over time.
+const LookBack = 30 * 24 * time.Hour
 
 // levels returns how it stands with each promise that was made.
 func (in Input) levels(r Report, app config.Application) []Level {
@@ -130,7 +130,7 @@ func (in Input) worst(names []safe.SourceName, measure func(Source) (time.Durati
 // largestGap returns how old the newest snapshot was at most in the last 30 days,
 // up to now.
 func (s Source) largestGap(now time.Time) (worst time.Duration, ok bool) {
-	since := now.Add(-lookBack)
+	since := now.Add(-LookBack)
 	for i, snapshot := range s.Snapshots {
 		next := now
 		if i+1 < len(s.Snapshots) {
@@ -146,7 +146,7 @@ func (s Source) largestGap(now time.Time) (worst time.Duration, ok bool) {
 // longest returns how long a collection took at most in the last 30 days.
 func (s Source) longest(now time.Time) (worst time.Duration, ok bool) {
 	for _, snapshot := range s.Snapshots {
-		if snapshot.Started.After(now.Add(-lookBack)) {
+		if snapshot.Started.After(now.Add(-LookBack)) {
 			worst, ok = max(worst, snapshot.Finished.Sub(snapshot.Started)), true
 		}
 	}
