@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A comeback is one restore: of which night's source, to where.
@@ -34,6 +35,7 @@ func (d *demo) restore() error {
 	if err := os.Mkdir(d.path("restored"), 0o755); err != nil {
 		return err
 	}
+	d.restoring = time.Now()
 	d.say("The real thing. What comes through the gate is still sealed to the operators; it is opened on Otto's machine, and nowhere else.")
 	for _, c := range comebacks {
 		if _, err := d.shell(d.otto.machine, "strongroom restore "+d.named(c.source, c.night)+" --from opening --to ../"+c.folder+unlock, 0); err != nil {
@@ -54,7 +56,21 @@ func (d *demo) compare() error {
 			return err
 		}
 	}
-	return d.day()
+	if err := d.day(); err != nil {
+		return err
+	}
+	return d.record()
+}
+
+// record has Otto say, signed, that what came back was right.
+func (d *demo) record() error {
+	d.say("The safe cannot know that. Otto tells it, signed, and leaves the record at the gate: the one thing that may be written there.")
+	line := fmt.Sprintf(`strongroom record write --snapshot %s --snapshot %s --started %s --checked "each file is as production had it"`, d.named(erp, 1), d.named(files, 1), d.restoring.UTC().Format(time.RFC3339))
+	if _, err := d.shell(d.otto.machine, line, 0); err != nil {
+		return err
+	}
+	_, err := d.shell(d.otto.machine, `echo put record.json inbox/ | sftp -q -F ssh_config -b - gate`, 0)
+	return err
 }
 
 // same compares what came back with what production had that night.

@@ -43,7 +43,8 @@ func (d *demo) rot() error {
 		}
 	}
 	d.say("Repaired from the parity stored with it. The demo hashed the pack itself: it is what its name says. People were told: “%s”.", l.subject)
-	return nil
+	d.say("The store was read, and Otto has brought back what is in it. So the safe calls the ERP's files held, and the rest what it is:")
+	return d.shows("strongroom coverage erp", 3, "1 of ", "held", "missing")
 }
 
 // largest returns the path of the largest file in a folder.

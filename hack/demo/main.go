@@ -49,7 +49,8 @@ type demo struct {
 	words      string // of the roster that both have compared
 	page       string // a mail for a browser
 	nights     [2]night
-	rotten     string // path of the pack that was damaged
+	restoring  time.Time // when Otto began to
+	rotten     string    // path of the pack that was damaged
 }
 
 // A night is one collection of all sources.

@@ -164,12 +164,15 @@ func (d *demo) close() error {
 	}
 	d.show(l)
 	d.say("The ledger has each step, signed by who took it:")
-	told, err := d.shell("safe", "strongroom ledger show | grep -e ' opening[.]' -e ' access[.]'", 0)
+	told, err := d.shell("safe", "strongroom ledger show | grep -e ' opening[.]' -e ' access[.]' -e ' record[.]'", 0)
 	if err != nil {
 		return err
 	}
 	if want := fmt.Sprintf("read %s of %s objects", size(o.Bytes), count(o.Objects)); !strings.Contains(told, want) {
 		return fmt.Errorf("the ledger does not tell that the opening %s", want)
+	}
+	if !strings.Contains(told, "record.accepted") {
+		return errors.New("the ledger does not tell that Otto found right what came back")
 	}
 	return nil
 }
