@@ -30,7 +30,7 @@ type Outcome struct {
 	Reason   string         // why it is partial or missing; "" if complete
 	Finding  *child.Finding // nil if there is none
 	Matches  []source.Match
-	Facts    *estate.Facts // what it tells of the estate; nil if it was not asked
+	Facts    *estate.Facts // what it tells of the estate; nil if it could not
 }
 
 // ErrBusy says that another process is collecting the same source.

@@ -231,8 +231,9 @@ func runCollector(ctx, stop context.Context, opts Options, task child.CollectTas
 // source tells of the estate, when all of it is stored.
 const factsTake = 6
 
-// hear returns what the child tells of the estate after its result: nil if that
-// is nothing, or cannot be understood. The snapshot does not hang on it.
+// hear returns what the child tells of the estate after its result: nil if it
+// did not come to that, or cannot be understood. The snapshot does not hang on
+// it.
 func hear(stdout *bufio.Reader) *estate.Facts {
 	var answer child.CollectAnswer
 	if err := child.ReadAnswer(stdout, &answer); err != nil {
