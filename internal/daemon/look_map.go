@@ -317,14 +317,36 @@ func (s *Safe) LookComponent(ctx context.Context, id estate.ID) (report.Componen
 			p.Merges = append(p.Merges, mergeLine(merge))
 		}
 	}
-	p.Needs, p.MoreNeeds = v.neighbours(m.Needs(c.ID), toEnd)
-	p.NeededBy, p.MoreNeeded = v.neighbours(m.NeededBy(c.ID), fromEnd)
+	rulings, err := rulingsOf(s.state.View(ctx))
+	if err != nil {
+		return p, err
+	}
+	p.Needs, p.MoreNeeds = v.neighbours(m.Needs(c.ID), toEnd, rulings)
+	p.NeededBy, p.MoreNeeded = v.neighbours(m.NeededBy(c.ID), fromEnd, rulings)
 	for _, o := range m.Overruled {
 		if o.From == c.ID || o.To == c.ID {
-			p.Overruled = append(p.Overruled, report.Overruled{From: o.From, To: o.To, Need: o.Need, By: o.By})
+			p.Overruled = append(p.Overruled, report.Overruled{From: o.From, To: o.To, Need: o.Need, By: o.By, Said: said(rulings, o.By)})
+		}
+	}
+	if len(m.Components) <= report.MostOffered {
+		for _, other := range m.Components {
+			if other.ID != c.ID {
+				p.Others = append(p.Others, other.ID)
+			}
 		}
 	}
 	return p, nil
+}
+
+// said returns the entries of the ledger that evidence is from.
+func said(rulings []Ruling, evidence []estate.Evidence) (entries []int64) {
+	for _, r := range rulings {
+		from := func(e estate.Evidence) bool { return e.Basis == estate.Stated && e.Place == r.Evidence.Place }
+		if slices.ContainsFunc(evidence, from) {
+			entries = append(entries, r.Entry)
+		}
+	}
+	return entries
 }
 
 // addOrder adds what the order says of a component.
@@ -367,13 +389,13 @@ func mergeLine(m estate.Merge) string {
 }
 
 // neighbours returns the other ends of dependencies, and how many more there are.
-func (v survey) neighbours(all []estate.Dependency, end func(estate.Dependency) estate.ID) (list []report.Neighbour, more int) {
+func (v survey) neighbours(all []estate.Dependency, end func(estate.Dependency) estate.ID, rulings []Ruling) (list []report.Neighbour, more int) {
 	if len(all) > report.MostNeighbours {
 		all, more = all[:report.MostNeighbours], len(all)-report.MostNeighbours
 	}
 	for _, d := range all {
 		id := end(d)
-		n := report.Neighbour{ID: id, Layer: v.layer[id], State: v.states[id], Need: d.Need, Evidence: d.Evidence}
+		n := report.Neighbour{ID: id, Layer: v.layer[id], State: v.states[id], Need: d.Need, Evidence: d.Evidence, Said: said(rulings, d.Evidence)}
 		for _, port := range d.Ports {
 			n.Ports = append(n.Ports, port.String())
 		}

@@ -84,11 +84,15 @@ type ComponentPage struct {
 	MoreNeeds   int // that are not listed
 	MoreNeeded  int
 	Overruled   []Overruled
+	Others      []estate.ID // of the map, to choose from; none if they are more than MostOffered
 }
 
 // MostNeighbours is how many of those that a component needs, or that need it,
 // are listed.
 const MostNeighbours = 200
+
+// MostOffered is how many components are offered to choose from.
+const MostOffered = 2000
 
 // A Cover is what one application needs of a component.
 type Cover struct {
@@ -104,6 +108,7 @@ type Neighbour struct {
 	Need     estate.Need
 	Ports    []string
 	Evidence []estate.Evidence
+	Said     []int64 // entries of the ledger in which people said so
 }
 
 // An Overruled need is not on the map because people say so.
@@ -111,6 +116,7 @@ type Overruled struct {
 	From, To estate.ID
 	Need     estate.Need // "" if every one is rejected
 	By       []estate.Evidence
+	Said     []int64 // as of a Neighbour
 }
 
 // An ApplicationCard is an application at a glance.

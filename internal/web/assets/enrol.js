@@ -3,24 +3,22 @@ import {
 } from "./shared-IXCAECCJ.js";
 import {
   encodeKeyring
-} from "./shared-OAPKKD5Q.js";
+} from "./shared-J55N52WJ.js";
 import {
   Safe,
-  Trouble
-} from "./shared-JPLELB65.js";
-import {
+  Trouble,
   action,
   byId,
   field,
   h,
   showError
-} from "./shared-LCBG3BA3.js";
+} from "./shared-CXLUVPZO.js";
 import {
   PrivateKey,
   parseKeyFile,
   sealCopy,
   wrap
-} from "./shared-GGP5EIOF.js";
+} from "./shared-F6GVJO2D.js";
 import {
   checkBrowser,
   fromBase64,
@@ -31,8 +29,7 @@ import {
   spellTime,
   text,
   toBase64
-} from "./shared-QBEIN4GJ.js";
-import "./shared-GVRXV2KD.js";
+} from "./shared-JFX4GKKW.js";
 
 // enrolment.ts
 var openAgain = "Open the link of your invitation once more. It is good for half an hour, until your keys were sent.";

@@ -1,12 +1,17 @@
 import {
-  askPage
-} from "./shared-HSIOJBB4.js";
+  offerRulings
+} from "./shared-JV6QFNSZ.js";
+import "./shared-GUHBJKB6.js";
 import {
+  askPage
+} from "./shared-JMBBHRIC.js";
+import {
+  Safe,
   byId,
   h,
   showError
-} from "./shared-LCBG3BA3.js";
-import "./shared-GVRXV2KD.js";
+} from "./shared-CXLUVPZO.js";
+import "./shared-JFX4GKKW.js";
 
 // map.ts
 var svgNamespace = "http://www.w3.org/2000/svg";
@@ -113,6 +118,7 @@ var Chooser = class {
   chosen;
   arrows;
   asked = 0;
+  safe = new Safe();
   async choose(c) {
     this.unmark();
     this.chosen = c;
@@ -126,18 +132,34 @@ var Chooser = class {
     this.panel.hidden = false;
     this.panel.focus();
     try {
-      const part = (await askPage(c.link.pathname + c.link.search)).getElementById("component");
-      if (turn !== this.asked) {
-        return;
-      }
-      if (part === null) {
-        throw new Error("the safe shows another page");
-      }
-      part.querySelector("#around")?.remove();
-      status.replaceWith(part);
+      await this.show(c, turn, status);
     } catch (error) {
       showError(status, error);
     }
+  }
+  // Shows the component in the place of what stands there, and offers officers
+  // what they can say of it.
+  async show(c, turn, place) {
+    const part = (await askPage(c.link.pathname + c.link.search)).getElementById("component");
+    if (turn !== this.asked) {
+      return;
+    }
+    if (part === null) {
+      throw new Error("the safe shows another page");
+    }
+    part.querySelector("#around")?.remove();
+    place.replaceWith(part);
+    if (part.querySelector("#say-panel") === null) {
+      return;
+    }
+    const status = this.panel.querySelector("#say-status") ?? h("p", { id: "say-status", role: "status" });
+    part.after(status);
+    await offerRulings(this.safe, {
+      part,
+      status,
+      more: "The picture shows how it was: load this page anew to see it there.",
+      redraw: () => this.show(c, turn, part)
+    });
   }
   unmark() {
     this.chosen?.node.classList.remove("chosen");

@@ -2,60 +2,64 @@ import {
   wordsOf
 } from "./shared-IXCAECCJ.js";
 import {
+  keepUnderPasskey,
+  openCopies,
+  when
+} from "./shared-WJDCFCOA.js";
+import {
+  askKeyring,
+  passkeyOf
+} from "./shared-J55N52WJ.js";
+import {
+  askEveryone,
+  suspendedKeys
+} from "./shared-GUHBJKB6.js";
+import {
+  again,
   current,
+  ended,
   fingerprint,
   founded,
-  keepUnderPasskey,
   keysOf,
-  openCopies,
   personOf,
   readRoster,
+  redraw,
   renewed,
   signAct,
   signerOf,
   standsAs,
   unfit,
-  unfounded,
-  when
-} from "./shared-TI2HK4DO.js";
-import {
-  askKeyring,
-  passkeyOf
-} from "./shared-OAPKKD5Q.js";
+  unfounded
+} from "./shared-JMBBHRIC.js";
 import {
   Problem,
   Safe,
-  Trouble
-} from "./shared-JPLELB65.js";
-import {
-  redraw
-} from "./shared-HSIOJBB4.js";
-import {
+  Trouble,
   action,
   byId,
+  everybodyReads,
   field,
   h,
+  reasonField,
   showError
-} from "./shared-LCBG3BA3.js";
+} from "./shared-CXLUVPZO.js";
 import {
   PrivateKey,
   answerOuterProof,
   sealCopy,
   unwrap
-} from "./shared-GGP5EIOF.js";
+} from "./shared-F6GVJO2D.js";
 import {
   agree,
   fromBase64,
   object,
-  read,
   sha256,
   spell,
   spellTime,
   suspend,
   toBase64,
   toHex
-} from "./shared-QBEIN4GJ.js";
-import "./shared-GVRXV2KD.js";
+} from "./shared-JFX4GKKW.js";
 
 // changes.ts
 async function changes(r, next) {
@@ -202,47 +206,6 @@ function lacksCopies(people, role, key, period, copies = []) {
   return without.map((p) => `${p.name} has no copy of the ${key} key of period ${period}`);
 }
 
-// everyone.ts
-async function askEveryone(safe2, known2) {
-  const session = await safe2.get("/v1/session");
-  const answer = await safe2.get(`/v1/people?after=${known2}`);
-  const bytes = fromBase64(answer.current);
-  const roster = readRoster(bytes);
-  if (roster.store !== session.store) {
-    throw new Error("The safe shows the roster of another safe.");
-  }
-  return {
-    me: session.person,
-    store: session.store,
-    bytes,
-    roster,
-    self: personOf(roster, session.person),
-    proposals: await Promise.all((answer.proposals ?? []).map(proposal)),
-    enrolments: (answer.enrolments ?? []).map((e) => {
-      const bytes2 = fromBase64(e.enrolment);
-      return { bytes: bytes2, enrolment: read("an enrolment", bytes2) };
-    }),
-    suspensions: answer.suspensions ?? []
-  };
-}
-async function proposal(p) {
-  const bytes = fromBase64(p.roster);
-  return {
-    bytes,
-    digest: toHex(await sha256(bytes)),
-    next: readRoster(bytes),
-    by: p.by,
-    agreed: (p.agreed ?? []).map((s) => JSON.parse(s.statement).person),
-    after: p.after,
-    objected: p.objected ?? [],
-    papers: p.papers ?? false,
-    ready: p.ready === void 0 ? void 0 : new Date(p.ready)
-  };
-}
-function suspendedKeys(e, name) {
-  return e.suspensions.flatMap((s) => s.person === name && s.key !== void 0 ? [s.key] : []);
-}
-
 // compose.ts
 function encodeRoster(r) {
   const fields = { v: r.v, store: r.store, n: r.n };
@@ -364,19 +327,6 @@ async function memberAt(at, self) {
 }
 function signs(m, act) {
   return signAct(m.signer, act);
-}
-function again() {
-  return h("a", { href: location.pathname }, "Look at it anew");
-}
-async function ended(at, text, more = "") {
-  at.status.replaceChildren(h("span", { class: "ended" }, h("strong", {}, text), " ", more));
-  try {
-    await at.redraw();
-  } catch {
-    at.status.append(" ", again());
-  }
-  at.status.tabIndex = -1;
-  at.status.focus();
 }
 async function openOuterKeys(m) {
   const { roster, me } = m.everyone;
@@ -682,10 +632,6 @@ function objectForm(m, p) {
     field("Why you object", reason, everybodyReads),
     h("p", { class: "actions" }, button)
   );
-}
-var everybodyReads = "It stands in the ledger, and in mails to everybody.";
-function reasonField(id) {
-  return h("input", { id, maxlength: "1000", required: true, autocomplete: "off", pattern: ".*\\S.*" });
 }
 async function offerSuspension(m, place) {
   const e = m.everyone;

@@ -3,42 +3,40 @@ import {
   checkSafe,
   pinOf,
   signIn
-} from "./shared-7PQ6XY44.js";
+} from "./shared-35SH5IRH.js";
 import {
-  credentialOf,
   day,
   keepUnderPasskey,
-  personOf,
-  readRoster,
-  signAct,
-  signerOf,
   when
-} from "./shared-TI2HK4DO.js";
+} from "./shared-WJDCFCOA.js";
 import {
   askKeyring,
   passkeyOf
-} from "./shared-OAPKKD5Q.js";
+} from "./shared-J55N52WJ.js";
+import {
+  credentialOf,
+  personOf,
+  readRoster,
+  redraw,
+  signAct,
+  signerOf
+} from "./shared-JMBBHRIC.js";
 import {
   Problem,
   Safe,
   Trouble,
-  reasonOf,
-  tellColleagues
-} from "./shared-JPLELB65.js";
-import {
-  redraw
-} from "./shared-HSIOJBB4.js";
-import {
   action,
   byId,
   field,
   h,
-  showError
-} from "./shared-LCBG3BA3.js";
+  reasonOf,
+  showError,
+  tellColleagues
+} from "./shared-CXLUVPZO.js";
 import {
   openCopy,
   unwrapAndSign
-} from "./shared-GGP5EIOF.js";
+} from "./shared-F6GVJO2D.js";
 import {
   PasskeyError,
   actNamespace,
@@ -57,8 +55,7 @@ import {
   toBase64,
   toHex,
   utf8
-} from "./shared-QBEIN4GJ.js";
-import "./shared-GVRXV2KD.js";
+} from "./shared-JFX4GKKW.js";
 
 // review.ts
 async function review(store, opening, granted, now) {

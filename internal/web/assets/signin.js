@@ -1,15 +1,12 @@
 import {
   signIn
-} from "./shared-7PQ6XY44.js";
+} from "./shared-35SH5IRH.js";
 import {
-  Safe
-} from "./shared-JPLELB65.js";
-import {
+  Safe,
   byId,
   press
-} from "./shared-LCBG3BA3.js";
-import "./shared-QBEIN4GJ.js";
-import "./shared-GVRXV2KD.js";
+} from "./shared-CXLUVPZO.js";
+import "./shared-JFX4GKKW.js";
 
 // signin.ts
 var button = byId("sign-in-button");

@@ -2,14 +2,13 @@ import {
   PrivateKey,
   WrongKeyError,
   open
-} from "./shared-GGP5EIOF.js";
+} from "./shared-F6GVJO2D.js";
 import {
   equal,
   fromBase64,
   spellWithin,
   utf8
-} from "./shared-QBEIN4GJ.js";
-import "./shared-GVRXV2KD.js";
+} from "./shared-JFX4GKKW.js";
 
 // envelope.ts
 var LabelError = class extends Error {

@@ -9460,6 +9460,7 @@ __export(statement_exports, {
   refuse: () => refuse,
   releaseMessage: () => releaseMessage,
   releaseNamespace: () => releaseNamespace,
+  rule: () => rule,
   signInMessage: () => signInMessage,
   signInNamespace: () => signInNamespace,
   spell: () => spell,
@@ -9467,6 +9468,7 @@ __export(statement_exports, {
   spellWithin: () => spellWithin,
   statement: () => statement,
   suspend: () => suspend,
+  takeBack: () => takeBack,
   text: () => text
 });
 var actNamespace = "strongroom/v1/act";
@@ -9556,6 +9558,12 @@ function refuse(opening, reason) {
 }
 function close(opening, reason) {
   return { act: "opening.close", what: { opening, reason: text(reason) } };
+}
+function rule(a) {
+  return { act: "map.rule", what: { verdict: a.verdict, from: text(a.from), to: text(a.to), need: text(a.need), reason: text(a.reason) } };
+}
+function takeBack(a) {
+  return { act: "map.take-back", what: { entry: a.entry, reason: text(a.reason) } };
 }
 function statement(store, person, time, a) {
   return spell({ v: 1, store, act: a.act, person, time: spellTime(time), what: a.what });

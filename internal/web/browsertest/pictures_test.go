@@ -41,6 +41,19 @@ func TestPictures(t *testing.T) {
 		p.Wait(`document.querySelector("#joining-panel .list")`)
 		p.pictures(folder, "people-taking-in")
 	})
+	t.Run("component", func(t *testing.T) {
+		s, p := member(t, access.Officer)
+		p.Go(s.url + componentPath)
+		p.Wait(`document.querySelector("details.say")`)
+		for _, selector := range []string{`#needs tr:nth-child(2) details.say`, "#known details.say"} {
+			p.Click(selector + " summary")
+		}
+		p.pictures(folder, "component-officer")
+		p.Go(s.url + "/map")
+		p.Click("#components tbody tr:first-child a")
+		p.Click("#chosen #needs details.say summary")
+		p.pictures(folder, "map-officer")
+	})
 	t.Run("elsewhere", func(t *testing.T) {
 		e, p, _ := newExported(t)
 		e.askFor(e.id, "disk array of erp-app lost")

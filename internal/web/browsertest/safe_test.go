@@ -160,6 +160,7 @@ func makeSafe(t testing.TB, domain string) (*fakeSafe, *http.ServeMux) {
 		return answer, nil
 	})
 	s.addPeople(mux, handle)
+	s.addMap(mux, handle)
 	handle("GET /v1/keyring", func(*http.Request, []byte) (any, error) {
 		if s.keyring == nil {
 			return map[string]any{}, nil

@@ -39,6 +39,11 @@ func TestStatements(t *testing.T) {
 		{access.Object{Number: 3, Digest: digest, Reason: "no"}, `m.statement.object({n: 3, digest: x.digest, reason: "no"})`},
 		{access.Suspend{Person: "bob", Reason: "lost laptop"}, `m.statement.suspend({person: "bob", reason: "lost laptop"})`},
 		{access.Refuse{Opening: opening, Reason: `"why?" <b> & \ é 語 😀 `}, `m.statement.refuse(x.opening, '"why?" <b> & \\ é 語 😀 ')`},
+		{access.Rule{Verdict: ledger.Rejected, From: "host/erp", To: "host/b<a>ckup", Reason: "it pulls"},
+			`m.statement.rule({reason: "it pulls", verdict: "rejected", to: "host/b<a>ckup", from: "host/erp", need: ""})`},
+		{access.Rule{Verdict: ledger.Added, From: "host/erp", To: "service/dns", Need: "start", Reason: "é"},
+			`m.statement.rule({verdict: "added", from: "host/erp", to: "service/dns", need: "start", reason: "é"})`},
+		{access.TakeBack{Entry: 17, Reason: "wrong"}, `m.statement.takeBack({reason: "wrong", entry: 17})`},
 		{access.Close{Opening: opening, Reason: "done"}, `m.statement.close(x.opening, "done")`},
 	} {
 		want, err := access.Statement{Store: store, Person: "ada", Time: at, Act: tt.act}.Encode()

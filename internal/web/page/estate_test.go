@@ -138,6 +138,48 @@ func TestComponentTellsWhy(t *testing.T) {
 	}
 }
 
+// What an officer can say something of is marked for the page's script; others
+// are told who can.
+func TestOfficersHaveTheirSay(t *testing.T) {
+	drawn := func(role access.Role) *node {
+		t.Helper()
+		var b bytes.Buffer
+		if err := newPages(t).Component(&b, pagetest.Frame("/map/component", role), pagetest.Component()); err != nil {
+			t.Fatal(err)
+		}
+		return check(t, b.Bytes())
+	}
+	root := drawn(access.Officer)
+	panel := root.byID("say-panel")
+	if panel.attr["data-component"] != "service/dns" || panel.attr["hidden"] == "" || len(panel.all("option")) != 5+len(estate.Needs) {
+		t.Errorf("the panel is %+v", panel.attr)
+	}
+	rows := root.byID("needs").all("tbody")[0].all("tr")
+	if row := rows[1].attr; row["data-other"] != "service/ntp" || row["data-need"] != "run" || strings.TrimSpace(row["data-said"]) != "438" {
+		t.Errorf("the second row of what it needs is %+v", row)
+	}
+	var rejected []string
+	for _, li := range root.byID("known").all("li") {
+		if li.attr["data-from"] != "" {
+			rejected = append(rejected, li.attr["data-from"]+" "+strings.TrimSpace(li.attr["data-said"]))
+		}
+	}
+	if got := strings.Join(rejected, ", "); got != "service/dns , host/backup 437" {
+		t.Errorf("people say no to %s", got)
+	}
+	scripts := func(root *node) (n int) { return len(root.all("script")) }
+	if scripts(root) != 1 {
+		t.Error("the page of an officer has no script")
+	}
+	for _, role := range []access.Role{access.Keykeeper, access.Operator, access.Auditor} {
+		root := drawn(role)
+		say := root.byID("say")
+		if scripts(root) > 0 || len(say.all("input")) > 0 || !strings.Contains(say.words(), "An officer confirms, rejects and adds") {
+			t.Errorf("%s sees %s", role, say.words())
+		}
+	}
+}
+
 // Of what thousands need, the picture shows some, and says so.
 func TestAroundIsBounded(t *testing.T) {
 	c := pagetest.Component()

@@ -39,6 +39,7 @@ const (
 	scriptRelease = "release.js"
 	scriptPeople  = "people.js"
 	scriptMap     = "map.js"
+	scriptRuling  = "component.js"
 )
 
 var (
@@ -133,9 +134,17 @@ func (p *Pages) Map(w io.Writer, f Frame, m report.MapPage) error {
 }
 
 // Component writes the page of one component of the map. The map's script shows
-// the element "component" of it beside the map.
+// the element "component" of it beside the map. For officers a script fills it:
+// what has data-from, data-to and data-need is a dependency, of which data-said
+// has the entries of the ledger that say something of it, and which has an
+// element of class "say" for what an officer says; "say-panel" has the fields to
+// add one.
 func (p *Pages) Component(w io.Writer, f Frame, c report.ComponentPage) error {
-	return p.write(w, "component", view{Frame: f, Title: string(c.ID), Page: c})
+	v := view{Frame: f, Title: string(c.ID), Page: c}
+	if f.Officer() {
+		v.Script = scriptRuling
+	}
+	return p.write(w, "component", v)
 }
 
 // Openings writes the list of openings.
@@ -231,6 +240,9 @@ func (f Frame) Is(name string) bool { return f.Visitor != nil && string(f.Visito
 
 // Keykeeper reports whether the visitor is one.
 func (f Frame) Keykeeper() bool { return f.has(access.Keykeeper) }
+
+// Officer reports whether the visitor is one.
+func (f Frame) Officer() bool { return f.has(access.Officer) }
 
 // MayAct reports whether the visitor can act with a passkey: keykeepers release,
 // refuse, close, agree and object, officers close, and both suspend.

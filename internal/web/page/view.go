@@ -162,6 +162,7 @@ var funcs = template.FuncMap{
 	"basis":       basisWord,
 	"toComponent": toComponent,
 	"bases":       func() []estate.Basis { return estate.Bases },
+	"needs":       func() []estate.Need { return estate.Needs },
 	"part":        part,
 	"lines":       func(s string) string { return exact([]byte(s)) },
 }

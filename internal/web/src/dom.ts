@@ -77,3 +77,11 @@ export function field(label: string, input: HTMLInputElement | HTMLSelectElement
   }
   return h("p", { class: "field" }, ...parts);
 }
+
+/** A field for a reason, which must be given. */
+export function reasonField(id: string, longest = 1000): HTMLInputElement {
+  return h("input", { id, maxlength: String(longest), required: true, autocomplete: "off", pattern: ".*\\S.*" });
+}
+
+/** Where a reason comes to stand. */
+export const everybodyReads = "It stands in the ledger, and in mails to everybody.";

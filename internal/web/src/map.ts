@@ -6,7 +6,9 @@
 // the picture are in the same order.
 
 import { byId, h, showError } from "./dom.ts";
+import { Safe } from "./api.ts";
 import { askPage } from "./redraw.ts";
+import { offerRulings } from "./rulings.ts";
 
 /** A component: its row, its node, and by what it is found. */
 interface Component {
@@ -126,6 +128,7 @@ class Chooser {
   private chosen: Component | undefined;
   private arrows: SVGElement | undefined;
   private asked = 0;
+  private readonly safe = new Safe();
 
   constructor(private readonly components: Component[]) {
     const byLink = new Map<Element, Component>();
@@ -163,19 +166,36 @@ class Chooser {
     this.panel.hidden = false;
     this.panel.focus();
     try {
-      const part = (await askPage(c.link.pathname + c.link.search)).getElementById("component");
-      if (turn !== this.asked) {
-        return; // another was chosen meanwhile
-      }
-      if (part === null) {
-        throw new Error("the safe shows another page");
-      }
-      // The map itself shows what is around it.
-      part.querySelector("#around")?.remove();
-      status.replaceWith(part);
+      await this.show(c, turn, status);
     } catch (error) {
       showError(status, error);
     }
+  }
+
+  // Shows the component in the place of what stands there, and offers officers
+  // what they can say of it.
+  private async show(c: Component, turn: number, place: HTMLElement): Promise<void> {
+    const part = (await askPage(c.link.pathname + c.link.search)).getElementById("component");
+    if (turn !== this.asked) {
+      return; // another was chosen meanwhile
+    }
+    if (part === null) {
+      throw new Error("the safe shows another page");
+    }
+    // The map itself shows what is around it.
+    part.querySelector("#around")?.remove();
+    place.replaceWith(part);
+    if (part.querySelector("#say-panel") === null) {
+      return; // for officers only
+    }
+    const status = this.panel.querySelector<HTMLElement>("#say-status") ?? h("p", { id: "say-status", role: "status" });
+    part.after(status);
+    await offerRulings(this.safe, {
+      part,
+      status,
+      more: "The picture shows how it was: load this page anew to see it there.",
+      redraw: () => this.show(c, turn, part),
+    });
   }
 
   private unmark(): void {

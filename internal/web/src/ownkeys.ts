@@ -8,7 +8,8 @@ import { keepUnderPasskey, type OuterKeys } from "./copies.ts";
 import { action, byId, h } from "./dom.ts";
 import { answerOuterProof } from "./keys.ts";
 import type { Keyring } from "./keyring.ts";
-import { digestOf, ended, type Member, offerProposal, openOuterKeys } from "./place.ts";
+import { digestOf, type Member, offerProposal, openOuterKeys } from "./place.ts";
+import { ended } from "./redraw.ts";
 import type { Period, Roster } from "./roster.ts";
 
 /** Fills the section of the keys. */

@@ -11,12 +11,12 @@ import { signAct, signerOf } from "./acting.ts";
 import { Problem, Safe } from "./api.ts";
 import { sha256 } from "./base64.ts";
 import { changes, lacks } from "./changes.ts";
-import { action, byId, field, h, showError } from "./dom.ts";
+import { action, byId, everybodyReads, field, h, reasonField, showError } from "./dom.ts";
 import { askEveryone, type Everyone, type Proposal, suspendedKeys } from "./everyone.ts";
 import { offerJoining } from "./joining.ts";
 import { offerKeys } from "./ownkeys.ts";
-import { again, digestOf, ended, type Member, memberAt, type Place, signs } from "./place.ts";
-import { redraw } from "./redraw.ts";
+import { digestOf, type Member, memberAt, type Place, signs } from "./place.ts";
+import { again, ended, redraw } from "./redraw.ts";
 import { current, fingerprint, founded, keysOf, type Passkey, type Person, personOf, renewed, standsAs, unfit, unfounded } from "./roster.ts";
 import { agree, object, suspend } from "./statement.ts";
 import { when } from "./time.ts";
@@ -202,12 +202,6 @@ function objectForm(m: Member, p: Proposal): HTMLElement {
     field("Why you object", reason, everybodyReads),
     h("p", { class: "actions" }, button),
   );
-}
-
-const everybodyReads = "It stands in the ledger, and in mails to everybody.";
-
-function reasonField(id: string): HTMLInputElement {
-  return h("input", { id, maxlength: "1000", required: true, autocomplete: "off", pattern: ".*\\S.*" });
 }
 
 async function offerSuspension(m: Member, place: HTMLElement): Promise<void> {

@@ -10,16 +10,15 @@ import { action, h } from "./dom.ts";
 import { type Everyone, type Proposal, suspendedKeys } from "./everyone.ts";
 import { unwrap } from "./keys.ts";
 import { askKeyring, type Keyring, passkeyOf } from "./keyring.ts";
+import { type Drawn, ended } from "./redraw.ts";
 import { type Person, readRoster, type Roster, unfit } from "./roster.ts";
 import { type Act, agree } from "./statement.ts";
 import { wordsOf } from "./words.ts";
 
 /** The page, who is at it, and everybody as the safe tells of them. */
-export interface Place {
+export interface Place extends Drawn {
   safe: Safe;
-  status: HTMLElement;
   everyone: Everyone;
-  redraw: () => Promise<void>; // the whole page but its status, as things are now
 }
 
 /** Somebody of the roster at a page. */
@@ -42,22 +41,6 @@ export async function memberAt(at: Place, self: Person): Promise<Member> {
 
 export function signs(m: Member, act: Act): Promise<Signed> {
   return signAct(m.signer, act);
-}
-
-export function again(): HTMLElement {
-  return h("a", { href: location.pathname }, "Look at it anew");
-}
-
-/** Says what was done, and shows how things are now. */
-export async function ended(at: Place, text: string, more = ""): Promise<void> {
-  at.status.replaceChildren(h("span", { class: "ended" }, h("strong", {}, text), " ", more));
-  try {
-    await at.redraw();
-  } catch {
-    at.status.append(" ", again()); // it is done all the same
-  }
-  at.status.tabIndex = -1;
-  at.status.focus(); // what was pressed is gone
 }
 
 /** Unwraps the personal key with one touch, and opens the copies of all outer keys with it. */

@@ -1,7 +1,29 @@
 // Drawing a page anew after something was done on it: what the safe drew before
 // tells how things were.
 
-import { byId } from "./dom.ts";
+import { byId, h } from "./dom.ts";
+
+/** A page, or a part of one, that shows how things are. */
+export interface Drawn {
+  status: HTMLElement;
+  redraw: () => Promise<void>; // all of it but its status, as things are now
+}
+
+export function again(): HTMLElement {
+  return h("a", { href: location.pathname + location.search }, "Look at it anew");
+}
+
+/** Says what was done, and shows how things are now. */
+export async function ended(at: Drawn, text: string, more = ""): Promise<void> {
+  at.status.replaceChildren(h("span", { class: "ended" }, h("strong", {}, text), " ", more));
+  try {
+    await at.redraw();
+  } catch {
+    at.status.append(" ", again()); // it is done all the same
+  }
+  at.status.tabIndex = -1;
+  at.status.focus(); // what was pressed is gone
+}
 
 /**
  * Replaces what the safe has drawn by how things are now, but for one part of

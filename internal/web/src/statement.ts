@@ -132,6 +132,17 @@ export function close(opening: string, reason: string): Act {
   return { act: "opening.close", what: { opening, reason: text(reason) } };
 }
 
+export function rule(a: { verdict: Verdict; from: string; to: string; need: string; reason: string }): Act {
+  return { act: "map.rule", what: { verdict: a.verdict, from: text(a.from), to: text(a.to), need: text(a.need), reason: text(a.reason) } };
+}
+
+/** What somebody says of a dependency on the map. */
+export type Verdict = "confirmed" | "rejected" | "added";
+
+export function takeBack(a: { entry: number; reason: string }): Act {
+  return { act: "map.take-back", what: { entry: a.entry, reason: text(a.reason) } };
+}
+
 /** The bytes of a statement: the act, with who states it, where and when. */
 export function statement(store: string, person: string, time: Date, a: Act): Bytes {
   return spell({ v: 1, store, act: a.act, person, time: spellTime(time), what: a.what });

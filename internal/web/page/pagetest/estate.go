@@ -236,10 +236,12 @@ func Component() report.ComponentPage {
 		Merges:   []string{"host/10.0.0.2: they share 10.0.0.2"},
 		Needs: []report.Neighbour{
 			{ID: "service/ldap", Layer: 4, State: coverage.Held, Need: estate.Start, Ports: []string{"389/tcp"}, Evidence: []estate.Evidence{evidenceOf(estate.Declared, "dns1", "/etc/nsswitch.conf: line 7", "passwd: files ldap", 0)}},
-			{ID: "service/ntp", Layer: 3, State: coverage.Held, Need: estate.Run, Ports: []string{"123/udp"}, Evidence: []estate.Evidence{evidenceOf(estate.Declared, "dns1", "/etc/chrony/chrony.conf: line 3", "server ntp1", 0)}},
+			{ID: "service/ntp", Layer: 3, State: coverage.Held, Need: estate.Run, Ports: []string{"123/udp"}, Evidence: []estate.Evidence{evidenceOf(estate.Stated, "ana", "entry 438 of the ledger", "seen at the drill", 0), evidenceOf(estate.Declared, "dns1", "/etc/chrony/chrony.conf: line 3", "server ntp1", 0)}, Said: []int64{438}},
 			{ID: "host/hypervisor1", Layer: 2, State: coverage.Held, Need: estate.Hosting, Evidence: []estate.Evidence{evidenceOf(estate.Declared, "netbox", "virtual-machines/12", "", 0)}},
 		},
-		Overruled: []report.Overruled{{From: "service/dns", To: "service/prometheus", Need: estate.Run, By: []estate.Evidence{evidenceOf(estate.Stated, "the configuration", "line 44", "it only looks at it", 0)}}},
+		Overruled: []report.Overruled{{From: "service/dns", To: "service/prometheus", Need: estate.Run, By: []estate.Evidence{evidenceOf(estate.Stated, "the configuration", "line 44", "it only looks at it", 0)}},
+			{From: "host/backup", To: "service/dns", By: []estate.Evidence{evidenceOf(estate.Stated, "ana", "entry 437 of the ledger", "it has a file of hosts", 0)}, Said: []int64{437}}},
+		Others: []estate.ID{"host/backup", "host/db1", "host/erp-app", "service/ldap", "service/ntp"},
 	}
 	for _, id := range []estate.ID{"host/db1", "host/erp-app", "host/erp-web1", "host/erp-web2", "host/files", "host/mail", "host/monitor", "host/wiki"} {
 		c.NeededBy = append(c.NeededBy, report.Neighbour{ID: id, Layer: 5, State: coverage.Held, Need: estate.Run, Ports: []string{"53/udp"}, Evidence: []estate.Evidence{resolv, seen}})

@@ -1,14 +1,8 @@
 import {
-  encodeKeyring,
-  passkeyOf
-} from "./shared-OAPKKD5Q.js";
-import {
-  Trouble
-} from "./shared-JPLELB65.js";
-import {
-  openCopy,
-  wrap
-} from "./shared-GGP5EIOF.js";
+  Trouble,
+  byId,
+  h
+} from "./shared-CXLUVPZO.js";
 import {
   actNamespace,
   assertionText,
@@ -22,7 +16,7 @@ import {
   statement,
   toBase64,
   toHex
-} from "./shared-QBEIN4GJ.js";
+} from "./shared-JFX4GKKW.js";
 
 // roster.ts
 function readRoster(b) {
@@ -126,38 +120,50 @@ async function signAct(s, act) {
   return { statement: new TextDecoder().decode(bytes), signature: assertionText(assertion) };
 }
 
-// copies.ts
-async function openCopies(periods, person, personal) {
-  const keys = /* @__PURE__ */ new Map();
-  for (const [i, p] of periods.entries()) {
-    const copy = p.outer_copies?.find((c) => c.person === person);
-    if (copy === void 0) {
-      continue;
-    }
-    try {
-      keys.set(i + 1, await openCopy(personal, fromBase64(copy.sealed), p.outer));
-    } catch (cause) {
-      throw new Error(`Your copy of the outer key of period ${i + 1} does not hold that key: ${cause.message}. Do nothing with this safe before you know why.`, { cause });
-    }
+// redraw.ts
+function again() {
+  return h("a", { href: location.pathname + location.search }, "Look at it anew");
+}
+async function ended(at, text, more = "") {
+  at.status.replaceChildren(h("span", { class: "ended" }, h("strong", {}, text), " ", more));
+  try {
+    await at.redraw();
+  } catch {
+    at.status.append(" ", again());
   }
-  if (keys.size === 0) {
-    throw new Error("No copy of the outer key is sealed to you yet: a keykeeper who has it must add you once more, here or with strongroom people add.");
+  at.status.tabIndex = -1;
+  at.status.focus();
+}
+async function redraw(keep) {
+  const fresh = await askPage(location.pathname + location.search);
+  const main = byId("main");
+  const drawn = fresh.getElementById("main");
+  if (drawn === null) {
+    throw new Error("the safe shows another page");
   }
-  return keys;
+  const drawnAt = [...drawn.children].findIndex((part) => part.id === keep.id);
+  const at = drawnAt >= 0 ? drawnAt : [...main.children].indexOf(keep);
+  const parts = [...drawn.children].filter((part) => part.id !== keep.id);
+  parts.splice(at, 0, keep);
+  document.title = fresh.title;
+  main.replaceChildren(...parts);
 }
-async function keepUnderPasskey(safe, keyring, domain, period, key) {
-  const now = /* @__PURE__ */ new Date();
-  const sealed = await wrap(key, passkeyOf(keyring, domain), now);
-  const next = { ...keyring, time: now, periods: new Map([...keyring.periods, [period, sealed]]) };
-  await safe.post("/v1/keyring", { keyring: toBase64(encodeKeyring(next)) });
-}
-
-// time.ts
-function when(t) {
-  return `${t.toISOString().slice(0, 16).replace("T", " ")} UTC`;
-}
-function day(t) {
-  return t.toISOString().slice(0, 10);
+function askPage(address) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.responseType = "document";
+    request.open("GET", address);
+    request.onload = () => {
+      const there = new URL(request.responseURL).pathname === new URL(address, location.origin).pathname;
+      if (request.status === 200 && there && request.responseXML !== null) {
+        resolve(request.responseXML);
+      } else {
+        reject(new Error(`the safe answered with status ${request.status}`));
+      }
+    };
+    request.onerror = () => reject(new Error("the safe cannot be reached"));
+    request.send();
+  });
 }
 
 export {
@@ -174,8 +180,8 @@ export {
   keysOf,
   signerOf,
   signAct,
-  openCopies,
-  keepUnderPasskey,
-  when,
-  day
+  again,
+  ended,
+  redraw,
+  askPage
 };

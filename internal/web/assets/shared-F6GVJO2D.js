@@ -1,12 +1,10 @@
 import {
+  __export,
   signAndEvaluate,
   spellTime,
   toBase64url,
   utf8
-} from "./shared-QBEIN4GJ.js";
-import {
-  __export
-} from "./shared-GVRXV2KD.js";
+} from "./shared-JFX4GKKW.js";
 
 // node_modules/@noble/hashes/utils.js
 function isBytes(a) {

@@ -1,7 +1,7 @@
 import {
   Trouble,
   tellColleagues
-} from "./shared-JPLELB65.js";
+} from "./shared-CXLUVPZO.js";
 import {
   equal,
   fromBase64,
@@ -10,7 +10,7 @@ import {
   spellTime,
   toBase64,
   toBase64url
-} from "./shared-QBEIN4GJ.js";
+} from "./shared-JFX4GKKW.js";
 
 // keyring.ts
 function encodeKeyring(k) {

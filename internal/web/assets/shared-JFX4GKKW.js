@@ -1,3 +1,9 @@
+var __defProp = Object.defineProperty;
+var __export = (target, all) => {
+  for (var name in all)
+    __defProp(target, name, { get: all[name], enumerable: true });
+};
+
 // base64.ts
 function toBase64(b) {
   let text2 = "";
@@ -138,6 +144,12 @@ function refuse(opening, reason) {
 }
 function close(opening, reason) {
   return { act: "opening.close", what: { opening, reason: text(reason) } };
+}
+function rule(a) {
+  return { act: "map.rule", what: { verdict: a.verdict, from: text(a.from), to: text(a.to), need: text(a.need), reason: text(a.reason) } };
+}
+function takeBack(a) {
+  return { act: "map.take-back", what: { entry: a.entry, reason: text(a.reason) } };
 }
 function statement(store, person, time, a) {
   return spell({ v: 1, store, act: a.act, person, time: spellTime(time), what: a.what });
@@ -374,6 +386,7 @@ function skipCBOR(data, at, depth) {
 }
 
 export {
+  __export,
   toBase64,
   fromBase64,
   toBase64url,
@@ -396,6 +409,8 @@ export {
   suspend,
   refuse,
   close,
+  rule,
+  takeBack,
   statement,
   challenge,
   signInMessage,

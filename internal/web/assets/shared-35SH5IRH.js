@@ -1,7 +1,7 @@
 import {
   Trouble,
   tellColleagues
-} from "./shared-JPLELB65.js";
+} from "./shared-CXLUVPZO.js";
 import {
   assertionText,
   challenge,
@@ -12,7 +12,7 @@ import {
   signInNamespace,
   signWithAny,
   toHex
-} from "./shared-QBEIN4GJ.js";
+} from "./shared-JFX4GKKW.js";
 
 // pin.ts
 function pinOf({ dataset }) {
