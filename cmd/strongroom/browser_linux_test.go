@@ -279,9 +279,13 @@ func (s *site) serve() {
 }
 
 // invite returns the link of an invitation.
-func (s *site) invite(name, role string) string {
+func (s *site) invite(name string, roles ...string) string {
 	s.t.Helper()
-	return regexp.MustCompile(`https://\S+`).FindString(s.as("safe", "people", "invite", name, "--role", role))
+	call := []string{"people", "invite", name}
+	for _, role := range roles {
+		call = append(call, "--role", role)
+	}
+	return regexp.MustCompile(`https://\S+`).FindString(s.as("safe", call...))
 }
 
 // enrol has somebody enrol at a terminal, with more flags of the command, and
@@ -366,12 +370,12 @@ func (g *guest) keep() (touches int) {
 
 var privateLine = regexp.MustCompile(`AGE-SECRET-KEY-PQ-1[0-9A-Z]{50,}`)
 
-// enrol has the guest enrol as a keykeeper. Who founds the safe is asked for the
-// outer key, and presses that button.
-func (g *guest) enrol(outer string) {
+// enrol has the guest enrol as a keykeeper, who may have more roles. Who founds
+// the safe is asked for the outer key, and presses that button.
+func (g *guest) enrol(outer string, more ...string) {
 	t := g.s.t
 	t.Helper()
-	g.Go(g.s.invite(g.name, "keykeeper"))
+	g.Go(g.s.invite(g.name, append(more, "keykeeper")...))
 	g.Fill("#mail", g.name+"@acme.example")
 	g.Press("Begin")
 	g.Press("Make the passkey for looking")
