@@ -32,7 +32,8 @@ The exit status is 3 if anything is missing or stale, so that a timer can watch
 it.`,
 		Example: `  strongroom coverage
   strongroom coverage erp --propose`,
-		Args: args(0, 1, "one application"),
+		Args:              args(0, 1, "one application"),
+		ValidArgsFunction: a.completeApplication,
 		RunE: func(_ *cobra.Command, given []string) error {
 			c, err := a.coverageOf(given)
 			if err != nil {
@@ -58,7 +59,8 @@ and whether that is kept: the age of snapshots, the time that collections take,
 how long snapshots are kept, and rehearsals.
 
 The exit status is 3 if a level is not kept.`,
-		Args: args(0, 1, "one application"),
+		Args:              args(0, 1, "one application"),
+		ValidArgsFunction: a.completeApplication,
 		RunE: func(_ *cobra.Command, given []string) error {
 			c, err := a.coverageOf(given)
 			if err != nil {
@@ -67,6 +69,18 @@ The exit status is 3 if a level is not kept.`,
 			return a.showLevels(c.Reports)
 		},
 	}
+}
+
+// completeApplication offers the shell the applications of the configuration.
+func (a *app) completeApplication(_ *cobra.Command, given []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+	c, err := a.config()
+	if err != nil || len(given) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, one := range c.Applications {
+		names = append(names, one.ID.Name())
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // coverageOf returns how it stands with all applications, or with the one that

@@ -316,14 +316,20 @@ func (a *app) explain(m *estate.Map, first, second string) error {
 
 func (a *app) mapOrderCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "order",
-		Short: "Show in which order the estate can be rebuilt",
+		Use:   "order [APPLICATION]",
+		Short: "Show in which order the estate, or an application, can be rebuilt",
 		Long: `Show the layers in which the estate can be rebuilt: everything in one may be
 rebuilt at once. Where components need each other, it says how the knot is
 opened: by a rule (how one of them starts without the other, what proves that
-and what undoes it), or by a question to a person.`,
-		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
+and what undoes it), or by a question to a person.
+
+With an application, or another component, it is the part of that: what it
+needs, and nothing else.`,
+		Example: `  strongroom map order
+  strongroom map order erp`,
+		Args:              args(0, 1, "one application"),
+		ValidArgsFunction: a.completeApplication,
+		RunE: func(_ *cobra.Command, given []string) error {
 			return a.withMap(func(s *daemon.Safe, m *estate.Map) error {
 				if len(m.Components) == 0 {
 					return errEmptyMap
@@ -332,10 +338,27 @@ and what undoes it), or by a question to a person.`,
 				if err != nil {
 					return err
 				}
+				if len(given) > 0 {
+					id, err := findApplication(m, given[0])
+					if err != nil {
+						return err
+					}
+					o = o.Only(m.Closure(id, estate.Ordering))
+				}
 				return a.showOrder(o)
 			})
 		},
 	}
+}
+
+// findApplication returns the application of that name, or else the component
+// that a person means.
+func findApplication(m *estate.Map, word string) (estate.ID, error) {
+	if id, ok := m.Known(estate.NewID(estate.Application, word)); ok {
+		return id, nil
+	}
+	c, err := findComponent(m, word)
+	return c.ID, err
 }
 
 func (a *app) showOrder(o order.Order) error {
