@@ -48,15 +48,15 @@ func (d *demo) cover() error {
 		return err
 	}
 	d.say("Who was first, the directory or the name server? Each waits for the other. It is known how such a knot is opened, so the order says what to do:")
-	if err := d.shows("strongroom map order", 0, "Knot of 2 components: service/127.0.0.1/erp/login, service/127.0.0.1/erp/names", "Layer 1"); err != nil {
+	if err := d.shows("strongroom map order erp", 0, "Knot of 2 components: service/127.0.0.1/erp/login, service/127.0.0.1/erp/names", "Layer 1"); err != nil {
 		return err
 	}
 	d.say("One thing was left out on purpose: nobody collects the database. Coverage finds that out, and ends with 3, so that a timer notices:")
 	if err := d.shows("strongroom coverage erp", 3, "missing", "service/127.0.0.1/erp/db", "nobody has said what it takes to rebuild it"); err != nil {
 		return err
 	}
-	d.say("It is proposed what closes that, to be put into the configuration:")
-	return d.shows("strongroom coverage erp --propose", 0, "erp-db-", "must_hold:", "on the host, as root")
+	d.say("It is proposed what closes that: what to put into the configuration, and what root runs on the host, where a key of its own can start that dump and nothing else. The file that declares the database is in the safe already:")
+	return d.shows("strongroom coverage erp --propose", 0, "erp-db-dump", "exec -T db", "pg_dumpall", "must_hold:", "on the host, as root")
 }
 
 // shows runs a command on the safe, whose output must have these words.
