@@ -189,9 +189,10 @@ func (a *app) mapUndoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "undo A B --reason WHY",
 		Short: "Take back what was said of whether A needs B",
-		Long: `Take back what was said with confirm, reject and add of whether A needs B: then
-the map has what is discovered, and what the configuration says. That it was
-said, and that it was taken back, stays in the ledger.`,
+		Long: `Take back what was said of whether A needs B with confirm, reject and add, or by
+an officer on the map's pages: then the map has what is discovered, and what the
+configuration says. That it was said, and that it was taken back, stays in the
+ledger.`,
 		Example: `  strongroom map undo host/erp-app host/backup --reason "it does wait for it"`,
 		Args:    args(2, 2, "two components"),
 		RunE: func(_ *cobra.Command, given []string) error {

@@ -37,7 +37,7 @@ An invitation gives nobody a right: that does the roster, which others agree on.
 
 keykeeper  releases the outer seal of what an operator asks for
 operator   asks, and restores with the inner key; never also keykeeper
-officer    signs recoveries off
+officer    signs recoveries off; says on the page Map what depends on what
 auditor    looks`,
 		Example: `  strongroom people invite kim --role keykeeper
   strongroom people invite ana --role officer --role auditor`,

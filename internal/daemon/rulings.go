@@ -179,10 +179,10 @@ func (e *OverruledError) Error() string {
 }
 
 // ErrNothingSaid says that there is nothing to take back.
-var ErrNothingSaid = errors.New("nobody has said anything of that with a command")
+var ErrNothingSaid = errors.New("nobody has said anything of that with a command, or on a page")
 
-// WithdrawRulings takes back what was said with commands of whether a component needs
-// another, and returns it.
+// WithdrawRulings takes back what was said with commands and on pages of whether a
+// component needs another, and returns it.
 func (s *Safe) WithdrawRulings(ctx context.Context, from, to estate.ID, reason, account string) ([]Ruling, error) {
 	m, err := s.Map(ctx)
 	if err != nil {
