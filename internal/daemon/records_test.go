@@ -226,6 +226,8 @@ func TestRecordsKeepLevels(t *testing.T) {
 func TestRecordsThatAreRefused(t *testing.T) {
 	h := newErpHall(t, pair+" carl:operator olga:officer tim:auditor eve:operator")
 	d := h.collect(0)
+	h.safe.opts.Program = playing("partial")
+	partial := h.collect(0)
 	h.must(h.suspend("carl", "eve"))
 	h.pass(2 * time.Hour)
 	good := h.restored("bob", record.Right, d)
@@ -249,6 +251,7 @@ func TestRecordsThatAreRefused(t *testing.T) {
 		{"suspended", with(func(r *record.Record) { r.Person = "eve" }), "is suspended"},
 		{"no such snapshot", with(func(r *record.Record) { r.Snapshots[0].Run = safe.NewRunID(h.now()) }), "there is no snapshot"},
 		{"another source", with(func(r *record.Record) { r.Snapshots[0].Source = "web" }), "is not of web"},
+		{"of the whole of a part", with(func(r *record.Record) { r.Snapshots[0].Run = partial.Run }), "is partial"},
 		{"still to come", with(func(r *record.Record) { r.Ended = h.now().Add(actLife + time.Second) }), "still to come"},
 		{"before the snapshot", with(func(r *record.Record) { r.Started = d.Finished.UTC().Truncate(time.Second).Add(-time.Second) }), "was complete"},
 		{"no such application", with(func(r *record.Record) { r.Application = "shop" }), "no application shop"},
@@ -267,6 +270,9 @@ func TestRecordsThatAreRefused(t *testing.T) {
 	if _, err := h.safe.AddRecord(t.Context(), file, "root"); err == nil || !strings.Contains(err.Error(), "taken in before") {
 		t.Errorf("a record is taken in twice: %v", err)
 	}
+	// That a part was wrong is worth knowing.
+	_, err = h.safe.AddRecord(t.Context(), with(func(r *record.Record) { r.Snapshots[0].Run, r.Snapshots[0].Result = partial.Run, record.Wrong }), "root")
+	h.must(err)
 	officer := with(func(r *record.Record) { r.Person = "olga" })
 	_, err = h.safe.AddRecord(t.Context(), officer, "root")
 	h.must(err)

@@ -65,7 +65,7 @@ func Propose(in Input, r Report, reach func(estate.ID) (Reach, bool)) []Proposal
 		case item.State == Unproven && !in.scrubbed(item.Source):
 			all = append(all, Proposal{For: item, Says: "Read the store for damage.", OnSafe: []string{"strongroom scrub --repair"}})
 		case item.State == Unproven:
-			all = append(all, Proposal{For: item, Says: "Restore it, and see whether it is right: ask for an opening.",
+			all = append(all, Proposal{For: item, Says: "Restore it, see whether it is right, and say so with a record: ask for an opening.",
 				OnSafe: []string{fmt.Sprintf("strongroom opening request --snapshot %s --reason %s", item.Source, shellQuote("rehearsal of "+r.Application.Name()))}})
 		}
 	}
