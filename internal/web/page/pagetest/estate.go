@@ -298,7 +298,7 @@ func Application() report.ApplicationPage {
 			Open:   []string{"host", "host_key", "include", "PUBLIC-KEY-OF-san-conf", "ADDRESS"},
 		},
 		{For: a.Items[2], Says: "Collect it, and see why that was not done: does the timer run?", OnSafe: []string{"strongroom collect nfs-export", "systemctl list-timers 'strongroom*'"}},
-		{For: a.Items[3], Says: "Restore it, and see whether it is right: ask for an opening.", OnSafe: []string{"strongroom opening request --snapshot erp-files --reason 'rehearsal of erp'"}},
+		{For: a.Items[3], Says: "Restore it, see whether it is right, and say so with a record: ask for an opening.", OnSafe: []string{"strongroom opening request --snapshot erp-files --reason 'rehearsal of erp'"}},
 	}
 	return a
 }
