@@ -60,10 +60,9 @@ func orderOf(c *config.Config, m *estate.Map, answers []order.Answer) (order.Ord
 // something, by the names that the map has for components.
 func harmsOf(c *config.Config, m *estate.Map) (all []order.Harm) {
 	for _, one := range statedOf(c) {
-		from, _ := m.Known(one.ID)
+		from, known := m.Known(one.ID)
 		for _, r := range one.DependsOn {
-			if r.Harm > 0 {
-				to, _ := m.Known(r.To)
+			if to, both := m.Known(r.To); known && both && r.Harm > 0 {
 				all = append(all, order.Harm{Pair: order.Pair{From: from, To: to}, Cost: r.Harm})
 			}
 		}
@@ -81,15 +80,20 @@ func statedOf(c *config.Config) []config.Component {
 }
 
 // rulesOf returns what the configuration says of how components start without
-// others, by the names that the map has for them.
+// others, by the names that the map has for them. What says something of a
+// component that the map does not have, or has two of, is left out: a rule
+// without a name would be one for all.
 func rulesOf(c *config.Config, m *estate.Map) []order.Rule {
 	var rules []order.Rule
 	for _, one := range statedOf(c) {
 		for _, b := range one.MayStartWithout {
-			from, _ := m.Known(one.ID)
-			without, _ := m.Known(b.Without)
+			from, known := m.Known(one.ID)
+			without, both := m.Known(b.Without)
+			if !known || !both {
+				continue
+			}
 			rules = append(rules, order.Rule{
-				Name: fmt.Sprintf("line %d of the configuration", b.At.Line),
+				Name: fmt.Sprintf("line %d, column %d of the configuration", b.At.Line, b.At.Column),
 				From: []order.Match{{ID: from}}, Without: []order.Match{{ID: without}},
 				Mode: b.Mode, Until: cmp.Or(b.Until, fmt.Sprintf("%s has started", without)), Check: b.ProvenBy, Undo: b.UndoneBy, Source: "the configuration",
 			})
