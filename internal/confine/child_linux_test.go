@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,30 @@ import (
 
 const childVariable = "STRONGROOM_CONFINE_TEST_CHILD"
 
+// hoardVariable has a child bound its memory, and then take as many MiB.
+const hoardVariable = "STRONGROOM_CONFINE_TEST_HOARD"
+
+func hoard(mebibytes string) error {
+	n, err := strconv.Atoi(mebibytes)
+	if err == nil {
+		err = MostMemory(256 << 20)
+	}
+	for range n {
+		hoarded = append(hoarded, bytes.Repeat([]byte{1}, 1<<20))
+	}
+	return err
+}
+
+var hoarded [][]byte
+
 func TestMain(m *testing.M) {
+	if mebibytes := os.Getenv(hoardVariable); mebibytes != "" {
+		if err := hoard(mebibytes); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if os.Getenv(childVariable) == "" {
 		os.Exit(m.Run())
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -256,6 +257,17 @@ func NoSwap() error {
 	// it uses.
 	err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
 	return os.NewSyscallError("mlockall", err)
+}
+
+// MostMemory bounds how much memory the process can still get, in bytes beside
+// what it has. A program that needs more ends, as no Go program survives that:
+// it is for what reads hostile bytes when nothing is lost with it.
+func MostMemory(more uint64) error {
+	var has runtime.MemStats
+	runtime.ReadMemStats(&has)
+	// Address space that is only reserved does not count.
+	limit := unix.Rlimit{Cur: has.Sys + more, Max: has.Sys + more}
+	return os.NewSyscallError("setrlimit(RLIMIT_DATA)", unix.Setrlimit(unix.RLIMIT_DATA, &limit))
 }
 
 // mayLockAll reports whether RLIMIT_MEMLOCK does not apply.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strconv"
@@ -395,6 +396,17 @@ func TestNoDump(t *testing.T) {
 			if got.Results[name] != "ok" {
 				t.Errorf("user %d: %s: %q %s", uid, name, got.Results[name], got.Err)
 			}
+		}
+	}
+}
+
+func TestMostMemory(t *testing.T) {
+	for mebibytes, enough := range map[string]bool{"100": true, "600": false} {
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Env = append(os.Environ(), hoardVariable+"="+mebibytes)
+		said, err := cmd.CombinedOutput()
+		if (err == nil) != enough || !enough && !strings.Contains(string(said), "out of memory") {
+			t.Errorf("taking %s MiB of 256 more: %v\n%.300s", mebibytes, err, said)
 		}
 	}
 }

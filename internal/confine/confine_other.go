@@ -29,5 +29,8 @@ func NoDump() error { return errNotLinux }
 // NoSwap fails.
 func NoSwap() error { return errNotLinux }
 
+// MostMemory fails.
+func MostMemory(uint64) error { return errNotLinux }
+
 // ABI returns the version of Landlock that the kernel offers, 0 for none.
 func ABI() int { return 0 }

@@ -82,6 +82,11 @@ func Collect(stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	// The result stands, whatever a reader makes of a hostile file.
+	if task.API == nil {
+		if err := confine.MostMemory(readersTake); err != nil {
+			return err
+		}
+	}
 	found := around.facts()
 	return answers.send(CollectAnswer{Facts: &found})
 }
@@ -242,7 +247,8 @@ func open(ctx context.Context, task CollectTask, rules *confine.Rules) (source.S
 }
 
 // openAPI makes a source that asks an API, with all that it takes to trust it:
-// certificates cannot be read afterwards.
+// certificates cannot be read afterwards. From then on memory is bounded, since
+// answers are read before they are known to be some.
 func openAPI(ctx context.Context, task CollectTask, limits source.Limits, rules *confine.Rules) (source.Source, error) {
 	at, err := url.Parse(task.API.URL)
 	if err != nil {
@@ -262,6 +268,9 @@ func openAPI(ctx context.Context, task CollectTask, limits source.Limits, rules 
 	}
 	roots, err := rootsOf(task.API.Authority)
 	if err != nil {
+		return nil, err
+	}
+	if err := confine.MostMemory(readersTake); err != nil {
 		return nil, err
 	}
 	_, dial, err := reach(ctx, Login{Host: at.Hostname(), Port: port}, rules)

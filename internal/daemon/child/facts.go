@@ -19,6 +19,11 @@ const maxFacts = 24 << 20
 // maxShown bounds in bytes the files that are held until all of them are there.
 const maxShown = 32 << 20
 
+// readersTake bounds in bytes what it may take to read them: twenty times what
+// estates of thousands of machines take, and what a hostile file can ask for has
+// no end.
+const readersTake = 1 << 30
+
 // An onlooker sees the files of a source that may hold facts, and reads them
 // when all have passed.
 type onlooker struct {

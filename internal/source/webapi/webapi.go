@@ -46,7 +46,8 @@ type Options struct {
 	Roots         *x509.CertPool // nil means the system's
 	// Dial makes connections; nil means a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Timeout is how long one answer may take; 0 means a minute.
+	// Timeout is how long one answer may take, of thirty times of which there is
+	// for all of them; 0 means a minute.
 	Timeout time.Duration
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
@@ -57,6 +58,11 @@ const (
 	Most = 64 << 20
 	// maxPages bounds how many are asked for.
 	maxPages = 1000
+	// maxAddress bounds in bytes that of a next page.
+	maxAddress = 8 << 10
+	// wholeTakes is how many times the time of one answer there is for all: an API
+	// that gives page after page slowly would keep the collection for days.
+	wholeTakes = 30
 )
 
 // Source is a source.Source of an API's answer.
@@ -122,8 +128,11 @@ func (q Question) page(n int) string {
 }
 
 // where returns what an error calls an address: without the query, which may
-// hold what is nobody's business.
-func where(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }
+// hold what is nobody's business, and as it is spelled, since an API may have
+// named it.
+func where(u *url.URL) string {
+	return fmt.Sprintf("%s://%s%.200s", u.Scheme, u.Host, u.EscapedPath())
+}
 
 // Matches implements source.Source: there are no lines to match.
 func (s *Source) Matches() []source.Match { return []source.Match{} }
@@ -144,6 +153,9 @@ func (s *Source) Probe(ctx context.Context) error {
 func (s *Source) Pull(ctx context.Context, request source.Request) iter.Seq2[source.Item, error] {
 	return func(yield func(source.Item, error) bool) {
 		defer s.client.CloseIdleConnections()
+		within := wholeTakes * s.options.Timeout
+		ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not all answers from %s within %v", where(s.options.Ask[0].URL), within))
+		defer cancel()
 		var taken taken
 		for _, q := range s.options.Ask {
 			for item, err := range s.pages(ctx, q, request) {
@@ -181,7 +193,13 @@ func (t *taken) add(size int64, limits source.Limits) error {
 func (s *Source) pages(ctx context.Context, q Question, request source.Request) iter.Seq2[source.Item, error] {
 	return func(yield func(source.Item, error) bool) {
 		at := q.URL
+		given := make(map[string]bool)
 		for page := 1; at != nil; page++ {
+			if given[at.String()] {
+				yield(source.Item{}, fmt.Errorf("the pages of %s lead in a circle", where(q.URL)))
+				return
+			}
+			given[at.String()] = true
 			if page > maxPages {
 				yield(source.Item{}, fmt.Errorf("%s has more than %d pages", where(q.URL), maxPages))
 				return
@@ -266,14 +284,14 @@ func (s *Source) ask(ctx context.Context, at *url.URL) ([]byte, error) {
 // next returns the address of the next page, nil if the answer names none.
 func next(of *url.URL, answer []byte) (*url.URL, error) {
 	var page struct {
-		Next any `json:"next"`
+		Next json.RawMessage `json:"next"` // whatever it is, it takes no more memory than the answer
 	}
-	if json.Unmarshal(answer, &page) != nil {
+	var text string
+	if json.Unmarshal(answer, &page) != nil || json.Unmarshal(page.Next, &text) != nil || text == "" {
 		return nil, nil // no object, or none that says so
 	}
-	text, ok := page.Next.(string)
-	if !ok || text == "" {
-		return nil, nil
+	if len(text) > maxAddress {
+		return nil, fmt.Errorf("%s names a next page with an address of more than %d bytes", where(of), maxAddress)
 	}
 	u, err := of.Parse(text)
 	if err != nil || u.Scheme != of.Scheme || u.Host != of.Host || u.User != nil {

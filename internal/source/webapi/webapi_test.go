@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,20 @@ func serve(t *testing.T) *httptest.Server {
 	say("GET /null", `{"next":null}`)
 	say("GET /empty", ``)
 	say("GET /elsewhere", `{"next":"https://192.0.2.1/one"}`)
-	say("GET /loop", `{"next":"/loop"}`)
+	say("GET /loop", `{"next":"/back"}`)
+	say("GET /back", `{"next":"/loop"}`)
+	say("GET /odd", `{"next":"/%1b%5b31m%0ainjected"}`)
+	say("GET /long", `{"next":"/`+strings.Repeat("x", 9<<10)+`"}`)
+	say("GET /no-address", `{"next":[{},{}]}`)
+	mux.HandleFunc("GET /on", func(w http.ResponseWriter, req *http.Request) {
+		n, _ := strconv.Atoi(req.URL.Query().Get("n"))
+		if req.URL.Query().Has("slow") {
+			time.Sleep(20 * time.Millisecond)
+			fmt.Fprintf(w, `{"next":"/on?slow&n=%d"}`, n+1)
+			return
+		}
+		fmt.Fprintf(w, `{"next":"/on?n=%d"}`, n+1)
+	})
 	mux.HandleFunc("GET /pages", func(w http.ResponseWriter, req *http.Request) {
 		n := len(req.URL.Query().Get("p"))
 		next := "null"
@@ -99,11 +113,13 @@ func pull(t *testing.T, o webapi.Options) (map[string]string, error) {
 func TestAnswers(t *testing.T) {
 	s := serve(t)
 	for path, want := range map[string]map[string]string{
-		"/one":       {"answer.json": `{"data":[1]}`},
-		"/list":      {"answer.json": `[{"next":"/one"}]`},
-		"/null":      {"answer.json": `{"next":null}`},
-		"/empty":     {"answer.json": ""},
-		"/pages?p=x": {"answer.json": "", "answer.json.0002": ""},
+		"/one":  {"answer.json": `{"data":[1]}`},
+		"/list": {"answer.json": `[{"next":"/one"}]`},
+		"/null": {"answer.json": `{"next":null}`},
+
+		"/no-address": {"answer.json": `{"next":[{},{}]}`},
+		"/empty":      {"answer.json": ""},
+		"/pages?p=x":  {"answer.json": "", "answer.json.0002": ""},
 	} {
 		got, err := pull(t, options(t, s, path))
 		if err != nil {
@@ -136,17 +152,25 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"/half":            "unexpected EOF",
 		"/great":           "more than 67108864 bytes",
 		"/elsewhere":       "a next page that lies elsewhere",
-		"/loop":            "more than 1000 pages",
+		"/loop":            "lead in a circle",
+		"/on":              "more than 1000 pages",
+		"/odd":             "%1b%5b31m%0ainjected answers with status 404",
+		"/long":            "an address of more than 8192 bytes",
 	} {
 		_, err := pull(t, options(t, s, path))
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
-			t.Errorf("%s: the error is %v, want that %s", path, err, want)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\x1b\n") || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: the error is %q, want that %s", path, err, want)
 		}
 	}
 	o := options(t, s, "/silent?key=hush")
 	o.Timeout = 50 * time.Millisecond
 	if _, err := pull(t, o); err == nil || !strings.Contains(err.Error(), "no whole answer") || strings.Contains(err.Error(), "hush") {
 		t.Errorf("silent: the error is %v", err)
+	}
+	o = options(t, s, "/on?slow")
+	o.Timeout = 100 * time.Millisecond
+	if pages, err := pull(t, o); err == nil || !strings.Contains(err.Error(), " within ") || len(pages) > 200 {
+		t.Errorf("one slow page after the other: %d pages, and the error is %v", len(pages), err)
 	}
 	o = options(t, s, "/one?key=hush")
 	o.Roots = x509.NewCertPool()
