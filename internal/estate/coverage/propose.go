@@ -3,7 +3,6 @@ package coverage
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -188,7 +187,7 @@ func hostOf(c estate.Component) string {
 			return string(host)
 		}
 	}
-	if name := path.Base(c.ID.Name()); estate.IsHostName(name) {
+	if name := c.ID.Name(); c.ID.Kind() == estate.Host && estate.IsHostName(name) {
 		return name
 	}
 	return "its-host"
