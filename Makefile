@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build web age axe test lint demo screenshots soak fuzz clean deps facts bench peers bench-remote bench-bucket bench-scale bench-growth
+.PHONY: help build web age axe test lint demo screenshots soak fuzz clean deps facts bench peers bench-remote bench-bucket bench-scale bench-growth bench-map
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -95,6 +95,9 @@ bench-growth: ## simulates how a store grows over seven years: docs/growth.md
 
 bench-bucket: ## reading a snapshot from where every request takes long: requests, bytes, seconds
 	go test -run '^$$' -bench Bucket -benchtime 1x ./bench/remote
+
+bench-map: deps ## a map of 5,000 components at a real safe: commands, and pages in a browser: docs/scale.md
+	STRONGROOM_BENCH=1 go test -count=1 -v -run '^TestMapOfThousands$$' -timeout 20m ./cmd/strongroom
 
 clean: ## remove what was built, and what the demo left
 	rm -rf bin

@@ -194,6 +194,13 @@ sources:
 // it serve.
 func newSite(t *testing.T, pages ...string) *site {
 	t.Helper()
+	return newSiteWith(t, "", pages...)
+}
+
+// newSiteWith is newSite with more sources, and what follows them in the
+// configuration.
+func newSiteWith(t *testing.T, more string, pages ...string) *site {
+	t.Helper()
 	root := t.TempDir()
 	s := &site{t: t, root: root, data: filepath.Join(root, "srv/erp"), outer: filepath.Join(root, "paper/outer.key"), inner: filepath.Join(root, "bob/inner.key")}
 	s.listen = netip.MustParseAddrPort("127.0.0.1:" + port(t))
@@ -206,7 +213,7 @@ func newSite(t *testing.T, pages ...string) *site {
 	s.mails, err = smtptest.Start(smtptest.Options{})
 	s.must(err)
 	t.Cleanup(s.mails.Stop)
-	write(t, filepath.Join(root, "safe/strongroom.yaml"), fmt.Sprintf(siteConfig, root, s.mails.Addr, s.listen, port(t), s.data, listened))
+	write(t, filepath.Join(root, "safe/strongroom.yaml"), fmt.Sprintf(siteConfig, root, s.mails.Addr, s.listen, port(t), s.data, listened)+more)
 	s.as("paper", "keys", "new-role", "outer")
 	s.as("bob", "keys", "new-role", "inner")
 	s.as("safe", "init", "--outer", s.outer+".pub", "--inner", s.inner+".pub")
