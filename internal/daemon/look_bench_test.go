@@ -7,6 +7,7 @@ import (
 
 	"strongroom/internal/daemon/state"
 	"strongroom/internal/ledger"
+	"strongroom/internal/report"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
 	"strongroom/internal/store/seal"
@@ -37,6 +38,12 @@ func BenchmarkOverview(b *testing.B) {
 			look("entry", func() error { _, err := s.LookEntry(b.Context(), 7); return err })
 			look("people", func() error { _, err := s.LookPeople(b.Context()); return err })
 			look("openings", func() error { _, err := s.LookOpenings(b.Context()); return err })
+			tellLarge(b, s) // and what depends on what; who looks first has it drawn
+			if _, err := s.LookMap(b.Context(), report.MapFilter{}); err != nil {
+				b.Fatal(err)
+			}
+			look("overview-with-applications", func() error { _, err := s.LookOverview(b.Context()); return err })
+			look("map", func() error { _, err := s.LookMap(b.Context(), report.MapFilter{}); return err })
 		})
 	}
 }

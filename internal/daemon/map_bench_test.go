@@ -6,61 +6,51 @@ import (
 	"testing"
 
 	"strongroom/internal/daemon/state"
+	"strongroom/internal/estate"
 	"strongroom/internal/estate/largetest"
 	"strongroom/internal/report"
 	"strongroom/internal/safe"
 	"strongroom/internal/safe/config"
 )
 
-// applicationsOf is the part of a configuration that has the applications of a
-// large estate, and says of its first hosts that the sources hold them.
-func applicationsOf(sources int) []byte {
-	var b bytes.Buffer
-	b.WriteString("components:\n")
-	for i := range sources {
-		fmt.Fprintf(&b, "  host/rack%02d-%03d: { must_hold: { data: [ source-%03d ] } }\n", i%20, i, i)
-	}
-	b.WriteString("applications:\n")
-	for i := range largetest.Applications {
-		fmt.Fprintf(&b, "  app-%02d: { consists_of: [ %s ], levels: { rpo: 26h } }\n", i, largetest.App(i))
-	}
-	return b.Bytes()
-}
-
 // tellLarge has the sources of a safe have told a large estate, of which the
-// configuration has so many applications.
+// configuration has applications.
 func tellLarge(b *testing.B, s *Safe) {
 	b.Helper()
-	sources := len(s.config.Sources)
-	text := fmt.Appendf(nil, "safe: test\nstore: /store\nsources:\n")
-	for i := range sources {
-		text = fmt.Appendf(text, "  source-%03d: { kind: local, include: [/etc] }\n", i)
+	var text, hosts bytes.Buffer
+	text.WriteString("safe: test\nstore: /store\nsources:\n")
+	for _, src := range s.config.Sources {
+		fmt.Fprintf(&text, "  %s: { kind: local, include: [/etc] }\n", src.Name)
 	}
-	cfg, err := config.Parse("test.yaml", append(text, applicationsOf(min(sources, 500))...))
+	facts := make(map[safe.SourceName]estate.Facts)
+	for i, told := range largetest.Estate(5000, 50_000) {
+		name := s.config.Sources[i%len(s.config.Sources)].Name
+		f := facts[name]
+		f.Components, f.Links = append(f.Components, told.Facts.Components...), append(f.Links, told.Facts.Links...)
+		facts[name] = f
+		if first := told.Facts.Components[0].ID; first.Kind() == estate.Host {
+			fmt.Fprintf(&hosts, "  %s: { must_hold: { data: [ %s ] } }\n", first, name)
+		}
+	}
+	fmt.Fprintf(&text, "components:\n%sapplications:\n", &hosts)
+	for i := range largetest.Applications {
+		fmt.Fprintf(&text, "  app-%02d: { consists_of: [ %s ], levels: { rpo: 26h } }\n", i, largetest.App(i))
+	}
+	cfg, err := config.Parse("test.yaml", text.Bytes())
 	if err != nil {
 		b.Fatal(err)
 	}
 	s.config.Components, s.config.Applications = cfg.Components, cfg.Applications
-	told := largetest.Estate(5000, 50_000)
 	err = s.state.Update(b.Context(), func(tx *state.Tx) error {
-		for i, t := range told {
-			name := safe.SourceName(t.Source)
-			if err := tx.SetFacts(name, t.Facts); err != nil {
+		for name, f := range facts {
+			if err := tx.SetFacts(name, f); err != nil {
 				return err
-			}
-			if i < sources {
-				continue
 			}
 		}
 		return nil
 	})
 	if err != nil {
 		b.Fatal(err)
-	}
-	for _, t := range told {
-		src := s.config.Sources[0]
-		src.Name = safe.SourceName(t.Source)
-		s.config.Sources = append(s.config.Sources, src)
 	}
 }
 
