@@ -80,6 +80,7 @@ func (a *app) collect(sources []config.Source) error {
 	}
 	defer s.Close() // everything was committed
 	defer a.deliverMails(s)
+	defer a.assess(s)
 	t := a.talk()
 	defer context.AfterFunc(a.stop, func() {
 		t.Note("Stopping. What was pulled so far is kept; a second Ctrl-C ends at once.")

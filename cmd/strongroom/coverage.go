@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"strongroom/internal/daemon"
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/coverage"
+	"strongroom/internal/report"
 	"strongroom/internal/ui"
 )
 
@@ -51,12 +53,14 @@ it.`,
 }
 
 func (a *app) levelsCommand() *cobra.Command {
-	return &cobra.Command{
+	history := false
+	cmd := &cobra.Command{
 		Use:   "levels [APPLICATION]",
 		Short: "Show whether service levels are kept",
 		Long: `Show for each application what was promised under levels: in the configuration,
 and whether that is kept: the age of snapshots, the time that collections take,
-how long snapshots are kept, and rehearsals.
+how long snapshots are kept, and rehearsals. With --history also on how many
+days of the last year each was kept; with --json each day of the last three.
 
 The exit status is 3 if a level is not kept.`,
 		Args:              args(0, 1, "one application"),
@@ -66,9 +70,51 @@ The exit status is 3 if a level is not kept.`,
 			if err != nil {
 				return err
 			}
+			if history {
+				if err := a.showHistory(c); err != nil {
+					return err
+				}
+			}
 			return a.showLevels(c.Reports)
 		},
 	}
+	cmd.Flags().BoolVar(&history, "history", false, "also how it was on earlier days")
+	return cmd
+}
+
+// showHistory shows on how many days each level was kept.
+func (a *app) showHistory(c daemon.Coverage) error {
+	s, err := a.openSafe()
+	if err != nil {
+		return err
+	}
+	defer s.Close() // nothing was written
+	t := a.talk()
+	since := a.now().AddDate(-1, 0, 0)
+	if t.JSON() {
+		since = time.Time{}
+	}
+	table := ui.NewTable(ui.Column{Title: "APPLICATION"}, ui.Column{Title: "LEVEL"}, ui.Column{Title: "DAYS KEPT", Right: true},
+		ui.Column{Title: "BROKEN", Right: true}, ui.Column{Title: "UNKNOWN", Right: true}, ui.Column{Title: "WORST"}, ui.Column{Title: "SINCE"})
+	for _, r := range c.Reports {
+		name := r.Application.Name()
+		days, err := s.Standings(a.stop, name, since)
+		if err != nil {
+			return err
+		}
+		for _, day := range days {
+			t.Emit("standing", map[string]any{"application": r.Application, "day": day.Taken.Format(time.DateOnly), "states": day.States, "levels": day.Levels})
+		}
+		for _, sum := range report.SumLevels(days) {
+			worst := "-"
+			if sum.Worst > 0 {
+				worst = ui.Duration(time.Duration(sum.Worst) * time.Second)
+			}
+			table.Row(name, string(sum.Promise), ui.Count(sum.Days[coverage.Kept]), ui.Count(sum.Days[coverage.Broken]), ui.Count(sum.Days[coverage.Unknown]), worst, day(sum.Since))
+		}
+	}
+	t.Table(table)
+	return nil
 }
 
 // completeApplication offers the shell the applications of the configuration.

@@ -97,6 +97,10 @@ func describe(what ledger.Event) string {
 		return fmt.Sprintf("%s objects, %s, %s damaged", ui.Count(e.Objects), ui.Size(e.Bytes), ui.Count(e.Damaged))
 	case ledger.FindingRaised:
 		return fmt.Sprintf("%s: %s: %s", e.Finding, e.Subject, e.Text)
+	case ledger.FindingCleared:
+		return fmt.Sprintf("entry %d, %s: %s: %s", e.Entry, e.Finding, e.Subject, e.Reason)
+	case ledger.FindingAcknowledged:
+		return fmt.Sprintf("entry %d, %s: %s, until %s; the account %s: %s", e.Entry, e.Finding, e.Subject, e.Until.Local().Format(time.DateOnly), e.Account, e.Reason)
 	case ledger.KeepExtended:
 		return fmt.Sprintf("run %s until %s", e.Run, e.Until.Local().Format(time.DateOnly))
 	case ledger.MapRuled:

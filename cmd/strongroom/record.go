@@ -226,9 +226,10 @@ for who brings it. What the safe cannot believe it refuses, and says why.`,
 			if err != nil {
 				return err
 			}
+			a.assess(s)
 			a.talk().Printf("Taken in, signed by %s: %s.", r.Person, recordInWords(r))
 			if !r.Right() {
-				a.talk().Warn("what was not right is a finding now: strongroom ledger show")
+				a.talk().Warn("what was not right is a finding now: strongroom findings list")
 			}
 			a.talk().Emit("record", map[string]any{"record": r})
 			return nil

@@ -74,6 +74,7 @@ func (a *app) scrubSafe(opts daemon.ScrubOptions) error {
 	if err != nil {
 		return err
 	}
+	a.assess(s)
 	for _, o := range report.Outcomes {
 		a.showOutcome(o)
 	}

@@ -33,6 +33,12 @@ type Outcome struct {
 	Facts    *estate.Facts // what it tells of the estate; nil if it could not
 }
 
+// Kinds of findings about a collection, beside child.HostKeyRefused.
+const (
+	collectorLied  = "source.collector_lied"
+	contentChanged = "source.content_changed"
+)
+
 // ErrBusy says that another process is collecting the same source.
 var ErrBusy = errors.New("this source is being collected already")
 
@@ -267,11 +273,11 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 		// An object that is gone may have been lost by the disk; anything else
 		// no honest collector says.
 		if !errors.Is(claimErr, blob.ErrNotExist) {
-			outcome.Finding = &child.Finding{Kind: "source.collector_lied", Text: claimErr.Error()}
+			outcome.Finding = &child.Finding{Kind: collectorLied, Text: claimErr.Error()}
 		}
 	}
 	if outcome.Finding == nil && r.poisoned > 0 {
-		outcome.Finding = &child.Finding{Kind: "source.content_changed",
+		outcome.Finding = &child.Finding{Kind: contentChanged,
 			Text: fmt.Sprintf("files with other content than before, though their size and times are the same: %d", r.poisoned)}
 	}
 	if err := r.safe.state.Update(ctx, func(tx *state.Tx) error { return r.record(tx, &outcome) }); err != nil {

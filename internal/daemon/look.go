@@ -10,6 +10,7 @@ import (
 	"strongroom/internal/access/opening"
 	"strongroom/internal/daemon/mail"
 	"strongroom/internal/daemon/state"
+	"strongroom/internal/estate/coverage"
 	"strongroom/internal/ledger"
 	"strongroom/internal/report"
 	"strongroom/internal/safe"
@@ -39,19 +40,19 @@ func (s *Safe) look(ctx context.Context, show func(glance) error) error {
 
 // LookOverview returns the safe at a glance.
 func (s *Safe) LookOverview(ctx context.Context) (o report.Overview, err error) {
-	err = s.look(ctx, func(g glance) error {
-		o, err = g.overview()
-		return err
-	})
+	cards, err := s.cards(ctx)
 	if err != nil {
 		return o, err
 	}
-	o.Applications, err = s.cards(ctx)
+	err = s.look(ctx, func(g glance) error {
+		o, err = g.overview(cards)
+		return err
+	})
 	return o, err
 }
 
-func (g glance) overview() (o report.Overview, err error) {
-	o = report.Overview{Safe: g.config.Safe, Store: g.id, Now: g.now}
+func (g glance) overview(cards []report.ApplicationCard) (o report.Overview, err error) {
+	o = report.Overview{Safe: g.config.Safe, Store: g.id, Now: g.now, Applications: cards}
 	if o.Sources, err = g.strips(); err != nil {
 		return o, err
 	}
@@ -226,7 +227,7 @@ func (g glance) findings(o report.Overview) ([]report.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	raised, err := g.raisedFindings(o.Sources, cursors)
+	raised, err := g.raisedFindings()
 	if err != nil {
 		return nil, err
 	}
@@ -293,45 +294,33 @@ func (g glance) mailFindings(cursors map[string]state.MailCursor) (all []report.
 	return all, nil
 }
 
-const (
-	// raisedWithin is how long a finding of the ledger is shown: nobody can
-	// acknowledge one yet, and none shall be shown for ever.
-	raisedWithin = 30 * 24 * time.Hour
-	mostRaised   = 50
-)
+// mostRaised is how many findings of the ledger are shown one by one, the newest.
+const mostRaised = 50
 
-// raisedFindings are those of the ledger that nothing since then has mended,
-// each the last time that it was raised.
-func (g glance) raisedFindings(sources []report.SourceStrip, cursors map[string]state.MailCursor) (all []report.Finding, err error) {
-	raised, err := g.v.NewestOf(ledger.FindingRaised{}.Kind(), mostRaised)
+// raisedFindings are those of the ledger that are open: neither mended nor
+// acknowledged. What an application misses is one for each way in which it does.
+func (g glance) raisedFindings() ([]report.Finding, error) {
+	a, err := g.assessment(g.v, Coverage{})
 	if err != nil {
 		return nil, err
 	}
-	collected := make(map[string]time.Time) // completely, by source
-	for _, s := range sources {
-		if s.Whole != nil {
-			collected[string(s.Name)] = s.Whole.Time
-		}
-	}
-	type about struct {
-		finding string
-		subject ledger.Text
-	}
-	seen := make(map[about]bool)
-	for _, e := range raised {
-		f, ok := e.What.(ledger.FindingRaised)
-		which := about{f.Finding, f.Subject}
-		if !ok || seen[which] || g.now.Sub(e.Time) > raisedWithin || f.Finding == report.NobodyLeft { // a nag says the last as long as it is so
+	var all []report.Finding
+	var missed []report.Missed
+	for _, f := range slices.Backward(a.live) {
+		if _, mended := a.mended(f); mended || !f.Open(g.now) || f.Kind == report.NobodyLeft { // a nag says the last as long as it is so
 			continue
 		}
-		seen[which] = true
-		cursor, mailed := cursors[string(f.Subject)]
-		if collected[string(f.Subject)].After(e.Time) || mailed && cursor.Refused == 0 {
+		if coverage.IsMiss(f.Kind) {
+			missed = append(missed, report.Missed{Entry: f.N, Kind: f.Kind, Subject: string(f.Subject), Text: string(f.Text), Since: f.First})
 			continue
 		}
-		told := report.Tell(e.Entry)
+		if len(all) == mostRaised {
+			continue
+		}
+		told := report.Tell(ledger.Entry{Time: f.Seen, Who: ledger.Safe, What: ledger.FindingRaised{Finding: f.Kind, Subject: f.Subject, Text: f.Text}})
 		all = append(all, report.Finding{Level: report.Look, What: told.What, Why: told.Detail,
-			Do: fmt.Sprintf("Read what was before it: strongroom ledger show --from %d", e.N), Since: e.Time, Entry: e.N})
+			Do:    fmt.Sprintf("Read what was before it: strongroom ledger show --from %d; a false alarm is silenced with: strongroom findings ack %d", f.Last, f.N),
+			Since: f.First, Entry: f.Last})
 	}
-	return all, nil
+	return append(report.JudgeMissed(missed), all...), nil
 }

@@ -36,7 +36,21 @@ func (s *Safe) Nags(ctx context.Context) ([]Nag, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(n, s.configNags(sit)...), nil
+	open, err := s.openNags(ctx)
+	return slices.Concat(n, s.configNags(sit), open), err
+}
+
+// openNags says that findings are open.
+func (s *Safe) openNags(ctx context.Context) ([]Nag, error) {
+	all, err := s.Findings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open := slices.DeleteFunc(all, func(f state.Finding) bool { return !f.Open(s.opts.Now()) })
+	if len(open) == 0 {
+		return nil, nil
+	}
+	return []Nag{{report.Look, report.Counted(len(open), "finding is open", "findings are open"), "See what, and what to do: strongroom findings list"}}, nil
 }
 
 // rosterNags are about people and keys.

@@ -119,11 +119,15 @@ func (s *Safe) mailSender() *mail.Sender {
 	return &mail.Sender{Config: *s.config.Mail, Now: s.opts.Now}
 }
 
+// refusedMail is the finding that the server will not have what is sent to
+// somebody.
+const refusedMail = "mail.refused"
+
 // recordRefusedMail makes a finding of a mail that the server will not have:
 // somebody is not told what happens.
 func (s *Safe) recordRefusedMail(tx *state.Tx, refused *mail.RefusedError) error {
 	return tx.Append(s.opts.Now(), ledger.Safe, ledger.FindingRaised{
-		Finding: "mail.refused", Subject: ledger.TextOf(refused.Recipient), Text: ledger.TextOf(refused.Error()),
+		Finding: refusedMail, Subject: ledger.TextOf(refused.Recipient), Text: ledger.TextOf(refused.Error()),
 	})
 }
 

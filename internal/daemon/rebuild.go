@@ -297,5 +297,5 @@ func publishRebuilt(ctx context.Context, cfg *config.Config, opts Options) error
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.Publish(ctx), s.Close())
+	return errors.Join(s.Publish(ctx), s.Assess(ctx), s.Close())
 }

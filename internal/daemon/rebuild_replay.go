@@ -157,11 +157,13 @@ func (r *replay) take(ctx context.Context, n int64, e ledger.Entry) error {
 	case ledger.OpeningRequested, ledger.OpeningReleased, ledger.OpeningOpened, ledger.OpeningRefused, ledger.OpeningWithdrawn,
 		ledger.OpeningExpired, ledger.OpeningClosed:
 		return r.takeOpening(ctx, n, e)
+	case ledger.FindingRaised, ledger.FindingCleared, ledger.FindingAcknowledged:
+		return r.tx.TakeFinding(n, e.Time, what)
 	case ledger.StateRebuilt:
 		clear(r.invited) // who waited then was told to begin again
 		clear(r.enrolled)
 		return nil
-	case ledger.MemoryForgotten, ledger.ObjectRepaired, ledger.ObjectLost, ledger.ScrubDone, ledger.FindingRaised, ledger.KeepExtended,
+	case ledger.MemoryForgotten, ledger.ObjectRepaired, ledger.ObjectLost, ledger.ScrubDone, ledger.KeepExtended,
 		ledger.RecordReceived, ledger.RecordAccepted, ledger.RecordRefused, ledger.AccessRefused, ledger.MapAnswered:
 		return nil // the entry is all that there is of it
 	case ledger.MapRuled:

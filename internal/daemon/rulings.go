@@ -225,5 +225,5 @@ func isCalled(m *estate.Map, a, b estate.ID) bool {
 
 // redrawn sees to what follows when people have changed the map.
 func (s *Safe) redrawn(ctx context.Context) error {
-	return errors.Join(s.keepMap(ctx), s.Publish(ctx))
+	return errors.Join(s.keepMap(ctx), s.Assess(ctx), s.Publish(ctx))
 }

@@ -83,14 +83,14 @@ func checkReason(reason ledger.Text) error {
 	return nil
 }
 
-// thenRedraw keeps a version of the map after something was said of it, unless
-// err says that nothing was. What was said stands, whatever becomes of that.
+// thenRedraw sees to what follows when something was said of the map, unless err
+// says that nothing was. What was said stands, whatever becomes of that.
 func (s *Safe) thenRedraw(ctx context.Context, err error) error {
 	if err != nil {
 		return err
 	}
-	if err := s.keepMap(context.WithoutCancel(ctx)); err != nil {
-		s.log.Warn("what was said of the map is in no version of it yet", "error", err)
+	if err := s.redrawn(context.WithoutCancel(ctx)); err != nil {
+		s.log.Warn("what follows from what was said of the map is not recorded yet", "error", err)
 	}
 	return nil
 }

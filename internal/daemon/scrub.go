@@ -3,11 +3,13 @@ package daemon
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 
 	"strongroom/internal/daemon/child"
@@ -381,7 +383,7 @@ func (s *Safe) recordScrub(ctx context.Context, report ScrubReport) error {
 }
 
 // news returns what is lost and what a person must look at, as far as the
-// ledger does not tell of it yet.
+// ledger does not tell of it yet, and what is not found any more of that.
 func (s *Safe) news(ctx context.Context, report ScrubReport) ([]ledger.Event, error) {
 	var events []ledger.Event
 	for _, lost := range scrub.LostOf(report.Outcomes, report.Findings) {
@@ -390,20 +392,39 @@ func (s *Safe) news(ctx context.Context, report ScrubReport) ([]ledger.Event, er
 	for _, f := range report.Findings {
 		if !f.Harmful() {
 			events = append(events, ledger.FindingRaised{
-				Finding: "store." + string(f.Problem), Subject: ledger.TextOf(f.Name), Text: ledger.TextOf(f.Why),
+				Finding: storeFinding + string(f.Problem), Subject: ledger.TextOf(f.Name), Text: ledger.TextOf(f.Why),
 			})
 		}
 	}
-	if len(events) == 0 {
-		return nil, nil
-	}
-	told, err := s.told(ctx)
+	live, err := s.state.View(ctx).LiveOf(storeFinding)
 	if err != nil {
 		return nil, err
 	}
+	gone := make(map[telling]ledger.FindingCleared, len(live))
+	told := make(map[telling]bool)
+	for _, f := range live {
+		t := telling{ledger.FindingRaised{}.Kind(), f.Kind, string(f.Subject)}
+		told[t], gone[t] = true, clearing(f, "the last scrub has not found it any more")
+	}
+	for _, e := range events {
+		delete(gone, tellingOf(e))
+	}
+	if slices.ContainsFunc(events, func(e ledger.Event) bool { return e.Kind() == ledger.ObjectLost{}.Kind() }) {
+		if err := s.toldLost(ctx, told); err != nil {
+			return nil, err
+		}
+	}
 	events = slices.DeleteFunc(events, func(e ledger.Event) bool { return told[tellingOf(e)] })
-	return events[:min(len(events), mostRecorded)], nil
+	events = events[:min(len(events), mostRecorded)]
+	mended := slices.SortedFunc(maps.Values(gone), func(a, b ledger.FindingCleared) int { return cmp.Compare(a.Entry, b.Entry) })
+	for _, e := range mended[:min(len(mended), mostRecorded)] {
+		events = append(events, e)
+	}
+	return events, nil
 }
+
+// storeFinding begins the kinds of findings about objects of the store.
+const storeFinding = "store."
 
 // A telling is what makes an entry about an object one that needs no other.
 type telling struct {
@@ -424,24 +445,23 @@ func tellingOf(e ledger.Event) telling {
 	}
 }
 
-// told returns what the ledger tells. A lost object that was repaired later,
-// and is lost again, is news.
-func (s *Safe) told(ctx context.Context) (map[telling]bool, error) {
-	told := make(map[telling]bool)
+// toldLost adds what the ledger tells of lost objects. One that was repaired
+// later, and is lost again, is news.
+func (s *Safe) toldLost(ctx context.Context, told map[telling]bool) error {
 	for b, err := range s.state.Entries(ctx, 0) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		e, err := ledger.ParseEntry(b)
 		if err != nil {
-			return nil, fmt.Errorf("reading the ledger: %w", err)
+			return fmt.Errorf("reading the ledger: %w", err)
 		}
-		if repaired, ok := e.What.(ledger.ObjectRepaired); ok {
-			delete(told, telling{kind: ledger.ObjectLost{}.Kind(), object: repaired.Name})
-		}
-		if t := tellingOf(e.What); t != (telling{}) {
-			told[t] = true
+		switch what := e.What.(type) {
+		case ledger.ObjectRepaired:
+			delete(told, telling{kind: ledger.ObjectLost{}.Kind(), object: what.Name})
+		case ledger.ObjectLost:
+			told[tellingOf(what)] = true
 		}
 	}
-	return told, nil
+	return nil
 }

@@ -334,6 +334,22 @@ func TestStraysAreRaisedOnce(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(raised) != len(want) {
 		t.Errorf("findings in the ledger, %d, differ (-want +got):\n%s", len(raised), diff)
 	}
+
+	// What is not found any more is cleared; if it comes back, that is news.
+	if err := os.Remove(d.file("notes")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		d.scrub(ScrubOptions{})
+		if cleared := recorded[ledger.FindingCleared](d); len(cleared) != 1 || cleared[0].Subject != "notes" || cleared[0].Finding != "store.unknown" {
+			t.Errorf("cleared are %+v", cleared)
+		}
+	}
+	d.write("notes", nil)
+	d.scrub(ScrubOptions{})
+	if n := len(recorded[ledger.FindingRaised](d)); n != len(want)+1 {
+		t.Errorf("%d findings are in the ledger, want %d", n, len(want)+1)
+	}
 }
 
 // What a description needs is known again after it was restored.

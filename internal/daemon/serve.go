@@ -58,6 +58,7 @@ func (s *Safe) Serve(ctx context.Context, people func(context.Context) error) er
 	wg.Go(func() { s.every(serving, tickEvery, "looking for what is due", s.tickAndPublish) })
 	wg.Go(func() { s.every(serving, saveEvery, "counting what went through the gate", s.saveCounts) })
 	wg.Go(func() { s.deliver(serving) })
+	wg.Go(func() { s.every(serving, assessEvery, "looking for what applications miss", s.Assess) })
 	if people != nil {
 		err = people(serving)
 	} else {

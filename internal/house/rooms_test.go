@@ -625,6 +625,7 @@ var rooms = []room{
 		"internal/report":             "an entry has one sentence everywhere",
 		"internal/ui":                 "writes sizes and times as the terminal does",
 		"internal/daemon/state":       "how far each recipient was told",
+		"internal/estate/coverage":    "what an application misses is told together",
 		"github.com/wneessen/go-mail": "MIME and SMTP",
 	}},
 	{"internal/daemon", map[string]string{

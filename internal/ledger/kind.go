@@ -36,11 +36,15 @@ var kinds = map[Kind]func([]byte) (Event, error){
 	ObjectLost{}.Kind():      read[ObjectLost],
 	ScrubDone{}.Kind():       read[ScrubDone],
 	FindingRaised{}.Kind():   read[FindingRaised],
-	KeepExtended{}.Kind():    read[KeepExtended],
-	StateRebuilt{}.Kind():    read[StateRebuilt],
-	MapRuled{}.Kind():        read[MapRuled],
-	MapWithdrawn{}.Kind():    read[MapWithdrawn],
-	MapAnswered{}.Kind():     read[MapAnswered],
+
+	FindingCleared{}.Kind():      read[FindingCleared],
+	FindingAcknowledged{}.Kind(): read[FindingAcknowledged],
+
+	KeepExtended{}.Kind(): read[KeepExtended],
+	StateRebuilt{}.Kind(): read[StateRebuilt],
+	MapRuled{}.Kind():     read[MapRuled],
+	MapWithdrawn{}.Kind(): read[MapWithdrawn],
+	MapAnswered{}.Kind():  read[MapAnswered],
 
 	SafeStarted{}.Kind():       read[SafeStarted],
 	SafeStopped{}.Kind():       read[SafeStopped],
@@ -289,8 +293,9 @@ func (e ScrubDone) check() error {
 	return nil
 }
 
-// FindingRaised records a suspicion that a person must look at. The number of
-// its entry is what an acknowledgement refers to.
+// FindingRaised records a suspicion that a person must look at. Those of one kind
+// and subject are one finding until it is cleared: the number of the first entry
+// is what FindingCleared and FindingAcknowledged refer to.
 type FindingRaised struct {
 	Finding string `json:"kind"`    // such as "source.host_key_refused"
 	Subject Text   `json:"subject"` // what it is about: a source, an object, a run
@@ -299,12 +304,58 @@ type FindingRaised struct {
 
 var findingForm = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
 
-func (FindingRaised) Kind() Kind { return "finding.raised" }
-func (e FindingRaised) check() error {
-	if !findingForm.MatchString(e.Finding) {
-		return fmt.Errorf("%.80q cannot be the kind of a finding", e.Finding)
+func (FindingRaised) Kind() Kind     { return "finding.raised" }
+func (e FindingRaised) check() error { return checkFinding(e.Finding) }
+
+func checkFinding(kind string) error {
+	if !findingForm.MatchString(kind) {
+		return fmt.Errorf("%.80q cannot be the kind of a finding", kind)
 	}
 	return nil
+}
+
+// FindingCleared records that what a finding is about is not so any more.
+type FindingCleared struct {
+	Entry   int64  `json:"entry"` // the FindingRaised that it began with
+	Finding string `json:"kind"`  // as it was raised
+	Subject Text   `json:"subject"`
+	Reason  Text   `json:"reason"` // what has mended it
+}
+
+func (FindingCleared) Kind() Kind { return "finding.cleared" }
+func (e FindingCleared) check() error {
+	if e.Entry < 1 {
+		return fmt.Errorf("entry %d raises no finding", e.Entry)
+	}
+	return checkFinding(e.Finding)
+}
+
+// FindingAcknowledged records that somebody knows of a finding and takes it on
+// themselves, until a time. It silences that finding and no other, and ends when
+// the same kind and subject are raised with another text. Whoever works at the
+// safe's host is not proven to be anybody: so the safe acts, and the entry has
+// the account.
+type FindingAcknowledged struct {
+	Entry   int64     `json:"entry"` // the FindingRaised that it began with
+	Finding string    `json:"kind"`  // as it was raised
+	Subject Text      `json:"subject"`
+	Until   time.Time `json:"until"` // when it comes up again, if it is still so
+	Reason  Text      `json:"reason"`
+	Account Text      `json:"account"` // of the safe's host
+}
+
+func (FindingAcknowledged) Kind() Kind { return "finding.acknowledged" }
+func (e FindingAcknowledged) check() error {
+	switch {
+	case e.Entry < 1:
+		return fmt.Errorf("entry %d raises no finding", e.Entry)
+	case e.Reason == "":
+		return errors.New("it does not say why")
+	}
+	if err := checkFinding(e.Finding); err != nil {
+		return err
+	}
+	return checkTime("until", e.Until)
 }
 
 // KeepExtended records that a snapshot is kept longer.

@@ -130,8 +130,8 @@ type ApplicationCard struct {
 
 // A StateCount is how many of what an application needs are in a state.
 type StateCount struct {
-	State coverage.State
-	N     int
+	State coverage.State `json:"state"`
+	N     int            `json:"n"`
 }
 
 // An ApplicationPage says what of an application would be missing.
@@ -142,6 +142,57 @@ type ApplicationPage struct {
 	Items     []coverage.Item // the worst first
 	Outside   []estate.ID     // that it needs, and that others run
 	Proposals []coverage.Proposal
+}
+
+// A Standing is how it stood with an application on a day.
+type Standing struct {
+	Taken  time.Time       `json:"taken,omitzero"`
+	States []StateCount    `json:"states"`
+	Levels []LevelStanding `json:"levels,omitempty"`
+}
+
+// Count returns how many of the states there were, and how many of all.
+func (s Standing) Count(state coverage.State) (n, all int64) {
+	for _, c := range s.States {
+		all += int64(c.N)
+		if c.State == state {
+			n = int64(c.N)
+		}
+	}
+	return n, all
+}
+
+// A LevelStanding is how it stood with a service level on a day.
+type LevelStanding struct {
+	Promise coverage.Promise `json:"promise"`
+	Verdict coverage.Verdict `json:"verdict"`
+	Seconds int64            `json:"seconds,omitempty"` // what was measured, if that is a time
+	Limit   int64            `json:"limit,omitempty"`   // what it may be, in seconds
+}
+
+// A LevelSum is how it stood with a service level on many days.
+type LevelSum struct {
+	Promise coverage.Promise
+	Days    map[coverage.Verdict]int64
+	Worst   int64     // what was measured at most, in seconds; 0 if that is no time
+	Since   time.Time // the first of the days
+}
+
+// SumLevels sums up the days of an application, by level in the order in which
+// they came up.
+func SumLevels(days []Standing) (sums []LevelSum) {
+	for _, day := range days {
+		for _, l := range day.Levels {
+			i := slices.IndexFunc(sums, func(s LevelSum) bool { return s.Promise == l.Promise })
+			if i < 0 {
+				i = len(sums)
+				sums = append(sums, LevelSum{Promise: l.Promise, Days: make(map[coverage.Verdict]int64), Since: day.Taken})
+			}
+			sums[i].Days[l.Verdict]++
+			sums[i].Worst = max(sums[i].Worst, l.Seconds)
+		}
+	}
+	return sums
 }
 
 // CardOf sums a report up.

@@ -28,10 +28,24 @@ func Judge(o Overview, more []Finding) (Verdict, []Finding) {
 	findings := slices.Concat(alarms, judgeSources(o.Sources, o.Now), judgeScrub(o), judgeOpenings(o), others)
 	slices.SortStableFunc(findings, func(a, b Finding) int { return rank(b.Level) - rank(a.Level) })
 	if len(findings) == 0 {
-		return Verdict{Level: OK, Sentence: "Every source has a " + ofLast26Hours + "."}, nil
+		return Verdict{Level: OK, Sentence: allIsWell(o.Applications)}, nil
 	}
 	worst := findings[0]
 	return Verdict{Level: worst.Level, Sentence: worst.sentence(), Remedy: worst.Do, Others: len(findings) - 1}, findings
+}
+
+// allIsWell says what is so if there is no finding. What an application misses
+// is none if somebody has waived or acknowledged it.
+func allIsWell(applications []ApplicationCard) string {
+	sources := "very source has a " + ofLast26Hours
+	switch {
+	case len(applications) == 0:
+		return "E" + sources + "."
+	case slices.ContainsFunc(applications, func(a ApplicationCard) bool { return a.Held < a.Needed }):
+		return "E" + sources + ", and what applications miss is known: it is waived or acknowledged."
+	default:
+		return "All that the applications need is held, and e" + sources + "."
+	}
 }
 
 // rank orders levels by how bad they are.

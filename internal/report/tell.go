@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"strongroom/internal/ledger"
@@ -134,10 +135,12 @@ func tellSafe(what ledger.Event) (t Told, ok bool) {
 	case ledger.ScrubDone:
 		t = tellScrub(e)
 	case ledger.FindingRaised:
-		t = Told{Level: Alarm, What: fmt.Sprintf("finding %s in %s", e.Finding, brief(string(e.Subject))), Detail: string(e.Text)}
-		if e.Finding == NobodyLeft {
-			t.What = fmt.Sprintf("no %s is left who can act", brief(string(e.Subject)))
-		}
+		t = Told{Level: levelOf(e.Finding), What: findingSaid(e.Finding, e.Subject), Detail: string(e.Text)}
+	case ledger.FindingCleared:
+		t = Told{Level: OK, What: fmt.Sprintf("mended: %s in %s", e.Finding, brief(string(e.Subject))), Detail: string(e.Reason)}
+	case ledger.FindingAcknowledged:
+		t = Told{Level: Look, What: fmt.Sprintf("finding %d is acknowledged until %s: %s in %s", e.Entry, e.Until.Local().Format(time.DateOnly), e.Finding, brief(string(e.Subject))),
+			Detail: fmt.Sprintf("by the account %s: %s", e.Account, e.Reason)}
 	case ledger.StateRebuilt:
 		t = Told{Level: Alarm, What: "the safe's state was lost, and made anew from its store",
 			Detail: Counted(e.Entries, "entry", "entries") + " of the ledger were given back"}

@@ -115,6 +115,13 @@ func mails() map[string][]Item {
 		}
 		return items
 	}
+	missed := func(n int) (items []Item) {
+		for i := range n {
+			raised := ledger.FindingRaised{Finding: "coverage.missing", Subject: ledger.TextOf(fmt.Sprintf("erp: host/h%d", i)), Text: "nobody has said what it takes to rebuild it"}
+			items = append(items, Item{Number: int64(17 + i), Entry: entry(ledger.Safe, raised)})
+		}
+		return items
+	}
 	repaired := func(n int) (items []Item) {
 		for i := range n {
 			items = append(items, Item{Number: int64(17 + i), Entry: entry(ledger.Safe, ledger.ObjectRepaired{Name: fmt.Sprintf("ledger/entries/%d", i), How: ledger.FromCopy})})
@@ -130,13 +137,23 @@ func mails() map[string][]Item {
 		"failed":      {{Number: 17, Entry: entry(ledger.Safe, ledger.RunFailed{Run: runAt(night, 1), Source: "erp-db", Reason: "connecting to erp-app.acme.example:22: connection refused"}), Before: &before}},
 		"finding":     one(entry(ledger.Safe, ledger.FindingRaised{Finding: "source.host_key_refused", Subject: "erp-files", Text: "the host shows the key SHA256:uNiVztksCsDhcc0u9e8BrDAQ1MYPD4PGQ0v0zOOWTBE"})),
 		"hostile":     one(entry(ledger.Safe, ledger.FindingRaised{Finding: "source.collector_lied", Subject: evil, Text: evil})),
-		"lost":        lost(2),
-		"lost-many":   lost(14),
-		"repaired":    repaired(1),
-		"scrub":       one(entry(ledger.Safe, ledger.ScrubDone{Objects: 4321, Bytes: 123_000_000_000, Damaged: 3, Left: 1})),
-		"scrub-clean": one(entry(ledger.Safe, ledger.ScrubDone{Objects: 4321, Bytes: 123_000_000_000, Damaged: 3})),
-		"rebuilt":     one(entry(ledger.Safe, ledger.StateRebuilt{Entries: 438, Compared: 430})),
-		"started":     one(entry(ledger.Safe, ledger.SafeStarted{Program: safe.DigestOf([]byte("program")), Unclean: true})),
+		"missed": {
+			{Number: 17, Entry: entry(ledger.Safe, ledger.FindingRaised{Finding: "coverage.stale", Subject: "erp: database/erp", Text: "data: the newest snapshot of erp-db is older than was promised"})},
+			{Number: 18, Entry: entry(ledger.Safe, ledger.FindingRaised{Finding: "coverage.missing", Subject: "erp: host/dns1", Text: "nobody has said what it takes to rebuild it"})},
+			{Number: 19, Entry: entry(ledger.Safe, ledger.FindingRaised{Finding: "coverage.missing", Subject: "erp: host/db1", Text: evil})},
+			{Number: 20, Entry: entry(ledger.Safe, ledger.FindingCleared{Entry: 4, Finding: "levels.rpo", Subject: "erp", Reason: "in the last 30 days the newest snapshot of erp-db was up to 25 hours old, and may be 26 hours"})},
+		},
+		"missed-one":   one(entry(ledger.Safe, ledger.FindingRaised{Finding: "coverage.missing", Subject: "erp: host/dns1", Text: "configuration: there is no complete snapshot of dns1-conf"})),
+		"missed-many":  missed(30),
+		"mended":       one(entry(ledger.Safe, ledger.FindingCleared{Entry: 4, Finding: "coverage.missing", Subject: "erp: host/dns1", Reason: "it is kept"})),
+		"acknowledged": one(entry(ledger.Safe, ledger.FindingAcknowledged{Entry: 4, Finding: "coverage.missing", Subject: "erp: host/dns1", Until: night.AddDate(0, 1, 0), Reason: evil, Account: "ada"})),
+		"lost":         lost(2),
+		"lost-many":    lost(14),
+		"repaired":     repaired(1),
+		"scrub":        one(entry(ledger.Safe, ledger.ScrubDone{Objects: 4321, Bytes: 123_000_000_000, Damaged: 3, Left: 1})),
+		"scrub-clean":  one(entry(ledger.Safe, ledger.ScrubDone{Objects: 4321, Bytes: 123_000_000_000, Damaged: 3})),
+		"rebuilt":      one(entry(ledger.Safe, ledger.StateRebuilt{Entries: 438, Compared: 430})),
+		"started":      one(entry(ledger.Safe, ledger.SafeStarted{Program: safe.DigestOf([]byte("program")), Unclean: true})),
 		"access-refused": {
 			{Number: 17, Entry: entry(ledger.Safe, ledger.AccessRefused{What: "gate", Reason: "no opening is open", From: netip.MustParseAddr("203.0.113.9"), Count: 214})},
 			{Number: 18, Entry: entry("karl", ledger.AccessRefused{What: "opening.release", Reason: "an operator cannot release", From: netip.MustParseAddr("10.0.9.8"), Count: 1})},

@@ -230,7 +230,7 @@ func (r *round) waiting(ctx context.Context, from int64) ([][]Item, error) {
 				return nil, err
 			}
 			last := len(groups) - 1
-			if last >= 0 && together(e.What) && groups[last][0].Entry.What.Kind() == e.What.Kind() {
+			if last >= 0 && together(groups[last][0].Entry.What, e.What) {
 				groups[last] = append(groups[last], item)
 			} else {
 				groups = append(groups, []Item{item})

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"strongroom/internal/estate/coverage"
 	"strongroom/internal/ledger"
 	"strongroom/internal/safe"
 	"strongroom/internal/ui"
@@ -42,12 +43,28 @@ func Deserves(what ledger.Event) bool {
 	}
 }
 
-// together reports whether events of that kind, following each other, are
-// told in one mail: those of which one cause, or one person, makes many.
-func together(what ledger.Event) bool {
-	switch what.(type) {
+// together reports whether two events, following each other, are told in one
+// mail: those of which one cause, or one person, makes many.
+func together(a, b ledger.Event) bool {
+	if aboutFindings(a) && aboutFindings(b) {
+		return true
+	}
+	switch a.(type) {
 	case ledger.ObjectRepaired, ledger.ObjectLost, ledger.AccessRefused, ledger.MapRuled, ledger.MapWithdrawn, ledger.MapAnswered,
-		ledger.RecordRefused:
+		ledger.RecordRefused, ledger.FindingAcknowledged:
+		return a.Kind() == b.Kind()
+	default:
+		return false
+	}
+}
+
+// aboutFindings reports whether an event says what came up, or is mended, when
+// the safe compared how things are with what people were told.
+func aboutFindings(what ledger.Event) bool {
+	switch e := what.(type) {
+	case ledger.FindingRaised:
+		return coverage.IsMiss(e.Finding)
+	case ledger.FindingCleared:
 		return true
 	default:
 		return false

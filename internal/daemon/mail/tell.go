@@ -2,9 +2,11 @@ package mail
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 
+	"strongroom/internal/estate/coverage"
 	"strongroom/internal/ledger"
 	"strongroom/internal/report"
 	"strongroom/internal/safe"
@@ -22,7 +24,14 @@ func tell(items []Item, c clock) (story, error) {
 	case ledger.RunFailed:
 		return tellFailed(first, e, c), nil
 	case ledger.FindingRaised:
+		if coverage.IsMiss(e.Finding) {
+			return tellMissed(items), nil
+		}
 		return tellFinding(first, e), nil
+	case ledger.FindingCleared:
+		return tellMissed(items), nil
+	case ledger.FindingAcknowledged:
+		return tellAcknowledged(items, c), nil
 	case ledger.ObjectLost:
 		return tellLost(items), nil
 	case ledger.ObjectRepaired:
@@ -64,6 +73,9 @@ func pageOf(item Item) string {
 	case ledger.RosterProposed, ledger.RosterAgreed, ledger.RosterObjected, ledger.RosterDropped, ledger.RosterChanged,
 		ledger.PersonInvited, ledger.EnrolmentReceived, ledger.PersonSuspended, ledger.KeyChecked:
 		return "/people"
+	}
+	if app := aboutApplication(item.Entry.What); app != "" {
+		return "/applications/" + url.PathEscape(app)
 	}
 	return fmt.Sprintf("/ledger/%d", item.Number)
 }
@@ -136,6 +148,144 @@ func tellFinding(item Item, e ledger.FindingRaised) story {
 		s.Lead = "Nothing can be restored before this is mended. The last suspension brought it about."
 	}
 	s.step(fmt.Sprintf("strongroom ledger show --from %d", item.Number), "Read it in the ledger, and what was before it. The handbook says what each finding means.")
+	if e.Finding != report.NobodyLeft {
+		s.step(fmt.Sprintf("strongroom findings ack %d --reason WHY --until 30d", item.Number), "If you know that it is none, say so: it is silent until then, and nothing else is.")
+	}
+	return s
+}
+
+// aboutApplication returns the application whose coverage or service levels an
+// event is about; "" if it is about none.
+func aboutApplication(what ledger.Event) string {
+	kind, subject := "", ledger.Text("")
+	switch e := what.(type) {
+	case ledger.FindingRaised:
+		kind, subject = e.Finding, e.Subject
+	case ledger.FindingCleared:
+		kind, subject = e.Finding, e.Subject
+	}
+	if !coverage.IsMiss(kind) {
+		return ""
+	}
+	application, _ := coverage.About(string(subject))
+	return application
+}
+
+// mostMissed bounds how many findings of one night a mail names: each is a thing
+// to do.
+const mostMissed = 12
+
+// tellMissed tells what came up and what is mended when the safe compared how
+// things are with what people were told: the worst first.
+func tellMissed(items []Item) story {
+	var raised, cleared []Item
+	var apps []string
+	for _, item := range items {
+		if _, ok := item.Entry.What.(ledger.FindingCleared); ok {
+			cleared = append(cleared, item)
+		} else {
+			raised = append(raised, item)
+		}
+		if app := aboutApplication(item.Entry.What); app != "" && !slices.Contains(apps, app) {
+			apps = append(apps, app)
+		}
+	}
+	slices.SortStableFunc(raised, func(a, b Item) int { return rank(a) - rank(b) })
+	s := story{Mood: good, Verdict: verdictOn(apps, raised, cleared)}
+	switch {
+	case len(raised) > 0:
+		s.Lead = "The safe has compared what is needed with what is kept. It tells each thing once: until it is mended, you hear no more of it."
+		s.Mood = note
+		if rank(raised[0]) == 0 {
+			s.Mood = bad
+		}
+	default:
+		s.Lead = "What you were told of is not so any more."
+	}
+	for i, item := range raised {
+		if i == mostMissed {
+			s.wrong("and %s", report.Counted(len(raised)-i, "other", "others"))
+			break
+		}
+		s.wrong("%s", missedLine(item))
+	}
+	for i, item := range cleared {
+		if i == mostMissed {
+			s.fact("And", "%s", report.Counted(len(cleared)-i, "other", "others"))
+			break
+		}
+		if e, ok := item.Entry.What.(ledger.FindingCleared); ok {
+			s.fact("Mended", "%s in %s (%d): %s", e.Finding, clean(e.Subject), e.Entry, clean(e.Reason))
+		}
+	}
+	if len(raised) == 0 {
+		return s
+	}
+	for i, app := range apps {
+		if i == most {
+			break
+		}
+		s.step("strongroom coverage "+clean(app)+" --propose", "See what closes each miss of %s: what to put into the configuration, and what to run.", clean(app))
+	}
+	s.step(fmt.Sprintf("strongroom findings ack %d --reason WHY --until 30d", raised[0].Number), "What has to stay so for a time, acknowledge by its number; or waive it in the configuration.")
+	s.step("strongroom findings list", "See everything that is open. The handbook says what each finding means.")
+	return s
+}
+
+// missedLine says what came up, with its number.
+func missedLine(item Item) string {
+	if e, ok := item.Entry.What.(ledger.FindingRaised); ok {
+		if app, component := coverage.About(string(e.Subject)); component != "" {
+			return fmt.Sprintf("%s needs %s (%d): %s", clean(app), clean(component), item.Number, clean(e.Text))
+		}
+	}
+	told := report.Tell(item.Entry)
+	return fmt.Sprintf("%s (%d): %s", clean(told.What), item.Number, clean(told.Detail))
+}
+
+// rank orders what came up: 0 is the worst.
+func rank(item Item) int {
+	if report.Tell(item.Entry).Level == report.Alarm {
+		return 0
+	}
+	return 1
+}
+
+// verdictOn is the subject of a mail about what came up and what is mended.
+func verdictOn(apps []string, raised, cleared []Item) string {
+	if len(raised) == 1 && len(cleared) == 0 {
+		return verdict(raised[0])
+	}
+	whose := ""
+	if len(apps) == 1 {
+		whose = clean(apps[0]) + ": "
+	}
+	came := report.Counted(len(raised), "finding came up", "findings came up")
+	mended := report.Counted(len(cleared), "finding is mended", "findings are mended")
+	switch {
+	case len(cleared) == 0:
+		return whose + came
+	case len(raised) == 0:
+		return whose + mended
+	}
+	return fmt.Sprintf("%s%s, %s", whose, came, mended)
+}
+
+// tellAcknowledged tells who has silenced what: the others should hear of it.
+func tellAcknowledged(items []Item, c clock) story {
+	s := story{Mood: note, Verdict: verdict(items[0]), Lead: "Somebody at the safe's host knows of this and takes it on themselves. Nobody is told of it again before that time, if it does not change."}
+	if len(items) > 1 {
+		s.Verdict = report.Counted(len(items), "finding is acknowledged", "findings are acknowledged")
+	}
+	for i, item := range items {
+		if e, ok := item.Entry.What.(ledger.FindingAcknowledged); ok && i < mostMissed {
+			s.fact(fmt.Sprintf("Finding %d", e.Entry), "%s in %s, until %s, by the account %s: %s", e.Finding, clean(e.Subject), c.minute(e.Until), clean(e.Account), quote(e.Reason))
+			continue
+		}
+		s.fact("And", "%s", report.Counted(len(items)-i, "other", "others"))
+		break
+	}
+	s.step("strongroom findings list --all", "See what is open, and what is acknowledged by whom.")
 	return s
 }
 

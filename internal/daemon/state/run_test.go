@@ -16,7 +16,7 @@ import (
 // downgrade takes away what version 5 has brought.
 func downgrade(t *testing.T, d *desk) {
 	t.Helper()
-	queries := []string{"DROP TABLE fact", "DROP TABLE map", "DROP TABLE keyring", "DROP TABLE source", "PRAGMA user_version = 4"}
+	queries := []string{"DROP TABLE fact", "DROP TABLE map", "DROP TABLE finding", "DROP TABLE standing", "DROP TABLE keyring", "DROP TABLE source", "PRAGMA user_version = 4"}
 	for _, column := range []string{"ended", "reason", "tier", "started", "keep_until", "entries", "bytes", "new_bytes", "warnings"} {
 		queries = append(queries, "ALTER TABLE run DROP COLUMN "+column)
 	}

@@ -49,9 +49,12 @@ var factsSchema string
 //go:embed map.sql
 var mapSchema string
 
+//go:embed finding.sql
+var findingSchema string
+
 // migrations lead from one version of the schema to the next, from an empty
 // database on. How many of them a database has had is its user_version.
-var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures, keyringSchema, factsSchema, mapSchema}
+var migrations = []string{schema, mailSchema, peopleSchema, entryIndexes, runFigures, keyringSchema, factsSchema, mapSchema, findingSchema}
 
 // State is an open database. Its methods may be called concurrently, and
 // several processes may have it open.
@@ -188,6 +191,9 @@ func (tx *Tx) Record(at time.Time, who ledger.Who, what ledger.Event) (int64, er
 		return 0, err
 	}
 	tx.head = &head
+	if err := tx.TakeFinding(size, at, what); err != nil {
+		return 0, err
+	}
 	return size, tx.Publish(layout.Entry(size), b)
 }
 

@@ -192,7 +192,7 @@ func (in Input) source(name safe.SourceName, levels config.Levels) (State, strin
 	newest, ok := src.newest()
 	switch {
 	case !ok && len(src.Snapshots) > 0:
-		return Missing, fmt.Sprintf("all %d snapshots of %s are damaged", len(src.Snapshots), name)
+		return Missing, fmt.Sprintf("every snapshot of %s is damaged", name)
 	case !ok:
 		return Missing, fmt.Sprintf("there is no complete snapshot of %s", name)
 	}

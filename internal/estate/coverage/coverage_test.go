@@ -125,7 +125,7 @@ func TestStates(t *testing.T) {
 			for i := range in.Sources["erp-db"].Snapshots {
 				in.Sources["erp-db"].Snapshots[i].Damaged = true
 			}
-		}, coverage.Missing, "all 3 snapshots of erp-db are damaged"},
+		}, coverage.Missing, "every snapshot of erp-db is damaged"},
 		{"the newest is damaged", func(in *coverage.Input) { in.Sources["erp-db"].Snapshots[2].Damaged = true }, coverage.Stale, "is 31 hours old, and may be 26 hours"},
 		{"nights were missed", func(in *coverage.Input) {
 			s := in.Sources["erp-db"]

@@ -36,6 +36,11 @@ type Level struct {
 	Promise Promise `json:"promise"`
 	Verdict Verdict `json:"verdict"`
 	Why     string  `json:"why"`
+	// Seconds is what was measured last, if that is a time, and Limit what it may
+	// be. Of the age of snapshots that is how old the newest was in the last day:
+	// the verdict is on the last 30.
+	Seconds int64 `json:"seconds,omitempty"`
+	Limit   int64 `json:"limit_seconds,omitempty"`
 }
 
 // LookBack is how far the past counts for what is measured over time.
@@ -46,7 +51,11 @@ func (in Input) levels(r Report, app config.Application) []Level {
 	promised, sources := app.Levels, r.sources()
 	var all []Level
 	add := func(p Promise, v Verdict, format string, args ...any) {
-		all = append(all, Level{p, v, fmt.Sprintf(format, args...)})
+		all = append(all, Level{Promise: p, Verdict: v, Why: fmt.Sprintf(format, args...)})
+	}
+	measure := func(figure, limit time.Duration) {
+		l := &all[len(all)-1]
+		l.Seconds, l.Limit = int64(figure/time.Second), int64(limit/time.Second)
 	}
 	verdict := func(kept bool) Verdict {
 		if kept {
@@ -55,11 +64,13 @@ func (in Input) levels(r Report, app config.Application) []Level {
 		return Broken
 	}
 	if limit := promised.RPO; limit > 0 {
-		worst, of, measured := in.worst(sources, func(s Source) (time.Duration, bool) { return s.largestGap(in.Now) })
+		worst, of, measured := in.worst(sources, func(s Source) (time.Duration, bool) { return s.largestGap(in.Now, LookBack) })
 		if !measured {
 			add(RPO, Unknown, "there is no snapshot to measure")
 		} else {
 			add(RPO, verdict(worst <= limit), "in the last 30 days the newest snapshot of %s was up to %s old, and may be %s", of, round(worst), round(limit))
+			today, _, _ := in.worst(sources, func(s Source) (time.Duration, bool) { return s.largestGap(in.Now, 24*time.Hour) })
+			measure(today, limit)
 		}
 	}
 	if limit := promised.Window; limit > 0 {
@@ -68,6 +79,7 @@ func (in Input) levels(r Report, app config.Application) []Level {
 			add(Window, Unknown, "nothing was collected in the last 30 days")
 		} else {
 			add(Window, verdict(worst <= limit), "collecting %s took up to %s, and may take %s", of, round(worst), round(limit))
+			measure(worst, limit)
 		}
 	}
 	if !promised.Keep.IsZero() {
@@ -79,6 +91,7 @@ func (in Input) levels(r Report, app config.Application) []Level {
 			add(RTO, Unknown, "no rehearsal of the whole was measured")
 		} else {
 			add(RTO, verdict(took <= limit), "the last rehearsal took %s, and may take %s", round(took), round(limit))
+			measure(took, limit)
 		}
 	}
 	if limit := promised.RehearsedEvery; limit > 0 {
@@ -91,6 +104,7 @@ func (in Input) levels(r Report, app config.Application) []Level {
 		default:
 			age := in.Now.Sub(oldest)
 			add(Rehearsed, verdict(age <= limit), "%s was rehearsed %s ago, and that may be %s", name, round(age), round(limit))
+			measure(age, limit)
 		}
 	}
 	if promised.TwoPeople && promised.RehearsedEvery > 0 {
@@ -127,10 +141,10 @@ func (in Input) worst(names []safe.SourceName, measure func(Source) (time.Durati
 	return worst, of, ok
 }
 
-// largestGap returns how old the newest snapshot was at most in the last 30 days,
-// up to now.
-func (s Source) largestGap(now time.Time) (worst time.Duration, ok bool) {
-	since := now.Add(-LookBack)
+// largestGap returns how old the newest snapshot was at most in the time before
+// now, up to now.
+func (s Source) largestGap(now time.Time, before time.Duration) (worst time.Duration, ok bool) {
+	since := now.Add(-before)
 	for i, snapshot := range s.Snapshots {
 		next := now
 		if i+1 < len(s.Snapshots) {
@@ -166,13 +180,13 @@ func (in Input) retention(names []safe.SourceName, promised config.Levels) Level
 			}
 		}
 		if reach.Before(want) {
-			return Level{Retention, Broken, fmt.Sprintf("snapshots of %s are kept for %s at most, and must be for %s", name, round(reach.Sub(in.Now)), promised.Keep)}
+			return Level{Promise: Retention, Verdict: Broken, Why: fmt.Sprintf("snapshots of %s are kept for %s at most, and must be for %s", name, round(reach.Sub(in.Now)), promised.Keep)}
 		}
 	}
 	if len(names) == 0 {
-		return Level{Retention, Unknown, "no source is needed"}
+		return Level{Promise: Retention, Verdict: Unknown, Why: "no source is needed"}
 	}
-	return Level{Retention, Kept, fmt.Sprintf("snapshots are kept for %s or longer", promised.Keep)}
+	return Level{Promise: Retention, Verdict: Kept, Why: fmt.Sprintf("snapshots are kept for %s or longer", promised.Keep)}
 }
 
 func (in Input) proofsOf(names []safe.SourceName) []Proof {
