@@ -175,9 +175,12 @@ func (s *Safe) LookMap(ctx context.Context, asked report.MapFilter) (report.MapP
 		if !passes(asked, line) {
 			continue
 		}
-		shown[line.ID] = true
 		line.State = v.states[line.ID]
 		p.Components = append(p.Components, line)
+	}
+	cutMap(&p)
+	for _, line := range p.Components {
+		shown[line.ID] = true
 	}
 	arrows := v.arrows
 	if asked.Basis != "" {
@@ -196,9 +199,25 @@ func (s *Safe) LookMap(ctx context.Context, asked report.MapFilter) (report.MapP
 	return p, nil
 }
 
+// cutMap leaves out what is more than a page has. What applications need stays
+// before anything else, so that nobody hides it by telling of much.
+func cutMap(p *report.MapPage) {
+	more := len(p.Components) - report.MostMapped
+	if more <= 0 {
+		return
+	}
+	needed := func(c report.MapComponent) int { return min(1, len(c.Applications)) }
+	slices.SortStableFunc(p.Components, func(a, b report.MapComponent) int { return cmp.Compare(needed(b), needed(a)) })
+	p.Components, p.More = p.Components[:report.MostMapped], more
+	slices.SortStableFunc(p.Components, func(a, b report.MapComponent) int { return cmp.Compare(a.Layer, b.Layer) })
+}
+
 func knotLine(number int, k order.Knot) report.MapKnot {
-	line := report.MapKnot{Number: number, Components: k.Components, Why: k.Why}
-	for _, o := range k.Opened {
+	line := report.MapKnot{Number: number, Why: k.Why}
+	line.Components, line.MoreComponents = atMost(k.Components, report.MostInKnot)
+	opened, more := atMost(k.Opened, report.MostInKnot)
+	line.MoreOpened = more
+	for _, o := range opened {
 		text := fmt.Sprintf("%s does not wait for %s: %s", o.From, o.To, o.Why)
 		if o.Question != "" {
 			text += " (nobody has confirmed that yet)"
@@ -206,6 +225,14 @@ func knotLine(number int, k order.Knot) report.MapKnot {
 		line.Opened = append(line.Opened, text)
 	}
 	return line
+}
+
+// atMost returns the first of them, and how many more there are.
+func atMost[T any](all []T, most int) (first []T, more int) {
+	if len(all) <= most {
+		return all, 0
+	}
+	return all[:most], len(all) - most
 }
 
 // alsoOf returns by what else a component is found.
@@ -390,9 +417,7 @@ func mergeLine(m estate.Merge) string {
 
 // neighbours returns the other ends of dependencies, and how many more there are.
 func (v survey) neighbours(all []estate.Dependency, end func(estate.Dependency) estate.ID, rulings []Ruling) (list []report.Neighbour, more int) {
-	if len(all) > report.MostNeighbours {
-		all, more = all[:report.MostNeighbours], len(all)-report.MostNeighbours
-	}
+	all, more = atMost(all, report.MostNeighbours)
 	for _, d := range all {
 		id := end(d)
 		n := report.Neighbour{ID: id, Layer: v.layer[id], State: v.states[id], Need: d.Need, Evidence: d.Evidence, Said: said(rulings, d.Evidence)}
@@ -413,8 +438,11 @@ func (s *Safe) LookApplication(ctx context.Context, name string) (report.Applica
 	}
 	for _, r := range c.Reports {
 		if r.Application.Name() == name {
+			card := report.CardOf(r)
+			items, more := atMost(r.Items, report.MostItems)
+			r.Items = items
 			return report.ApplicationPage{
-				Safe: s.config.Safe, Now: c.in.Now.In(time.Local), Card: report.CardOf(r), Items: r.Items, Outside: r.Outside, Proposals: c.Propose(r),
+				Safe: s.config.Safe, Now: c.in.Now.In(time.Local), Card: card, Items: items, MoreItems: more, Outside: r.Outside, Proposals: c.Propose(r),
 			}, nil
 		}
 	}

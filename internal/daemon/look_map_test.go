@@ -3,12 +3,14 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"strongroom/internal/access/api"
+	"strongroom/internal/daemon/state"
 	"strongroom/internal/estate"
 	"strongroom/internal/report"
 	"strongroom/internal/safe/config"
@@ -99,6 +101,39 @@ func TestLookMap(t *testing.T) {
 			if !shown[a.From] || !shown[a.To] {
 				t.Errorf("%+v: an arrow from %s to %s, which are not both shown", tt.asked, a.From, a.To)
 			}
+		}
+	}
+}
+
+// A source that tells of very much makes no page that nobody can hold in memory,
+// and hides nothing that an application needs.
+func TestLookMapOfVeryMuch(t *testing.T) {
+	h := mappedHall(t)
+	before, err := h.safe.LookMap(t.Context(), report.MapFilter{Application: "erp"})
+	h.must(err)
+	const knot = 2 * report.MostInKnot
+	id := func(i int) estate.ID { return estate.NewID(estate.Host, fmt.Sprint("a", i)) }
+	var told estate.Facts
+	for i := range report.MostMapped + 500 {
+		told.Components = append(told.Components, estate.Component{ID: id(i)})
+		if i < knot {
+			told.Links = append(told.Links, estate.Link{From: estate.End{ID: id(i)}, To: estate.End{ID: id((i + 1) % knot)}, Need: estate.Start,
+				Evidence: []estate.Evidence{{Basis: estate.Declared, Source: "s"}}})
+		}
+	}
+	r := run{safe: h.safe, source: h.cfg.Sources[0], started: h.now()}
+	h.must(h.safe.state.Update(t.Context(), func(tx *state.Tx) error { return r.learn(tx, &told, false) }))
+	m, err := h.safe.LookMap(t.Context(), report.MapFilter{})
+	h.must(err)
+	if len(m.Components) != report.MostMapped || len(m.Components)+m.More != m.All {
+		t.Errorf("%d components and %d more, of %d", len(m.Components), m.More, m.All)
+	}
+	if k := m.Knots[0]; len(k.Components) != report.MostInKnot || k.Size() != knot {
+		t.Errorf("a knot shows %d components of %d", len(k.Components), k.Size())
+	}
+	for _, c := range before.Components {
+		if !slices.ContainsFunc(m.Components, func(d report.MapComponent) bool { return d.ID == c.ID }) {
+			t.Errorf("%s, which an application needs, is hidden", c.ID)
 		}
 	}
 }

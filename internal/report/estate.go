@@ -17,11 +17,16 @@ type MapPage struct {
 	Applications []string       // that are configured
 	Kinds        []estate.Kind  // of which there are components
 	All          int            // how many components there are on the whole map
-	Components   []MapComponent // that were asked for: by layer, foundations first, then by ID
+	Components   []MapComponent // that were asked for, at most MostMapped: by layer, foundations first, then by ID
+	More         int            // that were asked for, too, and are left out
 	Arrows       []MapArrow     // among these
 	Knots        []MapKnot      // that have one of these
 	Doubts       []string       // what people should look at, in words
 }
+
+// MostMapped is how many components are on one page: a hostile source can tell of
+// twenty times as many, and what shows them takes as much memory.
+const MostMapped = 10_000
 
 // A MapFilter says which part of the map somebody asks for. The zero value is all
 // of it.
@@ -54,11 +59,19 @@ type MapArrow struct {
 
 // A MapKnot is components that need each other in a circle.
 type MapKnot struct {
-	Number     int
-	Components []estate.ID
-	Why        string   // how it is opened, in words
-	Opened     []string // each need that the order does not wait for, with the reason
+	Number         int
+	Components     []estate.ID // at most MostInKnot
+	MoreComponents int
+	Why            string   // how it is opened, in words
+	Opened         []string // each need that the order does not wait for, with the reason; at most MostInKnot
+	MoreOpened     int
 }
+
+// Size is how many components it has.
+func (k MapKnot) Size() int { return len(k.Components) + k.MoreComponents }
+
+// MostInKnot is how much of one knot is listed.
+const MostInKnot = 200
 
 // A ComponentPage is what is known of one component.
 type ComponentPage struct {
@@ -134,13 +147,17 @@ type StateCount struct {
 	N     int            `json:"n"`
 }
 
+// MostItems is how much of what an application needs is listed, the worst first.
+const MostItems = 2000
+
 // An ApplicationPage says what of an application would be missing.
 type ApplicationPage struct {
 	Safe      string
 	Now       time.Time
 	Card      ApplicationCard
-	Items     []coverage.Item // the worst first
-	Outside   []estate.ID     // that it needs, and that others run
+	Items     []coverage.Item // the worst first, at most MostItems
+	MoreItems int
+	Outside   []estate.ID // that it needs, and that others run
 	Proposals []coverage.Proposal
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"maps"
 	"net"
 	"net/netip"
@@ -98,6 +99,28 @@ func (l *limiter) end(from netip.Addr) {
 	a := l.seen[site(from)]
 	a.open--
 	l.seen[site(from)] = a
+}
+
+// pagesAtOnce is how many pages are drawn for one person at a time: somebody who
+// asks for a large one from dozens of connections waits for themselves.
+const pagesAtOnce = 2
+
+// turns keep who asks for many pages at once from taking the time and memory of
+// others. The zero value is ready to use. Its method may be called concurrently.
+type turns struct {
+	by sync.Map // the chan struct{} of each person who ever looked; a value in it is a page
+}
+
+// take waits until a page may be drawn for somebody; then leave must follow.
+func (t *turns) take(ctx context.Context, who safe.PersonName) (leave func(), err error) {
+	made, _ := t.by.LoadOrStore(who, make(chan struct{}, pagesAtOnce))
+	turn := made.(chan struct{})
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // A room bounds the bytes of large bodies at a time: of all, and of one person,

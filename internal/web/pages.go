@@ -245,6 +245,11 @@ func (s *Server) show(p pageRoute, w http.ResponseWriter, req *http.Request) (re
 		if err := s.mayAsk(ctx, p.route, from, who.person, who.pending); err != nil {
 			return reply{}, err
 		}
+		leave, err := s.turns.take(ctx, who.person.Name)
+		if err != nil {
+			return reply{}, err
+		}
+		defer leave()
 	}
 	if v.asked, err = p.parameters(req.URL.RawQuery); err != nil {
 		return reply{}, err

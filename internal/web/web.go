@@ -167,6 +167,7 @@ type Server struct {
 
 	strangers, people *room
 	attempts          *limiter // of what is not signed
+	turns             turns    // of pages
 
 	// serving is read-locked by every request, and locked for good when Serve
 	// has ended: then nothing calls the Desk any more.
