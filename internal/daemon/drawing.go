@@ -86,6 +86,17 @@ func (s *Safe) drawn(ctx context.Context) (*drawing, error) {
 	return last, nil
 }
 
+// prepareMap has the map drawn and ordered, so that nobody who looks at it waits
+// for that.
+func (s *Safe) prepareMap(ctx context.Context) error {
+	d, err := s.drawn(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = d.shape()
+	return err
+}
+
 func (s *Safe) newDrawing(m *estate.Map, k knowledge, taken time.Time) *drawing {
 	d := &drawing{Map: m, of: k.of, answered: k.answered, taken: taken}
 	answers := k.answers // and nothing else of what is known stays in memory

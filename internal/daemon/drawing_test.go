@@ -167,3 +167,21 @@ func TestOldMapIsNotKept(t *testing.T) {
 		t.Error("the map that is kept is not the newest")
 	}
 }
+
+// A safe that serves people has the map drawn and ordered before they ask.
+func TestMapIsReadyForPeople(t *testing.T) {
+	h := mappedHall(t)
+	h.tell(h.safe, "one")
+	h.safe.atlas.newest.Store(nil)
+	defer h.serve()()
+	for range 1000 {
+		if d := h.safe.atlas.newest.Load(); d != nil {
+			if _, ok := d.Component("host/one"); !ok {
+				t.Error("the map lacks what was told")
+			}
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the map is not drawn")
+}

@@ -25,6 +25,8 @@ const (
 	// mailEvery is how often it is seen whether somebody is to be told
 	// something.
 	mailEvery = 2 * time.Second
+	// drawEvery is how often it is seen whether the map has to be drawn anew.
+	drawEvery = 10 * time.Second
 )
 
 // Serve looks after people and openings until ctx ends, in one process at a
@@ -58,6 +60,7 @@ func (s *Safe) Serve(ctx context.Context, people func(context.Context) error) er
 	wg.Go(func() { s.every(serving, tickEvery, "looking for what is due", s.tickAndPublish) })
 	wg.Go(func() { s.every(serving, saveEvery, "counting what went through the gate", s.saveCounts) })
 	wg.Go(func() { s.deliver(serving) })
+	wg.Go(func() { s.every(serving, drawEvery, "drawing the map", s.prepareMap) })
 	wg.Go(func() { s.every(serving, assessEvery, "looking for what applications miss", s.Assess) })
 	if people != nil {
 		err = people(serving)
