@@ -55,6 +55,10 @@ func (d *demo) cover() error {
 	if err := d.shows("strongroom coverage erp", 3, "missing", "service/127.0.0.1/erp/db", "nobody has said what it takes to rebuild it"); err != nil {
 		return err
 	}
+	d.say("It is a finding, too, of which people are told once and not every night. It is open until it is mended, or somebody takes it on themselves for a while:")
+	if err := d.shows("strongroom findings list", 3, "coverage.missing", "service/127.0.0.1/erp/db"); err != nil {
+		return err
+	}
 	d.say("It is proposed what closes that: what to put into the configuration, and what root runs on the host, where a key of its own can start that dump and nothing else. The file that declares the database is in the safe already:")
 	return d.shows("strongroom coverage erp --propose", 0, "erp-db-dump", "exec -T db", "pg_dumpall", "must_hold:", "on the host, as root")
 }
