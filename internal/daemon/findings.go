@@ -278,9 +278,9 @@ func (a assessment) again(f state.Finding) ledger.Event {
 	return ledger.FindingRaised{Finding: f.Kind, Subject: f.Subject, Text: f.Text}
 }
 
-// happened reports whether findings of that kind are events: each collection
-// or restore tells of those that it sees. The others are states, which last until they are
-// mended.
+// happened reports whether findings of that kind are events: each collection or
+// restore tells of those that it sees. The others are states, which last until
+// they are mended.
 func happened(kind string) bool {
 	return kind == contentChanged || kind == collectorLied || kind == wrongRestore
 }

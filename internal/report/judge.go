@@ -37,14 +37,14 @@ func Judge(o Overview, more []Finding) (Verdict, []Finding) {
 // allIsWell says what is so if there is no finding. What an application misses
 // is none if somebody has waived or acknowledged it.
 func allIsWell(applications []ApplicationCard) string {
-	sources := "very source has a " + ofLast26Hours
+	sources := "Every source has a " + ofLast26Hours
 	switch {
 	case len(applications) == 0:
-		return "E" + sources + "."
+		return sources + "."
 	case slices.ContainsFunc(applications, func(a ApplicationCard) bool { return a.Held < a.Needed }):
-		return "E" + sources + ", and what applications miss is known: it is waived or acknowledged."
+		return sources + ", and what applications miss is known: it is waived or acknowledged."
 	default:
-		return "All that the applications need is held, and e" + sources + "."
+		return sources + ", and all that the applications need is held."
 	}
 }
 

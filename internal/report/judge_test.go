@@ -143,3 +143,21 @@ func TestJudgeNames(t *testing.T) {
 		t.Errorf("want - got +:\n%s", diff)
 	}
 }
+
+// What nobody has to look at is still said: an application that misses something
+// with somebody's consent is not one of which all is held.
+func TestJudgeApplications(t *testing.T) {
+	for _, tt := range []struct {
+		held, needed int
+		want         string
+	}{
+		{5, 5, "Every source has a complete snapshot of the last 26 hours, and all that the applications need is held."},
+		{4, 5, "Every source has a complete snapshot of the last 26 hours, and what applications miss is known: it is waived or acknowledged."},
+	} {
+		o := report.Overview{Now: now, LastScrub: &report.Scrub{Time: now}, Sources: []report.SourceStrip{source("erp", time.Hour, report.Complete)},
+			Applications: []report.ApplicationCard{{Name: "erp", Held: tt.held, Needed: tt.needed}}}
+		if v, findings := report.Judge(o, nil); v.Level != report.OK || v.Sentence != tt.want || len(findings) > 0 {
+			t.Errorf("%d of %d held: %+v, %v, want %q", tt.held, tt.needed, v, findings, tt.want)
+		}
+	}
+}
