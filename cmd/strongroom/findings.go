@@ -220,9 +220,13 @@ func endOf(until string, now time.Time) (time.Time, error) {
 
 const longestAckDays = 365
 
-// assess has the safe record what came up and what is mended. If it cannot, that
-// is told, and changes nothing of what the command was for.
+// assess has the safe keep a version of the map, and record what came up and what
+// is mended. If it cannot, that is told, and changes nothing of what the command
+// was for.
 func (a *app) assess(s *daemon.Safe) {
+	if err := s.KeepMap(a.ctx); err != nil && a.ctx.Err() == nil {
+		a.talk().Warn("no version of the map was kept, and the next collection keeps one: %v", err)
+	}
 	if err := s.Assess(a.ctx); err != nil && a.ctx.Err() == nil {
 		a.talk().Warn("what the applications miss was not worked out, and is with the next collection: %v", err)
 	}

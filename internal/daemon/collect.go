@@ -285,9 +285,7 @@ func (r *run) commit(ctx context.Context, answer child.CollectAnswer) (Outcome, 
 	}
 	r.safe.step("committed", "run", r.id)
 	if r.learned {
-		if err := r.safe.keepMap(ctx); err != nil {
-			r.safe.log.Error("no version of the map was kept", "error", err) // the next change keeps one
-		}
+		r.safe.learned.Store(true)
 	}
 	var complete safe.RunID
 	switch {

@@ -78,6 +78,7 @@ type Safe struct {
 	post    post
 	callers callers
 	atlas   atlas
+	learned atomic.Bool // whether a source has told something since a version of the map was kept
 
 	life context.Context // of the children that serve people; ends with Close
 	end  context.CancelFunc

@@ -118,6 +118,9 @@ func TestVersionsOfTheMap(t *testing.T) {
 		if _, err := d.collect(part, 0); err != nil {
 			t.Fatal(err)
 		}
+		if err := d.safe.KeepMap(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	began := d.now
 	collect("facts")

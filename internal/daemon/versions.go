@@ -20,6 +20,16 @@ const (
 	mostMapBytes = 64 << 20 // of all of them, compressed
 )
 
+// KeepMap keeps how the map is now, if a source has told something since then. It
+// is to be called when all of a night is collected: a map takes longer to draw
+// than most sources to tell.
+func (s *Safe) KeepMap(ctx context.Context) error {
+	if !s.learned.Swap(false) {
+		return nil
+	}
+	return s.keepMap(ctx)
+}
+
 // keepMap keeps how the map is now, if it says something else than the newest
 // version that is kept. Nobody waits while it is drawn and compared. If what it
 // is drawn of changes meanwhile, nothing is kept: whoever changed that keeps the
