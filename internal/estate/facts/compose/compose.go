@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -292,12 +293,15 @@ func (r *project) facts() (estate.Facts, error) {
 			if telemetry[name] || telemetry[l.to] || facts.TelemetryPort(l.port) != "" {
 				l.need = estate.Telemetry
 			}
-			to := r.place.ID(estate.Service, l.to)
-			if r.services[l.to] == nil {
+			to := estate.End{ID: r.place.ID(estate.Service, l.to)}
+			switch {
+			case l.outside != "":
+				to = estate.End{Alias: l.outside}
+			case r.services[l.to] == nil:
 				r.draft.Doubt("%s needs %s, which is no service of the project", name, l.to)
 				continue
 			}
-			r.draft.Link(estate.Link{From: estate.End{ID: r.place.ID(estate.Service, name)}, To: estate.End{ID: to},
+			r.draft.Link(estate.Link{From: estate.End{ID: r.place.ID(estate.Service, name)}, To: to,
 				Need: l.need, Port: l.port, Evidence: []estate.Evidence{l.evidence}})
 		}
 	}
@@ -320,6 +324,7 @@ func (s *service) component(p facts.Place, telemetry bool) estate.Component {
 // A link is one from a service, before it is known what the other one is.
 type link struct {
 	to       string
+	outside  estate.Alias // of a host, in the place of to
 	need     estate.Need
 	port     estate.Port
 	evidence estate.Evidence
@@ -335,10 +340,7 @@ func (r *project) links(s *service, known map[string][]string) []link {
 	}
 	// Of what names another: a call, which nobody wrote down as one.
 	mention := func(m facts.Mention, at facts.Place, number int, where string) {
-		var port estate.Port
-		if m.Port != 0 {
-			port = estate.Port{Number: m.Port, Protocol: "tcp"}
-		}
+		port := portOf(m)
 		callees := known[m.Host]
 		if to, ok := s.links[m.Host]; ok {
 			callees = []string{to}
@@ -347,13 +349,19 @@ func (r *project) links(s *service, known map[string][]string) []link {
 			if len(all) > maxLinks {
 				return
 			}
-			all = append(all, link{to, estate.Run, port, at.Evidence(estate.Derived, line(number), where+" -> "+m.String())})
+			all = append(all, link{to: to, need: estate.Run, port: port, evidence: at.Evidence(estate.Derived, line(number), where+" -> "+m.String())})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.settings)) {
 		v := s.settings[name]
 		for _, m := range facts.Hosts(name, v.value) {
 			mention(m, v.at, v.line, name)
+			if isProject(v.at.Path) || len(known[m.Host]) > 0 || s.links[m.Host] != "" || len(all) > maxLinks {
+				continue
+			}
+			if alias, ok := outside(m.Host); ok {
+				all = append(all, link{outside: alias, need: estate.Run, port: portOf(m), evidence: v.at.Evidence(estate.Derived, line(v.line), name+" -> "+m.String())})
+			}
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.commands)) {
@@ -375,6 +383,27 @@ func (r *project) links(s *service, known map[string][]string) []link {
 		}
 	}
 	return all
+}
+
+// portOf returns the port that a mention has, if it has one.
+func portOf(m facts.Mention) estate.Port {
+	if m.Port == 0 {
+		return estate.Port{}
+	}
+	return estate.Port{Number: m.Port, Protocol: "tcp"}
+}
+
+// outside returns the alias of a host that a file of settings names and that is
+// no service: its address, or a name of DNS. What ends in .internal means something
+// to docker, or to a cloud, and another thing on each host.
+func outside(host string) (estate.Alias, bool) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return estate.AddressAlias(a)
+	}
+	if strings.HasSuffix(host, ".internal") {
+		return "", false
+	}
+	return estate.NameAlias(host)
 }
 
 // cycles reports services that wait for each other: a ring for each need by

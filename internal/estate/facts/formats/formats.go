@@ -10,6 +10,8 @@ package formats
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"math"
 	"path"
 	"slices"
 	"strconv"
@@ -175,7 +177,8 @@ func isNotByte(label string) bool {
 // Scope is what the host is called, if the files do not say that themselves.
 func Read(p facts.Place, files []facts.File) (estate.Facts, error) {
 	var all facts.Draft
-	byHost := slices.DeleteFunc(slices.Clone(files), func(f facts.File) bool { return !ofHost(clean(f.Path)) })
+	composed, ofProject := projects(files)
+	byHost := slices.DeleteFunc(slices.Clone(files), func(f facts.File) bool { return ofProject[f.Path] || !ofHost(clean(f.Path)) })
 	host := p
 	host.Scope = cmp.Or(nameOf(byHost), p.Scope)
 	if len(byHost) > 0 {
@@ -184,7 +187,7 @@ func Read(p facts.Place, files []facts.File) (estate.Facts, error) {
 		read(&all, host, pick(byHost, systemd.Knows), systemd.Read)
 		read(&all, host, pick(byHost, ofKernel), sockets.Read)
 	}
-	for _, project := range projects(files) {
+	for _, project := range composed {
 		at := p
 		at.Scope = path.Join(host.Scope, path.Base(path.Dir("/"+clean(project[0].Path))))
 		found := read(&all, at, project, compose.Read)
@@ -282,27 +285,49 @@ func nameOf(files []facts.File) string {
 }
 
 // projects returns the files of each project of compose, in the order in which
-// docker reads them, by their folders.
-func projects(files []facts.File) [][]facts.File {
+// docker reads them, by their folders, and the paths of all of them. Settings in
+// the folder of a project, or below it, are for its services: the names in them
+// mean what they mean to those, and say nothing of the host.
+func projects(files []facts.File) (all [][]facts.File, paths map[string]bool) {
 	byFolder := make(map[string][]facts.File)
-	var folders []string
 	for _, f := range files {
-		if rank := composeRank(clean(f.Path)); rank > 0 {
-			folder := path.Dir(clean(f.Path))
-			if byFolder[folder] == nil {
-				folders = append(folders, folder)
-			}
+		if name := clean(f.Path); composeRank(name) == 1 {
+			folder := path.Dir(name)
 			byFolder[folder] = append(byFolder[folder], f)
 		}
 	}
-	slices.Sort(folders)
-	var all [][]facts.File
-	for _, folder := range folders {
-		project := byFolder[folder]
-		slices.SortStableFunc(project, func(a, b facts.File) int { return cmp.Compare(composeRank(clean(a.Path)), composeRank(clean(b.Path))) })
-		if composeRank(clean(project[0].Path)) == 1 { // else there are settings alone
-			all = append(all, project)
+	paths = make(map[string]bool)
+	for _, f := range files {
+		name := clean(f.Path)
+		folder := path.Dir(name)
+		switch rank := composeRank(name); {
+		case rank == 1:
+			paths[f.Path] = true
+			continue
+		case rank == 0 && path.Ext(name) != ".env":
+			continue
+		case rank == 0:
+			for folder != "." && byFolder[folder] == nil {
+				folder = path.Dir(folder)
+			}
+		}
+		if byFolder[folder] != nil {
+			byFolder[folder] = append(byFolder[folder], f)
+			paths[f.Path] = true
 		}
 	}
-	return all
+	for _, folder := range slices.Sorted(maps.Keys(byFolder)) {
+		project := byFolder[folder]
+		slices.SortStableFunc(project, func(a, b facts.File) int { return cmp.Compare(settingsLast(a), settingsLast(b)) })
+		all = append(all, project)
+	}
+	return all, paths
+}
+
+// settingsLast returns the place of a file in its project.
+func settingsLast(f facts.File) int {
+	if rank := composeRank(clean(f.Path)); rank > 0 {
+		return rank
+	}
+	return math.MaxInt
 }

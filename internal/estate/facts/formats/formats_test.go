@@ -24,9 +24,10 @@ var host = []facts.File{
 	{Path: "etc/resolv.conf", Data: []byte("nameserver 10.0.0.53\n")},
 	{Path: "proc/net/tcp", Data: []byte("  sl  local_address rem_address   st\n   0: 0700000A:8DCC 0400000A:0185 01\n")},
 	{Path: "proc/net/fib_trie", Data: []byte("|-- 10.0.0.7\n /32 host LOCAL\n")},
-	{Path: "srv/shop/docker-compose.yml", Data: []byte("services:\n  web:\n    depends_on: [db]\n  db: {image: postgres:16}\n")},
+	{Path: "srv/shop/docker-compose.yml", Data: []byte("services:\n  web:\n    depends_on: [db]\n    env_file: conf/shop.env\n  db: {image: postgres:16}\n")},
 	{Path: "srv/shop/docker-compose.override.yml", Data: []byte("services:\n  web:\n    environment: {CACHE_HOST: \"${CACHE}\"}\n  cache: {image: valkey:8}\n")},
 	{Path: "srv/shop/.env", Data: []byte("CACHE=cache\nPASSWORD=hush\n")},
+	{Path: "srv/shop/conf/shop.env", Data: []byte("DATABASE_URL=postgres://shop:hush@db:5432/shop\nSMTP_HOST=mail.acme.example\n")},
 	{Path: "srv/shop/readme.txt", Data: []byte("services: {}")},
 }
 
@@ -53,8 +54,10 @@ host/shop1 -> 10.0.0.4 run
 host/shop1 -> 10.0.0.53 run
 service/shop1/shop/cache -> host/shop1 hosting
 service/shop1/shop/db -> host/shop1 hosting
+service/shop1/shop/web -> mail.acme.example run
 service/shop1/shop/web -> host/shop1 hosting
 service/shop1/shop/web -> service/shop1/shop/cache run
+service/shop1/shop/web -> service/shop1/shop/db run
 service/shop1/shop/web -> service/shop1/shop/db start
 `
 

@@ -93,6 +93,7 @@ type reader struct {
 	own     map[netip.Addr]bool // its addresses
 	inside  []netip.Prefix      // networks within it
 	hears   map[end]bool        // where it listens
+	unknown int                 // connections of which it is not known who called
 }
 
 // An end is one of a socket's.
@@ -200,6 +201,9 @@ func (r *reader) connections() {
 			calls[c]++
 		}
 	}
+	if r.unknown > 0 {
+		r.Doubt("who called whom is not known of %d connections of %s, at whose ends nothing listens now", r.unknown, r.self.ID.Name())
+	}
 
 	crowds := make(map[side]map[netip.Addr]bool)
 	for c := range calls {
@@ -266,7 +270,7 @@ func (r *reader) call(s socket) (call, bool) {
 	case len(r.hears) > 0 && s.state == "ESTAB" && mine >= ephemeral:
 		c.unclear = true // it does not listen now, and so has called, most likely
 	default:
-		r.Doubt("a connection of port %d with %s port %d: who called whom is not known", mine, s.peer.Addr(), theirs)
+		r.unknown++
 		return call{}, false
 	}
 	c.port = estate.Port{Number: theirs, Protocol: s.protocol}
