@@ -27,8 +27,9 @@ waived (somebody has taken that on themselves), held. What an application needs
 are the components that it consists of, and all that they need on the map.
 
 With --propose it says what closes each miss: what to put into the
-configuration, and what to run on the host and on the safe. What the safe does
-not know is left open, as a comment.
+configuration, below the keys that it has already, and what to run on the host
+and on the safe. What the safe does not know is left open, as a comment. Nothing
+is changed by that.
 
 The exit status is 3 if anything is missing or stale, so that a timer can watch
 it.`,
@@ -182,6 +183,7 @@ func (a *app) showCoverage(reports []coverage.Report) error {
 		t.Emit("coverage", map[string]any{"application": r.Application, "held": held, "needed": needed, "items": r.Items, "outside": r.Outside})
 	}
 	if bad {
+		t.Note("note: what closes each miss: strongroom coverage --propose")
 		return errLosses
 	}
 	return nil
@@ -201,8 +203,11 @@ func (a *app) proposeCover(c daemon.Coverage) {
 			}
 			run("on the safe, first", p.First)
 			run("on the host, as root", p.OnHost)
+			if p.Source != "" || p.Component != "" {
+				t.Printf("# in the configuration, below what is there of these keys:")
+			}
 			if p.Source != "" {
-				t.Printf("# in the configuration:\nsources:\n%s", strings.TrimSuffix(p.Source, "\n"))
+				t.Printf("sources:\n%s", strings.TrimSuffix(p.Source, "\n"))
 			}
 			if p.Component != "" {
 				t.Printf("%s:\n%s", p.Below, strings.TrimSuffix(p.Component, "\n"))

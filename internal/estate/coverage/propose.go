@@ -59,7 +59,7 @@ func Propose(in Input, r Report, reach func(estate.ID) (Reach, bool)) []Proposal
 		case item.State == Missing && item.Source == "":
 			all = append(all, in.proposeSources(item, reach, taken))
 		case item.State == Missing || item.State == Stale:
-			all = append(all, Proposal{For: item, Says: "Collect it, and see why that was not done: does the timer run?",
+			all = append(all, Proposal{For: item, Says: "Collect it. If only a part is kept, the warnings say what lacks; if it was not collected at all: does the timer run?",
 				OnSafe: []string{fmt.Sprintf("strongroom collect %s", item.Source), "systemctl list-timers 'strongroom*'"}})
 		case item.State == Unproven && !in.scrubbed(item.Source):
 			all = append(all, Proposal{For: item, Says: "Read the store for damage.", OnSafe: []string{"strongroom scrub --repair"}})

@@ -102,7 +102,7 @@ func (in Input) recipes(c estate.Component) []recipe {
 	isHost := c.ID.Kind() == estate.Host
 	if isHost && slices.Contains(c.Roles, estate.DNS) {
 		all = append(all, recipe{
-			matter: config.Data, suffix: "zones", include: []string{"/etc/bind", "/var/lib/bind"}, exclude: []string{"**/*.key", "**/*.private"},
+			matter: config.Data, suffix: "zones", include: []string{"/etc/bind", "/var/lib/bind/**"}, exclude: []string{"**/*.key", "**/*.private"},
 			notes: []string{"Debian lets everybody read zones. Their keys stay out."},
 		})
 	}
