@@ -90,7 +90,7 @@ func listOf(ids []estate.ID) string {
 }
 
 var errEmptyMap = ui.WithRemedy(errors.New("the map is empty: no source has told anything of the estate yet, and the configuration says nothing of it"),
-	"Collect hosts with their /etc and /proc/net, or write components: in the configuration.")
+	"Collect hosts with their /etc, or look at them with a source of kind facts, or write components: in the configuration.")
 
 func (a *app) showMap(m *estate.Map) error {
 	if len(m.Components) == 0 {

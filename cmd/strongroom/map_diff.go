@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,6 +38,9 @@ the map is kept of each day on which it changed.`,
 
 func (a *app) mapDiff(s *daemon.Safe, m *estate.Map, since time.Time) error {
 	old, taken, err := s.MapAt(a.stop, since)
+	if errors.Is(err, daemon.ErrNoMap) {
+		return ui.WithRemedy(err, "A collection keeps one: strongroom collect --all")
+	}
 	if err != nil {
 		return err
 	}

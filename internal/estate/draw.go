@@ -286,8 +286,8 @@ func (d *drawing) add(from, to int, need Need, port Port, evidence []Evidence) {
 		dep = &Dependency{Need: need}
 		d.links[at] = dep
 	}
-	if port != (Port{}) {
-		dep.Ports = append(dep.Ports, port) // each is there once when the map is finished
+	if port != (Port{}) && !slices.Contains(dep.Ports, port) {
+		dep.Ports = append(dep.Ports, port)
 	}
 	dep.Evidence = append(dep.Evidence, evidence...)
 }

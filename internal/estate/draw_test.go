@@ -481,22 +481,3 @@ func TestContradictionAtOnce(t *testing.T) {
 		t.Errorf("the map is\n%s\nwith doubts %q, want the dependency and a doubt", shown(m), m.Doubts)
 	}
 }
-
-// A hostile source may give everything that it tells of the same name, have all
-// of that need the name, at every port that there is: the map is drawn before
-// anybody has lost patience, and only this is in it.
-func TestDrawOfOneNameForEverything(t *testing.T) {
-	var f Facts
-	evidence := []Evidence{{Basis: Observed, Source: "s"}}
-	for i := range 60_000 {
-		id := NewID(Host, fmt.Sprint("h", i))
-		f.Components = append(f.Components, Component{ID: id, Aliases: []Alias{"n.acme.example", "machine:0123456789abcdef"}})
-		f.Links = append(f.Links,
-			Link{From: End{ID: id}, To: End{Alias: "n.acme.example:80/tcp"}, Need: Run, Evidence: evidence},
-			Link{From: End{ID: "host/h1"}, To: End{ID: "host/h2"}, Need: Run, Port: Port{Number: uint16(i + 1), Protocol: "tcp"}, Evidence: evidence})
-	}
-	m := Draw([]Facts{f}, Statements{})
-	if len(m.Components) != 60_000 || len(m.Dependencies) != 1 || len(m.Dependencies[0].Ports) != 60_000 {
-		t.Errorf("%d components, dependencies %.200v", len(m.Components), fmt.Sprint(m.Dependencies))
-	}
-}

@@ -448,27 +448,16 @@ func (ids *identities) spell(roots []int) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// owners know what is found by an alias, as long as no components are joined.
-// Each answer is worked out once: a hostile source can give one alias to
-// everything that it tells of, and have everything need that.
+// owners know what is found by an alias.
 type owners struct {
 	ids       *identities
 	bearers   map[Alias][]bearer
 	listeners map[Alias][]bearer // by the key that listener makes of an alias with a port
-	named     map[Alias]choice   // what was found by an alias without a port
-	listening map[Alias]choice   // and by the key of one with a port
-	having    map[Alias][]int    // the roots of what has an alias, in order
-}
-
-// A choice is what was found, if anything was.
-type choice struct {
-	root int
-	ok   bool
 }
 
 func (ids *identities) owners() owners {
 	ids.look()
-	o := owners{ids, make(map[Alias][]bearer), make(map[Alias][]bearer), make(map[Alias]choice), make(map[Alias]choice), make(map[Alias][]int)}
+	o := owners{ids, make(map[Alias][]bearer), make(map[Alias][]bearer)}
 	for i, n := range ids.nodes {
 		for _, a := range n.aliases {
 			o.bearers[a] = append(o.bearers[a], bearer{i, a})
@@ -486,21 +475,12 @@ func (ids *identities) owners() owners {
 }
 
 // of returns the root of what has the alias, which has no port.
-func (o owners) of(a Alias) (root int, ok bool) { return o.once(o.named, a, o.bearers) }
+func (o owners) of(a Alias) (root int, ok bool) { return o.choose(o.bearers[a]) }
 
 // at returns the root of what listens at the alias, which has a port.
 func (o owners) at(a Alias) (root int, ok bool) {
 	key, _ := o.listener(a)
-	return o.once(o.listening, key, o.listeners)
-}
-
-func (o owners) once(known map[Alias]choice, key Alias, of map[Alias][]bearer) (root int, ok bool) {
-	c, there := known[key]
-	if !there {
-		c.root, c.ok = o.choose(of[key])
-		known[key] = c
-	}
-	return c.root, c.ok
+	return o.choose(o.listeners[key])
 }
 
 // choose returns the root of the one among several that is meant: the one to
@@ -536,13 +516,7 @@ func only(bearers []bearer, keep func(bearer) bool) []bearer {
 // have reports whether a component has the alias, though it may not be found by
 // it.
 func (o owners) have(root int, a Alias) bool {
-	roots, ok := o.having[a]
-	if !ok {
-		roots = o.ids.roots(o.bearers[a])
-		o.having[a] = roots
-	}
-	_, has := slices.BinarySearch(roots, root)
-	return has
+	return slices.Contains(o.ids.roots(o.bearers[a]), root)
 }
 
 // listener returns a key for a port of a host that is the same under all names

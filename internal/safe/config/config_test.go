@@ -81,6 +81,18 @@ func TestExample(t *testing.T) {
 				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
 			},
 			{
+				Name: "erp-app-facts",
+				Spec: Facts{
+					Login: Login{
+						Host:     Host{User: "strongroom", Name: "erp-app.acme.example", Port: 22},
+						HostKeys: []ssh.PublicKey{publicKey(t)},
+						Key:      SecretRef{file: "/etc/strongroom/secrets/erp-app.key"},
+					},
+					Looks: 12, Pause: 10 * time.Second,
+				},
+				Keep: keep.Default(), Reread: 720 * time.Hour, Refresh: 8760 * time.Hour, Checkpoint: time.Minute, Compression: Fastest, Parity: true,
+			},
+			{
 				Name: "calls",
 				Spec: FactsAPI{
 					URL: &url.URL{Scheme: "https", Host: "jaeger.acme.example", Path: "/api/dependencies", RawQuery: "lookback=86400000"}, Format: facts.Jaeger,
