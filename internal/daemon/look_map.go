@@ -428,38 +428,3 @@ func (v survey) neighbours(all []estate.Dependency, end func(estate.Dependency) 
 	}
 	return list, more
 }
-
-// LookApplication returns what of an application would be missing. api.ErrNotFound
-// means that none is configured under that name.
-func (s *Safe) LookApplication(ctx context.Context, name string) (report.ApplicationPage, error) {
-	c, err := s.Coverage(ctx)
-	if err != nil {
-		return report.ApplicationPage{}, err
-	}
-	for _, r := range c.Reports {
-		if r.Application.Name() == name {
-			card := report.CardOf(r)
-			items, more := atMost(r.Items, report.MostItems)
-			r.Items = items
-			return report.ApplicationPage{
-				Safe: s.config.Safe, Now: c.in.Now.In(time.Local), Card: card, Items: items, MoreItems: more, Outside: r.Outside, Proposals: c.Propose(r),
-			}, nil
-		}
-	}
-	return report.ApplicationPage{}, api.ErrNotFound
-}
-
-// cards returns the applications at a glance.
-func (s *Safe) cards(ctx context.Context) (all []report.ApplicationCard, err error) {
-	if len(s.config.Applications) == 0 { // nobody waits for a map
-		return nil, nil
-	}
-	c, err := s.Coverage(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range c.Reports {
-		all = append(all, report.CardOf(r))
-	}
-	return all, nil
-}

@@ -170,29 +170,3 @@ func TestLookComponent(t *testing.T) {
 		t.Errorf("a component that there is not: %v", err)
 	}
 }
-
-// What the page proposes and says of levels is what the command does.
-func TestLookApplication(t *testing.T) {
-	h := mappedHall(t)
-	h.collect(0)
-	a, err := h.safe.LookApplication(t.Context(), "erp")
-	h.must(err)
-	c, err := h.safe.Coverage(t.Context())
-	h.must(err)
-	if diff := cmp.Diff(c.Reports[0].Items, a.Items); diff != "" {
-		t.Errorf("items (-coverage +page):\n%s", diff)
-	}
-	if diff := cmp.Diff(c.Propose(c.Reports[0]), a.Proposals); diff != "" || len(a.Proposals) == 0 {
-		t.Errorf("proposals (-coverage +page):\n%s", diff)
-	}
-	if diff := cmp.Diff(report.CardOf(c.Reports[0]), a.Card); diff != "" {
-		t.Errorf("the card (-coverage +page):\n%s", diff)
-	}
-	o := h.overview()
-	if diff := cmp.Diff([]report.ApplicationCard{a.Card}, o.Applications); diff != "" {
-		t.Errorf("the card of the overview (-page +overview):\n%s", diff)
-	}
-	if _, err := h.safe.LookApplication(t.Context(), "wiki"); !errors.Is(err, api.ErrNotFound) {
-		t.Errorf("an application that there is not: %v", err)
-	}
-}

@@ -147,18 +147,29 @@ type StateCount struct {
 	N     int            `json:"n"`
 }
 
-// MostItems is how much of what an application needs is listed, the worst first.
-const MostItems = 2000
+// MostCovered is of how many components a page says how it stands with them: it
+// says of the most urgent. MostProposed is of how many misses it says what closes
+// them.
+const (
+	MostCovered  = 200
+	MostProposed = 50
+)
+
+// DaysBack is how far a page looks back on how it stood with an application.
+const DaysBack = 365
 
 // An ApplicationPage says what of an application would be missing.
 type ApplicationPage struct {
-	Safe      string
-	Now       time.Time
-	Card      ApplicationCard
-	Items     []coverage.Item // the worst first, at most MostItems
-	MoreItems int
-	Outside   []estate.ID // that it needs, and that others run
-	Proposals []coverage.Proposal
+	Safe           string
+	Now            time.Time
+	Card           ApplicationCard
+	Items          []coverage.Item // the worst first, of at most MostCovered components
+	MoreComponents int             // that it needs, too
+	Outside        []estate.ID     // that it needs, and that others run, at most MostCovered
+	MoreOutside    int
+	Proposals      []coverage.Proposal // at most MostProposed
+	MoreProposals  int
+	History        []Standing // of the last DaysBack days, oldest first
 }
 
 // A Standing is how it stood with an application on a day.
@@ -193,6 +204,7 @@ type LevelSum struct {
 	Days    map[coverage.Verdict]int64
 	Worst   int64     // what was measured at most, in seconds; 0 if that is no time
 	Since   time.Time // the first of the days
+	Broken  time.Time // the last day on which it was broken, if there was one
 }
 
 // SumLevels sums up the days of an application, by level in the order in which
@@ -207,6 +219,9 @@ func SumLevels(days []Standing) (sums []LevelSum) {
 			}
 			sums[i].Days[l.Verdict]++
 			sums[i].Worst = max(sums[i].Worst, l.Seconds)
+			if l.Verdict == coverage.Broken {
+				sums[i].Broken = day.Taken
+			}
 		}
 	}
 	return sums

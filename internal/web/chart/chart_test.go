@@ -196,7 +196,7 @@ func TestEverythingIsInThePicture(t *testing.T) {
 	tests := map[string][]chart.Point{
 		"nothing": nil, "one": points(7), "equal": points(5, 5, 5), "zeros": points(0, 0), "huge": points(1, math.MaxInt64, 3), "many": points(make([]int64, 1200)...),
 		"mixed": {
-			{Time: time.Unix(0, 0), Value: 3, State: chart.Kept}, {Time: time.Unix(9, 0), State: chart.Failed},
+			{Time: time.Unix(0, 0), Value: 3, Of: 50, State: chart.Kept}, {Time: time.Unix(9, 0), State: chart.Failed},
 			{Time: time.Unix(20, 0), Value: 9, State: chart.Partial}, {Time: time.Unix(30, 0), Value: 1, State: chart.Kept},
 		},
 	}
@@ -247,5 +247,21 @@ func TestFailedPointBreaksTheLine(t *testing.T) {
 		if got := strings.Count(drawn(elements, class), "M"); got != want {
 			t.Errorf("%d of %s, want %d", got, class, want)
 		}
+	}
+}
+
+func TestWhatAValueIsPartOf(t *testing.T) {
+	all := points(1, 2, 3, 4)
+	all[1].Of, all[2].Of = 9, 30
+	svg, err := chart.Plot{ID: "p", Points: all}.Line()
+	if err != nil {
+		t.Fatal(err)
+	}
+	elements := parse(t, svg)
+	if of := drawn(elements, "line-of"); strings.Count(of, "M") != 1 || strings.Count(of, "L") != 1 {
+		t.Errorf("the line of the whole is %q, want one from the second to the third", of)
+	}
+	if got := texts(elements); !slices.Contains(got, "30") {
+		t.Errorf("the whole does not fit below %v", got)
 	}
 }

@@ -47,6 +47,7 @@ const most = 1 << 60
 type Point struct {
 	Time  time.Time
 	Value int64 // not negative
+	Of    int64 // what the value is a part of, a dashed line of its own; 0 if it is none
 	State State
 }
 
@@ -108,7 +109,7 @@ func (p Plot) scale() scale {
 	var s scale
 	var largest int64
 	for i, point := range p.Points {
-		largest = max(largest, min(point.Value, most))
+		largest = max(largest, min(max(point.Value, point.Of), most))
 		if i == 0 {
 			s.from = point.Time
 		}
@@ -176,20 +177,20 @@ func (p Plot) dates(s scale) []date {
 }
 
 func (p Plot) line(s scale) []path {
-	var line, dots, halves strings.Builder
-	begun := false
+	var line, of pen
+	var dots, halves strings.Builder
 	for i, point := range p.Points {
 		if point.State == Failed {
-			begun = false
+			line.up, of.up = true, true
 			continue
 		}
 		x, y := s.x(point.Time), s.y(point.Value)
-		if begun {
-			fmt.Fprintf(&line, "L%s %s", unit(x), unit(y))
+		line.to(x, y)
+		if point.Of > 0 {
+			of.to(x, s.y(point.Of))
 		} else {
-			fmt.Fprintf(&line, "M%s %s", unit(x), unit(y))
+			of.up = true
 		}
-		begun = true
 		switch {
 		case point.State == Partial:
 			dot(&halves, x, y)
@@ -197,7 +198,22 @@ func (p Plot) line(s scale) []path {
 			dot(&dots, x, y)
 		}
 	}
-	return some(path{"line", line.String()}, path{"dot", dots.String()}, path{"dot-partial", halves.String()})
+	return some(path{"line-of", of.d.String()}, path{"line", line.d.String()}, path{"dot", dots.String()}, path{"dot-partial", halves.String()})
+}
+
+// A pen draws a line. Lifted up, it begins anew at the next point.
+type pen struct {
+	d  strings.Builder
+	up bool
+}
+
+func (p *pen) to(x, y float64) {
+	command := "L"
+	if p.up || p.d.Len() == 0 {
+		command = "M"
+	}
+	p.up = false
+	fmt.Fprintf(&p.d, "%s%s %s", command, unit(x), unit(y))
 }
 
 // dot draws a circle around a point.

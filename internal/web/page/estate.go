@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"strongroom/internal/estate"
 	"strongroom/internal/estate/coverage"
 	"strongroom/internal/report"
+	"strongroom/internal/ui"
 	"strongroom/internal/web/chart"
 )
 
@@ -160,6 +162,71 @@ type evidence struct {
 
 // EvidenceOf is for the template "evidence".
 func (v view) EvidenceOf(all []estate.Evidence) evidence { return evidence{v, all} }
+
+// A drawnHistory is how it stood with an application, ready for its template.
+type drawnHistory struct {
+	Begins  time.Time // the first day; zero if there is none yet
+	Picture template.HTML
+	Newest  report.Standing
+	Changes []report.Standing // the days on which it was not as on the day before, newest first
+}
+
+// History draws how it stood with an application. Of fewer than two days there is
+// no picture.
+func (v view) History(days []report.Standing) (drawnHistory, error) {
+	if len(days) == 0 {
+		return drawnHistory{}, nil
+	}
+	d := drawnHistory{Begins: days[0].Taken, Newest: days[len(days)-1]}
+	if len(days) == 1 {
+		return d, nil
+	}
+	plot := chart.Plot{ID: "history-plot", Title: "How many things were held, of those needed, by day"}
+	held, least := heldOf(d.Newest), heldOf(d.Newest)
+	for i, day := range days {
+		plot.Points = append(plot.Points, chart.Point{Time: day.Taken, Value: heldOf(day), Of: neededOf(day), State: chart.Kept})
+		least = min(least, heldOf(day))
+		if i == 0 || !slices.Equal(day.States, days[i-1].States) {
+			d.Changes = append(d.Changes, day)
+		}
+	}
+	slices.Reverse(d.Changes)
+	plot.Desc = fmt.Sprintf("At least %s, and %s on the newest day; what is needed is the dashed line. The table has the figures.", ui.Count(least), ui.Count(held))
+	var err error
+	d.Picture, err = plot.Line()
+	return d, err
+}
+
+func heldOf(day report.Standing) int64 {
+	n, _ := day.Count(coverage.Held)
+	return n
+}
+
+func neededOf(day report.Standing) int64 {
+	_, all := day.Count(coverage.Held)
+	return all
+}
+
+// LevelHistory says on how many of the days a level was kept.
+func (v view) LevelHistory(days []report.Standing, of coverage.Promise) string {
+	sums := report.SumLevels(days)
+	i := slices.IndexFunc(sums, func(s report.LevelSum) bool { return s.Promise == of })
+	if i < 0 {
+		return "no day is over yet"
+	}
+	sum, all := sums[i], int64(0)
+	for _, n := range sum.Days {
+		all += n
+	}
+	words := fmt.Sprintf("kept on %s of %s", ui.Count(sum.Days[coverage.Kept]), plural(all, "day", "days"))
+	if n := sum.Days[coverage.Broken]; n > 0 {
+		words += fmt.Sprintf("; broken on %s, the last %s", ui.Count(n), v.At(sum.Broken).Day)
+	}
+	if n := sum.Days[coverage.Unknown]; n > 0 {
+		words += fmt.Sprintf("; not known on %s", ui.Count(n))
+	}
+	return words
+}
 
 // part returns how much of a bar of 100 is filled: all of it only if everything
 // is there, and nothing only if nothing is.

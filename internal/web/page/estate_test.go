@@ -254,6 +254,48 @@ func TestApplicationProposes(t *testing.T) {
 	}
 }
 
+// A page that leaves something out says how much, and where it is; another says
+// nothing of that.
+func TestApplicationSaysWhatIsLeftOut(t *testing.T) {
+	whole, large := draw(t, "application"), draw(t, "application-many")
+	for section, want := range map[string][]string{
+		"coverage":  {"3,812 less urgent components are left out here: strongroom coverage erp lists all.", "license.vendor.example and 40 more: others run that"},
+		"proposals": {"1,954 less urgent misses are left out here: strongroom coverage erp --propose says what closes each."},
+	} {
+		for _, want := range want {
+			if got := large.byID(section).words(); !strings.Contains(got, want) {
+				t.Errorf("section %s does not say %q: %s", section, want, got)
+			}
+		}
+		if got := whole.byID(section).words(); strings.Contains(got, "left out") || strings.Contains(got, " more") {
+			t.Errorf("nothing is left out of section %s: %s", section, got)
+		}
+	}
+}
+
+func TestApplicationHistory(t *testing.T) {
+	root := draw(t, "application")
+	section := root.byID("history")
+	if len(section.all("figure")) != 1 || !strings.Contains(section.words(), "Held: 5 of 10 on ") {
+		t.Errorf("the history says %q", section.words())
+	}
+	days := pagetest.Application().History
+	rows := section.all("tbody")[0].all("tr")
+	if len(rows) < 3 || len(rows) > len(days)/5 || !strings.Contains(rows[len(rows)-1].words(), days[0].Taken.Format("2006-01-02")+"17 6 missing") {
+		t.Errorf("the table has %d rows, the last is %q", len(rows), rows[len(rows)-1].words())
+	}
+	levels := root.byID("levels").words()
+	for _, want := range []string{"kept on 120 of 124 days; broken on 4, the last " + days[len(days)-1].Taken.Format("2006-01-02"), "kept on 124 of 124 days", "kept on 0 of 124 days; not known on 124"} {
+		if !strings.Contains(levels, want) {
+			t.Errorf("the levels do not say %q: %s", want, levels)
+		}
+	}
+	begun := draw(t, "application-many").byID("history")
+	if len(begun.all("figure")) > 0 || !strings.Contains(begun.words(), "It begins with "+days[len(days)-1].Taken.Format("2006-01-02")) {
+		t.Errorf("a history of one day says %q", begun.words())
+	}
+}
+
 func TestOverviewHasACardForEachApplication(t *testing.T) {
 	section := draw(t, "overview").byID("applications")
 	for _, want := range []string{

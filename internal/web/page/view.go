@@ -164,6 +164,8 @@ var funcs = template.FuncMap{
 	"bases":       func() []estate.Basis { return estate.Bases },
 	"needs":       func() []estate.Need { return estate.Needs },
 	"part":        part,
+	"heldOf":      heldOf,
+	"neededOf":    neededOf,
 	"lines":       func(s string) string { return exact([]byte(s)) },
 }
 

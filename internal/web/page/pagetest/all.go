@@ -31,6 +31,9 @@ func Sheets() []Sheet {
 		{"application", func(p *page.Pages, w io.Writer) error {
 			return p.Application(w, kim("/applications/erp"), Application())
 		}},
+		{"application-many", func(p *page.Pages, w io.Writer) error {
+			return p.Application(w, kim("/applications/erp"), LargeApplication())
+		}},
 		{"map", func(p *page.Pages, w io.Writer) error { return p.Map(w, kim("/map"), Map()) }},
 		{"map-many", func(p *page.Pages, w io.Writer) error { return p.Map(w, kim("/map"), LargeMap(700, 2000)) }},
 		{"map-empty", func(p *page.Pages, w io.Writer) error {

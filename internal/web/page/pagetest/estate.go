@@ -287,6 +287,7 @@ func Application() report.ApplicationPage {
 		{Promise: coverage.Rehearsed, Verdict: coverage.Broken, Why: "erp-files was never rehearsed"},
 	}
 	a.Card = report.CardOf(coverage.Report{Application: "application/erp", Items: a.Items, Levels: levels})
+	a.History = history(a.Card)
 	a.Proposals = []coverage.Proposal{
 		{
 			For: a.Items[1], Says: "Collect the configuration of storage/san as source san-conf.",
@@ -300,5 +301,51 @@ func Application() report.ApplicationPage {
 		{For: a.Items[2], Says: "Collect it, and see why that was not done: does the timer run?", OnSafe: []string{"strongroom collect nfs-export", "systemctl list-timers 'strongroom*'"}},
 		{For: a.Items[3], Says: "Restore it, see whether it is right, and say so with a record: ask for an opening.", OnSafe: []string{"strongroom opening request --snapshot erp-files --reason 'rehearsal of erp'"}},
 	}
+	return a
+}
+
+// history is of four months, after which it stood as on the card.
+func history(card report.ApplicationCard) (days []report.Standing) {
+	const all = 124
+	for i := range all {
+		day := report.Standing{Taken: ago((all-1)*day - time.Duration(i)*day + night)}
+		add := func(state coverage.State, n int) {
+			if n > 0 {
+				day.States = append(day.States, report.StateCount{State: state, N: n})
+			}
+		}
+		switch {
+		case i < 20:
+			add(coverage.Missing, 6)
+			add(coverage.Held, 1)
+		case i < 75:
+			add(coverage.Missing, 4)
+			add(coverage.Unproven, 1+i/40)
+			add(coverage.Held, 3+i/30)
+		case i < 110:
+			add(coverage.Missing, 1)
+			add(coverage.Unproven, 1)
+			add(coverage.Held, 8)
+		default:
+			day.States = card.States
+		}
+		for _, l := range card.Levels {
+			standing := report.LevelStanding{Promise: l.Promise, Verdict: l.Verdict}
+			if l.Promise == coverage.RPO && i < all-4 {
+				standing.Verdict = coverage.Kept
+			}
+			day.Levels = append(day.Levels, standing)
+		}
+		days = append(days, day)
+	}
+	return days
+}
+
+// LargeApplication is one that needs more than its page has room for, and of
+// which the history has only begun.
+func LargeApplication() report.ApplicationPage {
+	a := Application()
+	a.MoreComponents, a.MoreOutside, a.MoreProposals = 3812, 40, 1954
+	a.History = a.History[len(a.History)-1:]
 	return a
 }
