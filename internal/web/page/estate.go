@@ -212,7 +212,7 @@ func (v view) LevelHistory(days []report.Standing, of coverage.Promise) string {
 	sums := report.SumLevels(days)
 	i := slices.IndexFunc(sums, func(s report.LevelSum) bool { return s.Promise == of })
 	if i < 0 {
-		return "no day is over yet"
+		return "no history yet"
 	}
 	sum, all := sums[i], int64(0)
 	for _, n := range sum.Days {
