@@ -298,7 +298,7 @@ func Application() report.ApplicationPage {
 			OnSafe: []string{"strongroom collect san-conf"},
 			Open:   []string{"host", "host_key", "include", "PUBLIC-KEY-OF-san-conf", "ADDRESS"},
 		},
-		{For: a.Items[2], Says: "Collect it, and see why that was not done: does the timer run?", OnSafe: []string{"strongroom collect nfs-export", "systemctl list-timers 'strongroom*'"}},
+		{For: a.Items[2], Says: "Collect it. If only a part is kept, the warnings say what lacks; if it was not collected at all: does the timer run?", OnSafe: []string{"strongroom collect nfs-export", "systemctl list-timers 'strongroom*'"}},
 		{For: a.Items[3], Says: "Restore it, see whether it is right, and say so with a record: ask for an opening.", OnSafe: []string{"strongroom opening request --snapshot erp-files --reason 'rehearsal of erp'"}},
 	}
 	return a
