@@ -220,7 +220,9 @@ func (a *app) dryRun(sources []config.Source) error {
 			}
 			table.Row(line, m.Pattern, ui.Count(m.Entries))
 		}
-		t.Table(table)
+		if len(found.Matches) > 0 { // a source that looks for facts has no lines to match
+			t.Table(table)
+		}
 		t.Emit("dry_run", map[string]any{"source": src.Name, "entries": found.Entries, "bytes": found.Bytes, "matches": found.Matches})
 	}
 	return verdictOn(failed, losses)
