@@ -48,11 +48,16 @@ func (s *Safe) Coverage(ctx context.Context) (Coverage, error) {
 // has its name are on the name server.
 func reachOf(c *config.Config, m *estate.Map) map[estate.ID]coverage.Reach {
 	logins := make(map[string]coverage.Reach)
+	reads := make(map[string][]coverage.Reading) // by where they log in
 	for _, src := range c.Sources {
 		var login config.Login
 		switch spec := src.Spec.(type) {
 		case config.SFTP:
 			login = spec.Login
+			if len(spec.Exclude) == 0 {
+				to := login.Host.String()
+				reads[to] = append(reads[to], coverage.Reading{Source: src.Name, Include: spec.Include})
+			}
 		case config.Facts:
 			login = spec.Login
 		default: // of a command the key runs that, and nothing else
@@ -74,6 +79,7 @@ func reachOf(c *config.Config, m *estate.Map) map[estate.ID]coverage.Reach {
 		}
 		for _, e := range component.Evidence {
 			if reach, ok := logins[e.Source]; ok && identity.Knows(e.Place) {
+				reach.Reads = reads[reach.Host]
 				all[component.ID] = reach
 				break
 			}

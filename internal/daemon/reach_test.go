@@ -18,6 +18,8 @@ func TestReach(t *testing.T) {
 	c, err := config.Parse("strongroom.yaml", []byte("safe: acme\nstore: /srv/store\nsources:\n"+
 		"  zones: { kind: sftp, include: [ /etc/bind ], "+login("10.0.0.53")+
 		"  db1: { kind: facts, "+login("10.0.0.5")+
+		"  conf: { kind: sftp, include: [ /etc ], "+login("10.0.0.5")+
+		"  some: { kind: sftp, include: [ /srv ], exclude: [ /srv/cache ], "+login("10.0.0.5")+
 		"  dump: { kind: command, name: x.sql, "+login("10.0.0.6")))
 	if err != nil {
 		t.Fatal(err)
@@ -37,5 +39,8 @@ func TestReach(t *testing.T) {
 		if got := all[id].Host; got != want {
 			t.Errorf("the safe gets into %s as %q, want %q", id, got, want)
 		}
+	}
+	if got := all["service/db1/shop"].Reads; len(got) != 1 || got[0].Source != "conf" {
+		t.Errorf("of its host is read %v, want what conf pulls", got)
 	}
 }

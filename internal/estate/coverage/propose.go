@@ -17,6 +17,14 @@ type Reach struct {
 	Host     string   // user@name
 	HostKeys []string // such as ssh-ed25519 AAAA...
 	Key      string   // where the private key is: file:/...
+	Reads    []Reading
+}
+
+// A Reading is a source that pulls files of a host already, all of them below the
+// paths that it includes.
+type Reading struct {
+	Source  safe.SourceName
+	Include []string
 }
 
 // A Proposal is what closes a miss.
@@ -90,6 +98,16 @@ func (in Input) proposeSources(item Item, reach func(estate.ID) (Reach, bool), t
 			p.say("The file that declares it is in source %s already.", declared.source)
 			continue
 		}
+		if r.dump == nil && len(r.include) > 0 {
+			var by []safe.SourceName
+			if r.include, by = into.unread(r.include); len(by) > 0 {
+				held[r.matter] = append(held[r.matter], by...)
+				p.say("Source %s has the %s of it already.", listOf(by), r.matter)
+			}
+			if len(r.include) == 0 {
+				continue
+			}
+		}
 		s := draft{name: nameFor(item.Component, r.suffix, taken), recipe: r, into: into, known: known, near: hostOf(c)}
 		taken[s.name], s.keyOf = true, s.name
 		if r.dump == nil {
@@ -105,6 +123,40 @@ func (in Input) proposeSources(item Item, reach func(estate.ID) (Reach, bool), t
 	}
 	p.Below, p.Component = in.holding(item, held)
 	return p
+}
+
+// unread returns which of the paths no source reads yet, and which sources read
+// the others.
+func (r Reach) unread(paths []string) (left []string, by []safe.SourceName) {
+	for _, p := range paths {
+		i := slices.IndexFunc(r.Reads, func(one Reading) bool {
+			return slices.ContainsFunc(one.Include, func(line string) bool { return isBelow(p, line) })
+		})
+		switch {
+		case i < 0:
+			left = append(left, p)
+		case !slices.Contains(by, r.Reads[i].Source):
+			by = append(by, r.Reads[i].Source)
+		}
+	}
+	return left, by
+}
+
+// isBelow reports whether a line of include pulls all that is at a path: it is
+// that path, or a folder above it. What has wildcards is not looked into.
+func isBelow(path, line string) bool {
+	if strings.ContainsAny(line, `*?[\`) {
+		return path == line
+	}
+	return strings.HasPrefix(path+"/", strings.TrimSuffix(line, "/")+"/")
+}
+
+func listOf(names []safe.SourceName) string {
+	words := make([]string, len(names))
+	for i, n := range names {
+		words[i] = string(n)
+	}
+	return strings.Join(words, ", ")
 }
 
 func (p *Proposal) say(format string, args ...any) {

@@ -154,6 +154,38 @@ func TestProposalsCloseMisses(t *testing.T) {
 	}
 }
 
+// What a source of the host reads already is not collected a second time.
+func TestProposalsForWhatIsRead(t *testing.T) {
+	text := strings.Replace(poor, "sources:\n", "sources:\n  base: { kind: local, include: [ /etc ] }\n", 1)
+	in, app := poorInput(t, text)
+	for _, tt := range []struct {
+		include       []string
+		left, held    string // lines of the proposed source, and of must_hold
+		somethingLeft bool
+	}{
+		{[]string{"/"}, "", `configuration: [ "base" ]`, false},
+		{[]string{"/etc/", "/usr/local"}, "", `configuration: [ "base" ]`, false},
+		{[]string{"/etc"}, `include: [ "/usr/local" ]`, `configuration: [ "base", "base-conf" ]`, true},
+		{[]string{"/etc/*", "/et", "/usr/local/bin"}, `include: [ "/etc", "/usr/local" ]`, `configuration: [ "base-conf" ]`, true},
+	} {
+		reach := func(estate.ID) (coverage.Reach, bool) {
+			return coverage.Reach{Host: "strongroom@h.acme.example", HostKeys: []string{hostKey}, Key: "file:/etc/strongroom/secrets/h.key",
+				Reads: []coverage.Reading{{Source: "base", Include: tt.include}}}, true
+		}
+		for _, p := range coverage.Propose(in, coverage.Of(in, app), reach) {
+			if p.For.Component != "host/base" {
+				continue
+			}
+			if !strings.Contains(p.Component, tt.held) || !strings.Contains(p.Source, tt.left) || (p.Source != "") != tt.somethingLeft {
+				t.Errorf("with %q: proposed is\n%s%s", tt.include, p.Source, p.Component)
+			}
+			if _, err := config.Parse("strongroom.yaml", []byte(paste(text, p))); err != nil {
+				t.Errorf("with %q: %v", tt.include, err)
+			}
+		}
+	}
+}
+
 // Where the safe does not get into the host yet, what is missing is said, and a
 // configuration with it not filled in is refused.
 func TestProposalsThatArePartlyOpen(t *testing.T) {
