@@ -108,6 +108,9 @@ func (g *graph) softly(list []int, s *steps) []int {
 func (s *steps) step(number int) Step {
 	v := s.of[number]
 	id := s.ids[v]
+	if isOthers(id) && s.last[v] == v { // in a knot it is like all others
+		return s.check(number)
+	}
 	step := Step{Component: id, Phases: []Phase{Install, Start, Verify}}
 	var without []string
 	for _, a := range s.out[v] {
@@ -132,6 +135,20 @@ func (s *steps) step(number int) Step {
 		step.Why = fmt.Sprintf("%s needs nothing that is on the map.", id)
 	default:
 		step.Why = fmt.Sprintf("%s has all that it needs: %s.", id, few(step.After))
+	}
+	return step
+}
+
+// isOthers reports whether nobody here rebuilds a component: others run it, or it
+// is a person.
+func isOthers(id estate.ID) bool { return id.Kind() == estate.External || id.Kind() == estate.Person }
+
+// check describes the step of such a component: one sees that it is there.
+func (s *steps) check(number int) Step {
+	id := s.ids[s.of[number]]
+	step := Step{Component: id, Phases: []Phase{Verify}, Why: fmt.Sprintf("%s is not rebuilt here: see that it is there.", id)}
+	for _, w := range s.after[number] {
+		step.After = append(step.After, s.wait(w))
 	}
 	return step
 }

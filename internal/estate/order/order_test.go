@@ -607,3 +607,19 @@ func BenchmarkOf(b *testing.B) {
 		})
 	}
 }
+
+// What others run, and people, are not rebuilt: one sees that they are there.
+func TestOthers(t *testing.T) {
+	o := of(t, draw(t, "web -> external/license.vendor.example; web -> person/petra -> db"))
+	phases := make(map[estate.ID][]Phase)
+	for _, layer := range o.Layers {
+		for _, s := range layer {
+			phases[s.Component] = s.Phases
+		}
+	}
+	all, seen := []Phase{Install, Start, Verify}, []Phase{Verify}
+	want := map[estate.ID][]Phase{"service/web": all, "service/db": all, "external/license.vendor.example": seen, "person/petra": seen}
+	if diff := cmp.Diff(want, phases); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
