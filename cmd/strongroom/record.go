@@ -221,7 +221,7 @@ for who brings it. What the safe cannot believe it refuses, and says why.`,
 			defer s.Close() // what was added was committed
 			r, err := s.AddRecord(a.ctx, b, account())
 			if refused := (*daemon.RecordError)(nil); errors.As(err, &refused) {
-				return refusedError{err}
+				return refusedError{ui.WithRemedy(err, "A record is what strongroom record write has made, unchanged.")}
 			}
 			if err != nil {
 				return err
