@@ -239,9 +239,14 @@ func (a *app) discover(m *estate.Map) error {
 	}
 	t := a.talk()
 	for _, id := range m.Undescribed {
-		t.Printf("Nobody has described %s:", id)
-		a.showDependencies("needs", m.Needs(id), func(d estate.Dependency) estate.ID { return d.To })
-		a.showDependencies("is needed by", m.NeededBy(id), func(d estate.Dependency) estate.ID { return d.From })
+		needs, neededBy := m.Needs(id), m.NeededBy(id)
+		if len(needs)+len(neededBy) == 0 {
+			t.Printf("Nobody has described %s, and nothing needs it.", id)
+		} else {
+			t.Printf("Nobody has described %s:", id)
+		}
+		a.showDependencies("needs", needs, func(d estate.Dependency) estate.ID { return d.To })
+		a.showDependencies("is needed by", neededBy, func(d estate.Dependency) estate.ID { return d.From })
 		t.Emit("undescribed", map[string]any{"component": id})
 	}
 	for _, merge := range m.Merges {
@@ -249,7 +254,11 @@ func (a *app) discover(m *estate.Map) error {
 		for i, alias := range merge.By {
 			by[i] = string(alias)
 		}
-		t.Printf("%s is %s: both are %s.", merge.Was, merge.Into, strings.Join(by, ", "))
+		if len(by) == 0 {
+			t.Printf("%s is %s: people say so.", merge.Was, merge.Into)
+		} else {
+			t.Printf("%s is %s: both are %s.", merge.Was, merge.Into, strings.Join(by, ", "))
+		}
 		t.Emit("merge", merge)
 	}
 	for _, doubt := range m.Doubts {
