@@ -245,7 +245,7 @@ func newOverseer(t *testing.T, network *estatetest.Network, hosts map[string]*es
 		fmt.Fprintf(&text, "  %s:\n    kind: facts\n    looks: 3\n    pause: 1s\n    files: [ %s ]\n", about.name, about.files)
 		login(about.last, hostKey)
 		if about.name == "dns1" {
-			fmt.Fprint(&text, "  zones:\n    kind: sftp\n    include: [ /etc/bind ]\n")
+			fmt.Fprint(&text, "  zones:\n    kind: sftp\n    include: [ /etc/bind ]\n    exclude: [ \"**/*.key\" ]\n")
 			login(about.last, hostKey)
 		}
 	}

@@ -103,9 +103,12 @@ func (in Input) proposeSources(item Item, reach func(estate.ID) (Reach, bool), t
 			if r.include, by = into.unread(r.include); len(by) > 0 {
 				held[r.matter] = append(held[r.matter], by...)
 				p.say("Source %s has the %s of it already.", listOf(by), r.matter)
-			}
-			if len(r.include) == 0 {
-				continue
+				if !slices.ContainsFunc(r.include, isSure) { // a source of nothing but what is not there keeps nothing
+					for _, line := range r.include {
+						p.say("If there is anything at %s, include that there, too.", strings.TrimSuffix(line, anything))
+					}
+					continue
+				}
 			}
 		}
 		s := draft{name: nameFor(item.Component, r.suffix, taken), recipe: r, into: into, known: known, near: hostOf(c)}
@@ -124,6 +127,12 @@ func (in Input) proposeSources(item Item, reach func(estate.ID) (Reach, bool), t
 	p.Below, p.Component = in.holding(item, held)
 	return p
 }
+
+// anything ends a line of include that matches nothing where there is nothing.
+const anything = "/**"
+
+// isSure reports whether what a line of include names is on all such hosts.
+func isSure(line string) bool { return !strings.HasSuffix(line, anything) }
 
 // unread returns which of the paths no source reads yet, and which sources read
 // the others.

@@ -173,6 +173,10 @@ func TestProposalsForWhatIsRead(t *testing.T) {
 				Reads: []coverage.Reading{{Source: "base", Include: tt.include}}}, true
 		}
 		for _, p := range coverage.Propose(in, coverage.Of(in, app), reach) {
+			if p.For.Component == "host/dns1" && slices.Contains(tt.include, "/etc") &&
+				(strings.Contains(p.Source, "dns1-zones") || !strings.Contains(p.Component, `data: [ "base" ]`) || !strings.Contains(p.Says, "If there is anything at /var/lib/bind,")) {
+				t.Errorf("with %q: of zones that are read is proposed %q\n%s%s", tt.include, p.Says, p.Source, p.Component)
+			}
 			if p.For.Component != "host/base" {
 				continue
 			}
